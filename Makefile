@@ -1,0 +1,41 @@
+# One virtual environment, made when it is missing; every target works on a fresh clone with Python and make alone.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export PYTHONNOUSERSITE = 1
+
+.PHONY: help install demo test test-slow check format clean
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing sondo into $(VENV) (minutes on the first time)"
+	@$(PIP) install --quiet --constraint constraints.txt --editable ".[train,dev]"
+	@touch $(READY)
+
+install: $(READY)  ## the virtual environment with everything for development
+
+demo: $(READY)  ## a teacher distilled into a small student, on sound that sondo makes itself
+	$(BIN)/sondo demo --out runs/demo
+
+test: $(READY)  ## the unit tests, about a minute
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)  ## linter, formatter and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## let the formatter rewrite the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info src/*.egg-info

@@ -1,0 +1,47 @@
+"""sondo makes audio foundation models small: any teacher's embeddings into a student that runs anywhere.
+
+    model = sondo.load("student.onnx")          # also: the folder of a run or of a student
+    model.embed("dog.wav")                      # (embedding_dim,) float32
+    sondo.distill(audio="clips/", out="runs/first", teacher="modulation", student="mobilenetv3")
+
+Importing sondo imports neither torch nor anything else that is heavy: each name below is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sondo import bank, distill, evaluate, export, runtime, students, teachers
+    from sondo.errors import SondoError
+    from sondo.loading import load
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SondoError",
+    "bank",
+    "distill",
+    "evaluate",
+    "export",
+    "load",
+    "runtime",
+    "students",
+    "teachers",
+]
+
+_ROOMS = ("bank", "distill", "evaluate", "export", "runtime", "students", "teachers")
+_NAMES = {"SondoError": "sondo.errors", "load": "sondo.loading"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"sondo.{name}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(_NAMES[name]), name)
+    raise AttributeError(f"module 'sondo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,14 @@
+"""The bank: one Lance table that the stages hand to each other.
+
+A row is a clip. `ingest` writes the rows; `teach` and `cluster` add columns; `train` reads. What lives here: the
+schema and its version (`schema`), reading and writing the table (`bank`), the write lock (`lock`), columns that are
+computed in steps and can be interrupted (`column`), manifests (`manifest`) and ingestion (`ingest`).
+
+May import: `sondo.audio`, `sondo.errors`, `sondo.screen`, lance, pyarrow, numpy. Never torch.
+"""
+
+from sondo.bank.bank import Bank
+from sondo.bank.column import ColumnWriter
+from sondo.bank.ingest import IngestReport, ingest
+
+__all__ = ["Bank", "ColumnWriter", "IngestReport", "ingest"]

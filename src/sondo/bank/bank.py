@@ -1,0 +1,218 @@
+"""Open, read and extend a bank."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import lance
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sondo.bank.lock import write_lock
+from sondo.bank.schema import (
+    CLIP_SCHEMA,
+    ORIGIN_KEY,
+    REJECTED_SCHEMA,
+    BankInfo,
+    find_field,
+    nest,
+    path_of,
+    wrap,
+)
+from sondo.errors import SondoError
+
+
+class Bank:
+    """A table of clips on disk.
+
+    Args:
+        path: Folder of the Lance dataset, usually `NAME.lance`.
+
+    Raises:
+        SondoError: There is no bank at `path`, or it is another kind of table or of another version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not self.exists(self.path):
+            raise SondoError(
+                f"no bank at {self.path}: make one with `sondo ingest --audio DIR --bank {self.path}`"
+            )
+        try:
+            self._dataset = lance.dataset(str(self.path))
+        except (OSError, ValueError) as error:
+            raise SondoError(f"{self.path} cannot be opened as a Lance table: {error}") from error
+        self.info = BankInfo.from_metadata(self._dataset.schema.metadata, path=str(self.path))
+
+    @staticmethod
+    def exists(path: str | Path) -> bool:
+        """Whether a Lance table has been committed at `path`."""
+        return any((Path(path) / "_versions").glob("*.manifest"))
+
+    @classmethod
+    def create(cls, path: str | Path, info: BankInfo) -> Bank:
+        """Make an empty bank.
+
+        Raises:
+            SondoError: Something else is at `path`.
+        """
+        path = Path(path)
+        if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
+            raise SondoError(f"{path} exists and is not a bank: name another path for the bank")
+        lance.write_dataset(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), str(path))
+        return cls(path)
+
+    @property
+    def side(self) -> Path:
+        """Folder inside the bank for what is not the clip table: rejected files, unfinished columns, the lock."""
+        return self.path / "_sondo"
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the bank for writing; a second process waits and is told who has it."""
+        return write_lock(self.side)
+
+    def refresh(self) -> None:
+        """See what other processes have committed."""
+        self._dataset = lance.dataset(str(self.path))
+
+    def __len__(self) -> int:
+        return int(self._dataset.count_rows())
+
+    # -- columns ---------------------------------------------------------------------------------------------
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The arrow schema of the table as it is now."""
+        return self._dataset.schema
+
+    def columns(self, group: str) -> list[str]:
+        """Dotted names of the columns below `group`, e.g. `columns("teacher") == ["teacher.modulation"]`."""
+        top = find_field(self.schema, group)
+        if top is None or not pa.types.is_struct(top.type):
+            return []
+        names = []
+        for child in top.type:
+            name = f"{group}.{child.name}"
+            names += self.columns(name) if pa.types.is_struct(child.type) else [name]
+        return names
+
+    def has_column(self, column: str) -> bool:
+        """Whether the column stands in the table, complete or not."""
+        return find_field(self.schema, column) is not None
+
+    def origin(self, column: str) -> dict[str, Any] | None:
+        """What made a column: the settings that its stage recorded; None where the column is absent."""
+        field = find_field(self.schema, column)
+        if field is None:
+            return None
+        raw = (field.metadata or {}).get(ORIGIN_KEY)
+        return json.loads(raw) if raw else {}
+
+    def num_missing(self, column: str) -> int:
+        """Number of rows without a value in `column`."""
+        if not self.has_column(column):
+            return len(self)
+        return int(self._dataset.count_rows(f"{path_of(column)} IS NULL"))
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def scan(
+        self, columns: Sequence[str], *, batch_size: int = 1024, start: int = 0
+    ) -> Iterator[dict[str, pa.Array]]:
+        """Stream columns in row order.
+
+        Args:
+            columns: Dotted names.
+            batch_size: Rows per batch at most.
+            start: First row.
+
+        Yields:
+            Column name to arrow array, batch after batch.
+        """
+        scanner = self._dataset.scanner(
+            columns={name: path_of(name) for name in columns},
+            batch_size=batch_size,
+            offset=start or None,
+            scan_in_order=True,
+        )
+        for batch in scanner.to_batches():
+            yield {name: batch.column(name) for name in columns}
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Whole columns in memory, in row order."""
+        return self._dataset.to_table(columns={name: path_of(name) for name in columns})
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Some rows, in the order asked for."""
+        return self._dataset.take(list(map(int, rows)), columns={name: path_of(name) for name in columns})
+
+    def log_mels(self, rows: Sequence[int] | NDArray[np.int64]) -> list[NDArray[np.float16]]:
+        """Log-mels of some rows.
+
+        Shape:
+            - output: list of (mels, frames), float16
+        """
+        values = self.take(rows, ["logmel"]).column(0).combine_chunks()
+        mels = self.info.front_end.num_mels
+        flat, ends = values.values.to_numpy(), values.offsets.to_numpy()
+        return [flat[a:b].reshape(mels, -1) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    def append(self, clips: pa.Table) -> None:
+        """Add rows. Columns of later stages stay empty for them until their stage runs again."""
+        lance.write_dataset(
+            clips.cast(CLIP_SCHEMA).replace_schema_metadata(self.info.to_metadata()), str(self.path), mode="append"
+        )
+        self.refresh()
+
+    def add_column(
+        self, column: str, kind: pa.DataType, values: Iterator[pa.Array], origin: dict[str, Any]
+    ) -> None:
+        """Write a whole column in one commit; one that stood there is replaced.
+
+        Args:
+            column: Dotted name, e.g. `teacher.modulation`.
+            kind: Arrow type of the values.
+            values: Arrays in row order, together as long as the table.
+            origin: What made the values; read back by `origin`.
+        """
+        nested = nest(column, kind, origin)
+        schema = pa.schema([nested])
+        batches = (pa.RecordBatch.from_arrays([wrap(nested, array)], schema=schema) for array in values)
+        if self.has_column(column):
+            self._dataset.drop_columns([path_of(column)])
+            self.refresh()
+        self._dataset.add_columns(pa.RecordBatchReader.from_batches(schema, batches))
+        self.refresh()
+
+    # -- files set aside -------------------------------------------------------------------------------------
+
+    @property
+    def _rejected_path(self) -> Path:
+        return self.side / "rejected.lance"
+
+    def reject(self, files: list[dict[str, Any]]) -> None:
+        """Note files that could not be read: `uri`, `reason`, `file_bytes`, `file_mtime_ns` each."""
+        if not files:
+            return
+        self.forget_rejected([file["uri"] for file in files])
+        mode = "append" if self.exists(self._rejected_path) else "create"
+        lance.write_dataset(pa.Table.from_pylist(files, schema=REJECTED_SCHEMA), str(self._rejected_path), mode=mode)
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """The files that were set aside, with the reason of each."""
+        if not self.exists(self._rejected_path):
+            return []
+        return list(lance.dataset(str(self._rejected_path)).to_table().to_pylist())
+
+    def forget_rejected(self, uris: Sequence[str]) -> None:
+        """Take files off the list, because they are read again."""
+        if uris and self.exists(self._rejected_path):
+            quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+            lance.dataset(str(self._rejected_path)).delete(f"uri IN ({quoted})")

@@ -1,0 +1,259 @@
+"""Audio files into the bank's rows: decode once, keep the student's log-mel.
+
+Files are read in a fixed order and rows are committed in steps, so a job that was killed goes on after its last step
+and ends with the same rows. What cannot be read is set aside with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from sondo.audio.clips import plan_clips
+from sondo.audio.decode import AudioError, probe, read_clips
+from sondo.audio.logmel import log_mel
+from sondo.bank.bank import Bank
+from sondo.bank.manifest import Source, sources_from_folder, sources_from_manifest
+from sondo.bank.schema import CLIP_SCHEMA, BankInfo, clip_id
+from sondo.errors import SondoError
+from sondo.screen import say, track
+
+CLIPS_PER_COMMIT = 256
+CLIPS_PER_JOB = 32
+SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestReport:
+    """What an ingest did: rows in the bank now, rows added, files set aside with their reasons."""
+
+    num_clips: int
+    num_added: int
+    rejected: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """Some clips of one file, or the reason why it has none. `share` is this job's part of the file, for progress."""
+
+    source: Source
+    clips: tuple[tuple[float, float], ...] = ()
+    file_bytes: int = 0
+    file_mtime_ns: int = 0
+    reason: str | None = None
+    share: float = 1.0
+
+
+def ingest(
+    bank: str | Path,
+    *,
+    audio: str | Path | None = None,
+    manifest: str | Path | None = None,
+    max_bad_share: float = 0.05,
+    workers: int | None = None,
+    info: BankInfo | None = None,
+) -> IngestReport:
+    """Put sound into a bank, making the bank where it is missing.
+
+    Args:
+        bank: The bank's path, usually `NAME.lance`.
+        audio: Folder of sound (searched recursively); with a manifest, what its relative paths start from. A path
+            ending in .csv or .parquet is taken as the manifest.
+        manifest: CSV or Parquet, see `sondo.bank.manifest`.
+        max_bad_share: Share of files that may be unreadable before the job stops, in [0, 1].
+        workers: Decoding threads; all cores by default.
+        info: Clip length and front-end; the standard ones by default. An existing bank must agree.
+
+    Raises:
+        SondoError: Nothing to ingest, too many unreadable files, a bank of other settings, or a file that changed
+            since it was ingested.
+    """
+    if not 0 <= max_bad_share <= 1:
+        raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
+    sources = _sources(audio, manifest)
+    info = info or BankInfo()
+    opened = Bank(bank) if Bank.exists(bank) else Bank.create(bank, info)
+    if opened.info != info:
+        raise SondoError(f"{bank} was made with {opened.info}, this ingest asks for {info}: use another bank")
+    with opened.lock():
+        opened.refresh()
+        return _Ingest(opened, sources, max_bad_share, workers or os.cpu_count() or 1).run()
+
+
+def _sources(audio: str | Path | None, manifest: str | Path | None) -> list[Source]:
+    if audio is not None and manifest is None and Path(audio).suffix.lower() in {".csv", ".parquet"}:
+        audio, manifest = None, audio
+    if manifest is not None:
+        return sources_from_manifest(Path(manifest), root=None if audio is None else Path(audio))
+    if audio is None:
+        raise SondoError("nothing to ingest: give a folder of sound (--audio) or a manifest (--manifest)")
+    return sources_from_folder(Path(audio))
+
+
+class _Ingest:
+    """One ingest job."""
+
+    def __init__(self, bank: Bank, sources: list[Source], max_bad_share: float, workers: int) -> None:
+        self.bank, self.sources, self.max_bad_share, self.workers = bank, sources, max_bad_share, workers
+        self.rejected: dict[str, str] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._bad: list[dict[str, Any]] = []
+        self._num_files = len({source.path for source in sources})
+        known = bank.read(["uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
+        self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
+        self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in known}
+        self._set_aside = {row["uri"]: row for row in bank.rejected()}
+
+    def run(self) -> IngestReport:
+        before = len(self.bank)
+        with ThreadPoolExecutor(self.workers) as pool, track("ingest", total=len(self.sources), unit="files") as line:
+            for job, rows in self._in_order(pool):
+                self._collect(job, rows)
+                line.advance(job.share)
+                bad = f", {len(self.rejected)} set aside" if self.rejected else ""
+                line.note(f"{len(self.bank) + len(self._rows)} clips{bad}")
+        self._commit(everything=True)
+        self._check_share()
+        if len(self.bank) == 0:
+            raise SondoError(f"0 clips left: {self._reasons()}")
+        if self.rejected:
+            say(f"{len(self.rejected)} of {self._num_files} files set aside: {self._reasons()}")
+        return IngestReport(num_clips=len(self.bank), num_added=len(self.bank) - before, rejected=self.rejected)
+
+    def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[tuple[_Job, list[dict[str, Any]]]]:
+        """Decode several jobs at a time, hand them back in order."""
+        waiting: deque[tuple[_Job, Future[tuple[_Job, list[dict[str, Any]]]]]] = deque()
+        try:
+            for job in self._jobs():
+                waiting.append((job, pool.submit(self._decode, job)))
+                if len(waiting) >= 2 * self.workers:
+                    yield waiting.popleft()[1].result()
+            while waiting:
+                yield waiting.popleft()[1].result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def _jobs(self) -> Iterator[_Job]:
+        for source in self.sources:
+            uri = str(source.path)
+            try:
+                stat = source.path.stat()
+            except OSError as error:
+                yield _Job(source=source, reason=f"no such file ({error.strerror})")
+                continue
+            stamp = (stat.st_size, stat.st_mtime_ns)
+            job = _Job(source=source, file_bytes=stamp[0], file_mtime_ns=stamp[1])
+            if uri in self._stamps and self._stamps[uri] != stamp:
+                raise SondoError(
+                    f"{uri} has changed since it was ingested into {self.bank.path}: its rows are stale. "
+                    "Ingest into a new bank"
+                )
+            old = self._set_aside.get(uri)
+            if old is not None and (old["file_bytes"], old["file_mtime_ns"]) == stamp:
+                yield replace(job, reason=old["reason"])
+                continue
+            yield from self._plan(job)
+
+    def _plan(self, job: _Job) -> Iterator[_Job]:
+        source, info = job.source, self.bank.info
+        try:
+            length_s = probe(source.path).duration_s
+            start_s = source.offset_s or 0.0
+            end_s = length_s if source.duration_s is None else min(length_s, start_s + source.duration_s)
+            if source.offset_s is not None and source.duration_s is None:
+                end_s = min(length_s, start_s + info.window_s)
+            if end_s - start_s < info.min_clip_s:
+                raise AudioError(
+                    f"{max(0.0, end_s - start_s):.3f} s of sound from {start_s:g} s on; "
+                    f"a clip has at least {info.min_clip_s:g} s"
+                )
+            planned = plan_clips(
+                end_s - start_s,
+                window_s=info.window_s,
+                min_clip_s=info.min_clip_s,
+                min_remainder_s=info.min_remainder_s,
+            )
+        except AudioError as error:
+            yield replace(job, reason=str(error))
+            return
+        clips = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
+        groups = [clips[i : i + CLIPS_PER_JOB] for i in range(0, len(clips), CLIPS_PER_JOB)]
+        uri = str(source.path)
+        for group in groups:
+            todo = tuple(clip for clip in group if clip_id(uri, clip[0]) not in self._known)
+            yield replace(job, clips=todo, share=1 / len(groups))
+
+    def _decode(self, job: _Job) -> tuple[_Job, list[dict[str, Any]]]:
+        front_end = self.bank.info.front_end
+        rows: list[dict[str, Any]] = []
+        try:
+            sounds = read_clips(job.source.path, job.clips, sample_rate=front_end.sample_rate) if job.clips else []
+            for (offset_s, duration_s), sound in zip(job.clips, sounds, strict=True):
+                rows.append(_row(job, offset_s, duration_s, log_mel(sound, config=front_end)))
+        except AudioError as error:
+            return replace(job, reason=str(error)), []
+        return job, rows
+
+    def _collect(self, job: _Job, rows: list[dict[str, Any]]) -> None:
+        uri = str(job.source.path)
+        if job.reason is not None and uri not in self.rejected:
+            self.rejected[uri] = job.reason.removeprefix(f"{uri}: ")
+            stamp = {"file_bytes": job.file_bytes, "file_mtime_ns": job.file_mtime_ns}
+            self._bad.append({"uri": uri, "reason": self.rejected[uri], **stamp})
+            if len(self.rejected) > self.max_bad_share * self._num_files:
+                self._commit(everything=True)
+                self._check_share()
+        for row in rows:
+            if row["clip_id"] not in self._known:
+                self._known.add(row["clip_id"])
+                self._rows.append(row)
+        self._commit(everything=False)
+
+    def _commit(self, *, everything: bool) -> None:
+        """Make rows durable, in steps of a fixed size, so that an interrupted job leaves the same fragments."""
+        if everything or len(self._rows) >= CLIPS_PER_COMMIT:
+            self.bank.reject(self._bad)
+            self._bad = []
+        while len(self._rows) >= CLIPS_PER_COMMIT or (everything and self._rows):
+            step, self._rows = self._rows[:CLIPS_PER_COMMIT], self._rows[CLIPS_PER_COMMIT:]
+            self.bank.append(pa.Table.from_pylist(step, schema=CLIP_SCHEMA))
+
+    def _check_share(self) -> None:
+        if len(self.rejected) > self.max_bad_share * self._num_files:
+            raise SondoError(
+                f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
+                f"{self.max_bad_share:g} that --max-bad-share allows: {self._reasons()}. "
+                "What was read is kept in the bank"
+            )
+
+    def _reasons(self) -> str:
+        shown = [f"{uri}: {reason}" for uri, reason in list(self.rejected.items())[:SHOWN_REASONS]]
+        more = len(self.rejected) - len(shown)
+        return "; ".join(shown) + (f"; and {more} more (table {self.bank.side / 'rejected.lance'})" if more else "")
+
+
+def _row(job: _Job, offset_s: float, duration_s: float, mels: NDArray[np.float32]) -> dict[str, Any]:
+    source = job.source
+    return {
+        "clip_id": clip_id(str(source.path), offset_s),
+        "uri": str(source.path),
+        "offset_s": offset_s,
+        "duration_s": duration_s,
+        "split": source.split,
+        "fold": source.fold,
+        "labels": None if source.labels is None else list(source.labels),
+        "file_bytes": job.file_bytes,
+        "file_mtime_ns": job.file_mtime_ns,
+        "frames": mels.shape[1],
+        "logmel": mels.astype(np.float16).ravel(),
+    }

@@ -1,0 +1,127 @@
+"""What to ingest: a folder of sound, or a manifest that names files, parts of files, splits, folds and labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from sondo.audio.decode import AUDIO_EXTENSIONS, list_audio_files
+from sondo.errors import SondoError
+
+PATH_COLUMNS = ("path", "filename", "file", "uri", "audio")
+LABEL_COLUMNS = ("labels", "label", "category", "class")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A sound to ingest: a whole file, or the part of it that `offset_s` and `duration_s` name."""
+
+    path: Path
+    offset_s: float | None = None
+    duration_s: float | None = None
+    split: str | None = None
+    fold: int | None = None
+    labels: tuple[str, ...] | None = None
+
+
+def sources_from_folder(folder: Path) -> list[Source]:
+    """Every audio file below a folder, in a fixed order.
+
+    Raises:
+        SondoError: There is no such folder, or no audio in it.
+    """
+    if not folder.exists():
+        raise SondoError(f"no such folder: {folder}")
+    if not folder.is_dir():
+        raise SondoError(f"{folder} is a file: give a folder of sound, or a manifest ending in .csv or .parquet")
+    files = list_audio_files(folder)
+    if not files:
+        known = " ".join(sorted(AUDIO_EXTENSIONS))
+        raise SondoError(f"no audio in {folder} (looked into its subfolders too, for {known})")
+    return [Source(path=path.resolve()) for path in files]
+
+
+def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[Source]:
+    """The sounds that a table lists.
+
+    Args:
+        manifest: CSV or Parquet with a path column (`path`, `filename`, `file`, `uri` or `audio`) and, as wanted,
+            `offset_s`, `duration_s`, `split`, `fold`, and `label` or `labels` (several separated by `;`, or a list).
+        root: What relative paths start from; the manifest's own folder by default.
+
+    Raises:
+        SondoError: The manifest cannot be read, lacks a path column, is empty or holds a value of the wrong kind.
+    """
+    table = _read(manifest)
+    path_column = next((name for name in PATH_COLUMNS if name in table.column_names), None)
+    if path_column is None:
+        raise SondoError(
+            f"{manifest} has no path column: expected one of {', '.join(PATH_COLUMNS)}; "
+            f"it has {', '.join(table.column_names) or 'none'}"
+        )
+    if table.num_rows == 0:
+        raise SondoError(f"{manifest} lists no sound")
+    base = root if root is not None else manifest.parent
+    rows = table.to_pylist()
+    return [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
+
+
+def _read(manifest: Path) -> pa.Table:
+    if not manifest.is_file():
+        raise SondoError(f"no such manifest: {manifest}")
+    try:
+        if manifest.suffix.lower() == ".parquet":
+            return pyarrow.parquet.read_table(manifest)
+        return pyarrow.csv.read_csv(manifest)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SondoError(f"{manifest} cannot be read as {manifest.suffix.lstrip('.') or 'CSV'}: {error}") from error
+
+
+def _source(row: dict[str, Any], path_column: str, base: Path, where: str) -> Source:
+    if not row[path_column]:
+        raise SondoError(f"{where}: {path_column} is empty")
+    offset_s = _number(row, ("offset_s", "offset"), where)
+    duration_s = _number(row, ("duration_s", "duration"), where)
+    if duration_s is not None and duration_s <= 0:
+        raise SondoError(f"{where}: a duration of {duration_s:g} s")
+    fold = _number(row, ("fold",), where)
+    split = row.get("split")
+    return Source(
+        path=(base / str(row[path_column])).resolve(),
+        offset_s=offset_s,
+        duration_s=duration_s,
+        split=None if split in (None, "") else str(split),
+        fold=None if fold is None else int(fold),
+        labels=_labels(row),
+    )
+
+
+def _number(row: dict[str, Any], names: tuple[str, ...], where: str) -> float | None:
+    for name in names:
+        value = row.get(name)
+        if value is None or value == "":
+            continue
+        try:
+            number = float(value)
+        except (TypeError, ValueError) as error:
+            raise SondoError(f"{where}: {name} is {value!r}, expected a number") from error
+        if not math.isfinite(number) or number < 0:
+            raise SondoError(f"{where}: {name} is {value!r}, expected a number of at least 0")
+        return number
+    return None
+
+
+def _labels(row: dict[str, Any]) -> tuple[str, ...] | None:
+    for name in LABEL_COLUMNS:
+        value = row.get(name)
+        if value is None or value == "":
+            continue
+        parts = value if isinstance(value, list) else str(value).split(";")
+        return tuple(str(part).strip() for part in parts if str(part).strip())
+    return None

@@ -1,0 +1,62 @@
+"""Distillation: the teacher's vectors, their clusters, balanced sampling, losses, schedule and the training run.
+
+What lives here: the stages `teach` and `cluster` and `train`, each a function over a bank, and the parts they are
+made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teachers` and `sondo.students`, torch,
+lightning, scikit-learn.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+def distill(
+    *,
+    out: str | Path,
+    audio: str | Path | None = None,
+    teacher: Any = "modulation",
+    student: Any = "mobilenetv3",
+    **settings: Any,
+) -> dict[str, Any]:
+    """Distil a teacher into a student: `sondo.distill(audio="clips/", out="runs/first")`.
+
+    Args:
+        out: Folder of the run. The same call goes on where an earlier one stopped.
+        audio: Folder of sound, or a manifest ending in .csv or .parquet.
+        teacher: A teacher's name, a `sondo.recipe.TeacherConfig`, or any object with the teacher's shape.
+        student: A student's name, or a `sondo.recipe.StudentConfig`.
+        settings: The other fields of `sondo.recipe.Recipe`; `train=TrainConfig(epochs=20)`, `task="esc10"`, ….
+
+    Returns:
+        The summary, as in `summary.json` of the run's folder.
+
+    Raises:
+        SondoError: Whatever a user can put right; the message says how.
+    """
+    from sondo.pipeline import distil
+    from sondo.recipe import Recipe, StudentConfig, TeacherConfig
+
+    taught = TeacherConfig(name=teacher) if isinstance(teacher, str) else teacher
+    learns = StudentConfig(name=student) if isinstance(student, str) else student
+    ready = None if isinstance(taught, TeacherConfig) else taught
+    recipe = Recipe(
+        out=str(out),
+        audio=None if audio is None else str(audio),
+        teacher=TeacherConfig(name=ready.name) if ready is not None else taught,
+        student=learns,
+        **settings,
+    )
+    return distil(recipe, teacher=ready)
+
+
+class _Room(ModuleType):
+    """The room is also the verb: `sondo.distill(...)` calls `distill` above."""
+
+    def __call__(self, **settings: Any) -> dict[str, Any]:
+        return distill(**settings)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,0 +1,131 @@
+"""Batches for training, straight from the bank: log-mels in, teacher vectors as targets, no audio decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from sondo.bank import Bank
+from sondo.distill.sampling import EpochSampler
+from sondo.recipe import TrainConfig
+
+MAX_CLIPS_PER_EPOCH = 100_000
+
+
+class BankBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Whole batches by their rows; the bank is opened in the process that reads it.
+
+    Args:
+        bank: Path of the bank.
+        column: The teacher's column.
+    """
+
+    def __init__(self, bank: Path, column: str) -> None:
+        self.path, self.column = bank, column
+        self._bank: Bank | None = None
+
+    def __getitem__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
+        """Read a batch.
+
+        Shape:
+            - output: (batch, mels, frames of the longest) float32, (batch, teacher dim) float32
+        """
+        if self._bank is None:
+            self._bank = Bank(self.path)
+        return stack_repeated(self._bank.log_mels(rows)), torch.from_numpy(self.targets(self._bank, rows))
+
+    def targets(self, bank: Bank, rows: list[int]) -> NDArray[np.float32]:
+        """Teacher vectors of some rows, (rows, dim) float32."""
+        values = bank.take(rows, [self.column]).column(0).combine_chunks()
+        return values.flatten().to_numpy().astype(np.float32).reshape(len(rows), -1)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_bank": None}
+
+
+def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
+    """Stack log-mels of unlike length, repeating the short ones up to the longest.
+
+    Repeating keeps the statistics of a sound, which padding with silence would not: the batch norms and the average
+    pool see what they will see when the clip is embedded alone.
+
+    Shape:
+        - input: list of (mels, frames)
+        - output: (batch, mels, max frames), float32
+    """
+    longest = max(mel.shape[1] for mel in log_mels)
+    out = np.empty((len(log_mels), log_mels[0].shape[0], longest), dtype=np.float32)
+    for row, mel in enumerate(log_mels):
+        out[row] = mel if mel.shape[1] == longest else np.take(mel, np.arange(longest) % mel.shape[1], axis=1)
+    return torch.from_numpy(out)
+
+
+class BankData(lightning.LightningDataModule):
+    """What lightning reads in a run; under several processes each makes its own part.
+
+    Args:
+        bank: The bank.
+        column: The teacher's column.
+        weights: (rows,) probability of each row, 0 for those that are not trained on.
+        valid_rows: Rows that are watched.
+        config: How to train.
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        column: str,
+        *,
+        weights: NDArray[np.float64],
+        valid_rows: NDArray[np.int64],
+        config: TrainConfig,
+    ) -> None:
+        super().__init__()
+        self.weights, self.valid_rows, self.config = weights, valid_rows, config
+        self.frames = bank.read(["frames"]).column(0).to_numpy()
+        self.batches = BankBatches(bank.path, column)
+        self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
+
+    def _sampler(self, rank: int) -> EpochSampler:
+        return EpochSampler(
+            self.weights,
+            self.frames,
+            batch_size=self.config.batch_size,
+            clips_per_epoch=self.clips_per_epoch,
+            replacement=self.config.replacement,
+            seed=self.config.seed,
+            rank=rank,
+            world_size=self.config.devices,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch, the same in every process."""
+        return len(self._sampler(rank=0))
+
+    def _loader(self, sampler: Any) -> DataLoader[tuple[Tensor, Tensor]]:
+        options: dict[str, Any] = {}
+        if self.config.workers:
+            # Lance keeps threads, which a forked process would lose.
+            options = {"multiprocessing_context": "spawn", "persistent_workers": True}
+        return DataLoader(
+            self.batches, sampler=sampler, batch_size=None, num_workers=self.config.workers, **options
+        )
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+        """Batches of this process."""
+        return self._loader(self._sampler(rank=self.trainer.global_rank if self.trainer else 0))
+
+    def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
+        """Batches that are watched; none where the bank has no validation split."""
+        size = self.config.batch_size
+        rows = [int(row) for row in self.valid_rows]
+        batches = [rows[first : first + size] for first in range(0, len(rows), size)]
+        return [self._loader(batches)] if batches else []

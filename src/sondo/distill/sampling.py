@@ -1,0 +1,114 @@
+"""Which clips an epoch sees: drawn evenly from the clusters of the teacher's vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from sondo.errors import SondoError
+
+POOL_BATCHES = 16
+
+
+def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Probability of each clip so that every cluster that has clips is drawn equally often.
+
+    Args:
+        clusters: (clips,) cluster of each clip.
+
+    Returns:
+        (clips,) float64, sums to 1: `1 / (size of the clip's cluster)`, normalised.
+
+    Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`.
+    """
+    _, index, counts = np.unique(clusters, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[index]
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def draw(
+    weights: NDArray[np.float64], num_draws: int, *, replacement: bool, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw clips by weight.
+
+    Without replacement, clip `i` gets the key `E_i / w_i` with `E_i` exponential, and the smallest keys win
+    (Efraimidis and Spirakis 2006), which is the same as drawing one after another.
+
+    Raises:
+        SondoError: More draws without replacement than clips.
+    """
+    if replacement:
+        cumulated = np.cumsum(weights)
+        drawn = np.searchsorted(cumulated, generator.random(num_draws) * cumulated[-1], side="right")
+        return np.minimum(drawn, len(weights) - 1).astype(np.int64)
+    if num_draws > len(weights):
+        raise SondoError(
+            f"{num_draws} clips an epoch cannot be drawn without replacement from {len(weights)}: "
+            "lower --train.clips_per_epoch or set --train.replacement true"
+        )
+    keys = generator.exponential(size=len(weights)) / weights
+    return np.argsort(keys, kind="stable")[:num_draws].astype(np.int64)
+
+
+class EpochSampler(Sampler[list[int]]):
+    """Batches of rows for one epoch after another; the draw depends on the seed and the epoch alone.
+
+    Clips of like length share a batch: each pool of some batches is sorted by length before it is cut, and the
+    batches are shuffled. Under several processes all make the same draw and each takes its own part of every batch
+    pool, so together they see the distribution that one process would.
+
+    Args:
+        weights: (rows,) probability of each row.
+        frames: (rows,) log-mel frames of each row.
+        batch_size: Clips per batch and process.
+        clips_per_epoch: Draws per epoch over all processes.
+        replacement: Whether a clip can be drawn twice in an epoch.
+        seed: Makes the draws.
+        rank: This process.
+        world_size: Number of processes.
+    """
+
+    def __init__(
+        self,
+        weights: NDArray[np.float64],
+        frames: NDArray[np.int32],
+        *,
+        batch_size: int,
+        clips_per_epoch: int,
+        replacement: bool = True,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.weights, self.frames = weights, frames
+        self.batch_size, self.clips_per_epoch = batch_size, clips_per_epoch
+        self.replacement, self.seed = replacement, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws; lightning calls it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        mine = self.clips_per_epoch // self.world_size
+        return max(1, mine // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = np.random.default_rng([self.seed, self.epoch])
+        drawn = draw(self.weights, self.clips_per_epoch, replacement=self.replacement, generator=generator)
+        # Every process gets as many clips as the others; batch norm wants no tail batch of a few clips, so the
+        # remainder is spread over the batches.
+        mine = drawn[self.rank :: self.world_size][: self.clips_per_epoch // self.world_size]
+        batches: list[NDArray[np.int64]] = []
+        pools = max(1, round(len(self) / POOL_BATCHES))
+        sizes = [len(part) for part in np.array_split(np.arange(len(self)), pools)]
+        cuts = np.cumsum(np.array(sizes[:-1]) * len(mine) // len(self)).astype(int)
+        for pool, size in zip(np.split(mine, cuts), sizes, strict=True):
+            order = pool[np.argsort(self.frames[pool], kind="stable")]
+            batches += np.array_split(order, size)
+        for index in generator.permutation(len(batches)):
+            yield [int(row) for row in batches[index]]

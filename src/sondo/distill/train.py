@@ -1,0 +1,225 @@
+"""Train a student from a bank: the last stage before evaluation."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from numpy.typing import NDArray
+from torch import nn
+
+from sondo import __version__
+from sondo.bank import Bank
+from sondo.distill import losses
+from sondo.distill.checkpoint import SafetensorsCheckpointIO
+from sondo.distill.cluster import cluster_origin, require_complete
+from sondo.distill.data import BankData
+from sondo.distill.module import Distillation
+from sondo.distill.progress import ProgressLine
+from sondo.distill.sampling import balanced_weights
+from sondo.distill.schedule import WarmUpRampDown
+from sondo.errors import SondoError
+from sondo.recipe import StudentConfig, TrainConfig, claim_folder
+from sondo.screen import say
+from sondo.students import Projector, Student, create, save
+
+WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
+TRAIN_SPLITS = ("train", "training")
+VALID_SPLITS = ("valid", "validation", "val", "dev")
+
+
+def train(
+    bank: Bank, *, teacher: str, clusters: str | None, student: StudentConfig, config: TrainConfig, out: Path
+) -> Path:
+    """Distil a teacher's column into a student.
+
+    Rows whose split is empty or `train` are trained on, those of a `valid` split are watched, others (`test`) are
+    left out. After every epoch the state is on disk; the same call goes on from there and, on the same machine,
+    ends with the weights of an undisturbed run.
+
+    Args:
+        bank: The bank, with log-mels and the columns named here.
+        teacher: The teacher's column.
+        clusters: The cluster column that balanced sampling draws from; None for uniform sampling.
+        student: Which student.
+        config: How to train.
+        out: Folder of the run; the student lands in `out/student`.
+
+    Returns:
+        The student's folder.
+
+    Raises:
+        SondoError: A column that is absent or stale, a folder of another run, or no clips to train on.
+    """
+    require_complete(bank, teacher)
+    origin = bank.origin(teacher) or {}
+    weights, train_rows, valid_rows = _rows(bank, teacher, clusters)
+    claim_folder(out, _settings(bank, teacher, clusters, student, config, len(train_rows)), note="train.json")
+    target = out / "student"
+    if (target / "config.json").exists():
+        say(f"train: {target} is there already")
+        return target
+
+    lightning.seed_everything(config.seed, verbose=False)
+    network = create(student.name, width_mult=student.width_mult)
+    projector = network.make_projector(int(origin["embedding_dim"]))
+    data = BankData(bank, teacher, weights=weights, valid_rows=valid_rows, config=config)
+    module = Distillation(
+        network,
+        projector,
+        losses.create(config.loss),
+        optimizer=_optimizer(config),
+        schedule=_schedule(config),
+        steps_per_epoch=data.steps_per_epoch,
+        seed=config.seed,
+    )
+    network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    _fit(module, data, config, out)
+    network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    _save(network, projector, target, origin, bank, config, len(train_rows))
+    return target
+
+
+def _rows(
+    bank: Bank, teacher: str, clusters: str | None
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Weights of all rows (0 outside the training part), rows to train on, rows to watch."""
+    splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
+    train_rows = np.flatnonzero([split.lower() in TRAIN_SPLITS for split in splits])
+    valid_rows = np.flatnonzero([split.lower() in VALID_SPLITS for split in splits])
+    if len(train_rows) < 2:
+        raise SondoError(
+            f"{bank.path} has {len(train_rows)} clips to train on (splits there: {', '.join(sorted(set(splits)))}; "
+            f"training takes those without a split or with {' or '.join(TRAIN_SPLITS)}): at least 2 are needed"
+        )
+    weights = np.zeros(len(bank))
+    weights[train_rows] = 1 / len(train_rows)
+    if clusters is not None:
+        weights[train_rows] = balanced_weights(_cluster_numbers(bank, teacher, clusters)[train_rows])
+    return weights, train_rows, valid_rows
+
+
+def _cluster_numbers(bank: Bank, teacher: str, clusters: str) -> NDArray[np.int64]:
+    origin = bank.origin(clusters)
+    if origin is None:
+        there = ", ".join(bank.columns("cluster")) or "none"
+        raise SondoError(f"{bank.path} has no column {clusters} (clusters there: {there}): run `sondo cluster` first")
+    if origin != cluster_origin(bank, teacher, origin["k"], origin["seed"]):
+        raise SondoError(
+            f"{bank.path}: column {clusters} is stale: it was made from other vectors than {teacher} holds now. "
+            "Run `sondo cluster` again"
+        )
+    return np.asarray(bank.read([clusters]).column(0).to_numpy(), dtype=np.int64)
+
+
+def _settings(
+    bank: Bank, teacher: str, clusters: str | None, student: StudentConfig, config: TrainConfig, num_rows: int
+) -> dict[str, Any]:
+    """What makes this run the same run."""
+    return {
+        "bank": {"path": str(bank.path.resolve()), "num_clips": len(bank), "num_training_clips": num_rows},
+        "teacher": {"column": teacher, "origin": bank.origin(teacher)},
+        "clusters": clusters,
+        "student": vars(student),
+        "train": vars(config),
+    }
+
+
+def _optimizer(config: TrainConfig) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return functools.partial(kind, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def _schedule(config: TrainConfig) -> WarmUpRampDown:
+    start = RAMP_DOWN_SHARE * config.epochs if config.ramp_down_start is None else config.ramp_down_start
+    length = max(config.epochs - start, 1e-9) if config.ramp_down_epochs is None else config.ramp_down_epochs
+    warmup = WARMUP_SHARE * config.epochs if config.warmup_epochs is None else config.warmup_epochs
+    return WarmUpRampDown(
+        warmup_epochs=warmup, ramp_down_start=start, ramp_down_epochs=length, last_factor=config.last_factor
+    )
+
+
+def _precision(config: TrainConfig) -> Any:
+    bfloat16 = config.precision == "bfloat16"
+    if config.precision == "auto":
+        bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if bfloat16 else "32-true"
+
+
+def _fit(module: Distillation, data: BankData, config: TrainConfig, out: Path) -> None:
+    with _quiet():
+        csv = CSVLogger(out, name="logs")
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=config.devices,
+            max_epochs=config.epochs,
+            precision=_precision(config),
+            gradient_clip_val=config.gradient_clip,
+            logger=[csv, TensorBoardLogger(out, name="logs", version=csv.version)],
+            log_every_n_steps=10,
+            callbacks=[
+                # No score chooses between epochs: the last one is what a resumed run needs, and the result.
+                ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
+                ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch // config.devices),
+            ],
+            plugins=[SafetensorsCheckpointIO()],
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        last = out / "checkpoints" / "last.ckpt"
+        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's hints about devices and workers say nothing to a user of sondo."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _save(
+    network: Student,
+    projector: Projector,
+    target: Path,
+    origin: dict[str, Any],
+    bank: Bank,
+    config: TrainConfig,
+    num_clips: int,
+) -> None:
+    save(
+        network,
+        target,
+        projector=projector,
+        info={
+            "teacher": {
+                "name": origin.get("teacher", ""),
+                "fingerprint": origin.get("fingerprint", ""),
+                "licence": origin.get("licence", "unknown"),
+                "embedding_dim": origin.get("embedding_dim", 0),
+                "num_params": origin.get("num_params", 0),
+            },
+            "training": {"clips": num_clips, **vars(config)},
+            "sondo_version": __version__,
+        },
+    )

@@ -1,0 +1,37 @@
+"""The errors that a user of sondo meets, and the check for optional parts.
+
+Everything here is a user's mistake or a user's missing install: the command line prints the message alone and
+exits with 1. Our own invariants are assertions, never a SondoError.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class SondoError(Exception):
+    """Something the user can put right. The message says what was wrong, where, and what to do."""
+
+
+class MissingExtraError(SondoError):
+    """An optional part of sondo is not installed."""
+
+
+def require(module: str, *, extra: str, why: str) -> ModuleType:
+    """Import an optional dependency, or name the extra that brings it.
+
+    Args:
+        module: Name of the module, e.g. ``"av"``.
+        extra: The extra of sondo that installs it, e.g. ``"av"``.
+        why: What needs it, as a sentence without its full stop, e.g. ``"Reading .m4a files needs PyAV"``.
+
+    Raises:
+        MissingExtraError: The module is not installed. The message gives the pip line.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
+            raise
+        raise MissingExtraError(f'{why}, which is not installed: pip install "sondo[{extra}]"') from error

@@ -1,0 +1,31 @@
+"""How much a student keeps: downstream tasks, a linear probe on frozen embeddings, scores with 95 % intervals.
+
+The same probe is used for teacher and student; their quotient is the retention. scikit-learn and scipy (extra
+``train``) are imported when a probe is fitted, torch when a teacher embeds: importing this package needs neither.
+"""
+
+from __future__ import annotations
+
+from sondo.evaluate.embed import embed_task, teacher_embedder
+from sondo.evaluate.intervals import Interval
+from sondo.evaluate.probe import LinearProbe, fit_probe
+from sondo.evaluate.score import ProbeResult, TaskComparison, compare, compare_results, evaluate_vectors
+from sondo.evaluate.task import Task, TaskInfo
+from sondo.evaluate.tasks import available, load_task
+
+__all__ = [
+    "Interval",
+    "LinearProbe",
+    "ProbeResult",
+    "Task",
+    "TaskComparison",
+    "TaskInfo",
+    "available",
+    "compare",
+    "compare_results",
+    "embed_task",
+    "evaluate_vectors",
+    "fit_probe",
+    "load_task",
+    "teacher_embedder",
+]

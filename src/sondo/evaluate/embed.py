@@ -1,0 +1,79 @@
+"""From a task's files to vectors, with whatever embeds a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+from sondo.evaluate.task import Task
+from sondo.screen import track
+
+EmbedFile = Callable[[Path], NDArray[np.floating]]
+
+
+def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.float32]:
+    """Embed every clip of a task. A file that cannot be read stops the work: a score on fewer clips is another score.
+
+    Args:
+        task: The task.
+        embed: Takes a file, returns its embedding.
+        description: What the progress view calls it.
+
+    Shape:
+        Output: (clips, embedding_dim).
+
+    Raises:
+        SondoError: A file cannot be embedded, or its vector is not finite or of another length; the file is named.
+    """
+    vectors: list[NDArray[np.float32]] = []
+    with track(description, total=len(task)) as progress:
+        for path in task.paths:
+            vectors.append(_embed_file(path, embed, like=vectors[0] if vectors else None))
+            progress.advance()
+    return np.stack(vectors)
+
+
+def _embed_file(path: Path, embed: EmbedFile, *, like: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    try:
+        vector = np.asarray(embed(path), dtype=np.float32)
+    except SondoError as error:
+        if str(path) in str(error):
+            raise
+        raise SondoError(f"{path}: {error}") from error
+    if vector.ndim != 1 or (like is not None and vector.shape != like.shape):
+        expected = "(embedding_dim,)" if like is None else str(like.shape)
+        raise SondoError(f"{path}: the model gave an embedding of shape {vector.shape}, expected {expected}.")
+    if not np.isfinite(vector).all():
+        raise SondoError(f"{path}: the model gave an embedding with NaN or infinity.")
+    return vector
+
+
+def teacher_embedder(teacher: Any) -> EmbedFile:
+    """Let a teacher embed whole files: windows of 10 s, averaged with their durations as weights.
+
+    Args:
+        teacher: Anything with `sample_rate` and ``embed((batch, samples)) -> (batch, embedding_dim)``.
+    """
+    import torch
+
+    from sondo.audio.clips import plan_clips
+    from sondo.audio.decode import probe, read_clips
+
+    def embed(path: Path) -> NDArray[np.float32]:
+        total, num_samples = np.zeros((), dtype=np.float64), 0
+        plan = plan_clips(probe(path).duration_s)
+        if not plan:
+            raise SondoError(f"{path}: too short to embed.")
+        for audio in read_clips(path, plan, sample_rate=teacher.sample_rate):
+            with torch.inference_mode():
+                vector = teacher.embed(torch.from_numpy(np.ascontiguousarray(audio))[None])[0]
+            total = total + vector.double().cpu().numpy() * len(audio)
+            num_samples += len(audio)
+        return np.asarray(total / num_samples, dtype=np.float32)
+
+    return embed

@@ -1,0 +1,76 @@
+"""95 % confidence intervals: over folds (Student's t), or over test clips (bootstrap) where there is one split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import require
+
+Floats = NDArray[np.float64]
+LEVEL = 0.95
+NUM_RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """A 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+def fold_interval(per_fold: Sequence[float]) -> Interval:
+    """Mean ± t · s / √folds, cut at 0 and 1. Folds share training clips, so that it is a little too narrow."""
+    values = np.asarray(per_fold, dtype=np.float64)
+    half = _half_width(values)
+    return Interval(max(0.0, float(values.mean()) - half), min(1.0, float(values.mean()) + half))
+
+
+def fold_ratio_interval(teacher: Sequence[float], student: Sequence[float]) -> Interval:
+    """Interval of the retention R = mean(student) / mean(teacher) from pairs of folds.
+
+    The ratio is linearised: R ± t · s(e) / √folds with the residuals e = (student - R · teacher) / mean(teacher). What
+    a fold's difficulty adds to both cancels, and the interval is centred on the retention that is reported (the mean
+    of the ratios per fold is not that figure).
+
+    Source:
+        W. G. Cochran, Sampling Techniques, chapter 6 (ratio estimates).
+    """
+    first, second = np.asarray(teacher, dtype=np.float64), np.asarray(student, dtype=np.float64)
+    ratio = float(second.mean() / first.mean())
+    half = _half_width((second - ratio * first) / first.mean())
+    return Interval(max(0.0, ratio - half), ratio + half)
+
+
+def bootstrap_weights(
+    num_clips: int, *, groups: Sequence[str] | None = None, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+) -> Floats:
+    """How often each clip is drawn in each resample; clips of one group are drawn together.
+
+    Two models that are scored with the same weights are compared in pairs.
+
+    Shape:
+        Output: (num_resamples, num_clips).
+    """
+    group_of_clip = np.arange(num_clips) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    num_groups = int(group_of_clip.max()) + 1
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(num_groups, np.full(num_groups, 1.0 / num_groups), size=num_resamples)
+    return draws[:, group_of_clip].astype(np.float64)
+
+
+def percentile_interval(values: Floats) -> Interval:
+    """The middle 95 % of the resampled values."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
+
+
+def _half_width(values: Floats) -> float:
+    require("scipy", extra="train", why="Confidence intervals need scipy")
+    from scipy.stats import t
+
+    count = len(values)
+    return float(t.ppf((1 + LEVEL) / 2, count - 1) * values.std(ddof=1) / np.sqrt(count))

@@ -1,0 +1,186 @@
+"""Scores of embeddings on a task, and what a student keeps of its teacher's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+from sondo.evaluate.intervals import (
+    Floats,
+    Interval,
+    bootstrap_weights,
+    fold_interval,
+    fold_ratio_interval,
+    percentile_interval,
+)
+from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.probe import GRID, Index, fit_probe
+from sondo.evaluate.splits import partitions
+from sondo.evaluate.task import Metric, Task
+
+
+@dataclass(frozen=True, eq=False)
+class TestPart:
+    """What the probe said about one test part: `clips` (n,) of the task, `decision` (n, classes)."""
+
+    clips: Index
+    decision: Floats
+
+    __test__ = False  # the name is no test for pytest
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ProbeResult:
+    """The score of one model on one task.
+
+    Attributes:
+        metric: ``"accuracy"`` or ``"map"``.
+        score: Mean over folds, or the value on the test split, in [0, 1].
+        ci95: 95 % interval of it: over folds, or by bootstrap over test clips where there is one split.
+        per_fold: Value of each fold; one value where there is one split.
+        chosen_c: The inverse regularisation that was chosen for each fold.
+        interval: ``"folds"`` or ``"bootstrap"``.
+        parts: Decisions on each test part, for confusion matrices and paired comparisons.
+    """
+
+    metric: Metric
+    score: float
+    ci95: Interval
+    per_fold: tuple[float, ...]
+    chosen_c: tuple[float, ...]
+    interval: str
+    parts: tuple[TestPart, ...] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The figures as JSON takes them, without the decisions."""
+        return {
+            "metric": self.metric,
+            "score": self.score,
+            "ci95": list(self.ci95),
+            "per_fold": list(self.per_fold),
+            "chosen_c": list(self.chosen_c),
+            "interval": self.interval,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskComparison:
+    """Student beside teacher on one task; scores are in [0, 1], retention is student / teacher."""
+
+    task: str
+    metric: Metric
+    teacher: float
+    student: float
+    ci95_teacher: Interval
+    ci95_student: Interval
+    retention: float
+    ci95_retention: Interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entry of ``summary.json`` for this task."""
+        return {
+            "metric": self.metric,
+            "teacher": self.teacher,
+            "student": self.student,
+            "ci95_teacher": list(self.ci95_teacher),
+            "ci95_student": list(self.ci95_student),
+            "retention": self.retention,
+            "ci95_retention": list(self.ci95_retention),
+        }
+
+
+def evaluate_vectors(task: Task, vectors: NDArray[np.floating], *, grid: Sequence[float] = GRID) -> ProbeResult:
+    """Probe the embeddings of a task's clips on its folds or its test split.
+
+    Args:
+        task: The task.
+        vectors: One embedding per clip, in the order of ``task.paths``.
+        grid: Values of C to choose from, rising.
+
+    Shape:
+        vectors: (clips, embedding_dim).
+
+    Raises:
+        SondoError: The number of vectors is not that of the clips, or a vector is not finite.
+    """
+    vectors = np.asarray(vectors, dtype=np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(task):
+        raise SondoError(f"Task {task.name!r} has {len(task)} clips, but the vectors have the shape {vectors.shape}.")
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(broken):
+        raise SondoError(
+            f"Task {task.name!r}: {len(broken)} vectors hold NaN or infinity, first that of {task.paths[broken[0]]}."
+        )
+    targets = task.targets()
+    values, chosen, parts = [], [], []
+    for part in partitions(task):
+        probe = fit_probe(
+            vectors,
+            targets,
+            train=part.train,
+            inner=part.inner,
+            num_classes=len(task.classes),
+            metric=task.metric,
+            grid=grid,
+        )
+        decision = probe.decision(vectors[part.test])
+        values.append(metric_value(decision, targets[part.test], metric=task.metric))
+        chosen.append(probe.inverse_regularisation)
+        parts.append(TestPart(part.test, decision))
+    return ProbeResult(
+        metric=task.metric,
+        score=float(np.mean(values)),
+        ci95=fold_interval(values) if len(values) > 1 else percentile_interval(_resampled(task, parts[0])),
+        per_fold=tuple(values),
+        chosen_c=tuple(chosen),
+        interval="folds" if len(values) > 1 else "bootstrap",
+        parts=tuple(parts),
+    )
+
+
+def compare(task: Task, teacher_vectors: NDArray[np.floating], student_vectors: NDArray[np.floating]) -> TaskComparison:
+    """Probe teacher and student on the same clips and folds.
+
+    Shape:
+        teacher_vectors: (clips, teacher_dim). student_vectors: (clips, student_dim).
+    """
+    return compare_results(task, evaluate_vectors(task, teacher_vectors), evaluate_vectors(task, student_vectors))
+
+
+def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> TaskComparison:
+    """Put two results on the same task side by side, with a paired interval of the retention.
+
+    Raises:
+        SondoError: The teacher scores 0, so that there is nothing to retain.
+    """
+    assert len(teacher.per_fold) == len(student.per_fold), "two results on one task"
+    if teacher.score <= 0:
+        raise SondoError(f"Task {task.name!r}: the teacher scores 0, so that the retention is not defined.")
+    if teacher.interval == "folds":
+        interval = fold_ratio_interval(teacher.per_fold, student.per_fold)
+    else:
+        of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
+        drawn = of_teacher > 0
+        interval = percentile_interval(of_student[drawn] / of_teacher[drawn])
+    return TaskComparison(
+        task=task.name,
+        metric=task.metric,
+        teacher=teacher.score,
+        student=student.score,
+        ci95_teacher=teacher.ci95,
+        ci95_student=student.ci95,
+        retention=student.score / teacher.score,
+        ci95_retention=interval,
+    )
+
+
+def _resampled(task: Task, part: TestPart) -> Floats:
+    """The metric on each resample of the test clips; the resamples are the same for every model."""
+    groups = None if task.groups is None else [task.groups[clip] for clip in part.clips]
+    weights = bootstrap_weights(len(part.clips), groups=groups)
+    return resampled_values(part.decision, task.targets()[part.clips], weights, metric=task.metric)

@@ -1,0 +1,173 @@
+"""What a downstream task is: labelled clips and the way they are split, no audio and no vectors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+
+Metric = Literal["accuracy", "map"]
+SPLITS = ("train", "valid", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Labelled clips of a downstream task. Clip ``i`` is ``paths[i]`` with ``labels[i]`` in fold ``folds[i]``.
+
+    Args:
+        name: What the task is called in tables and in ``summary.json``.
+        paths: One file per clip.
+        labels: One label per clip, or one tuple of labels per clip (multi-label).
+        metric: ``"accuracy"`` (single label) or ``"map"`` (macro mean average precision, multi-label).
+        folds: Fold of each clip; every fold is the test part once. Exactly one of `folds` and `splits` is given.
+        splits: ``"train"``, ``"valid"`` or ``"test"`` for each clip.
+        groups: Source of each clip, where known: clips of one source must not be in a training and a test part.
+        citation: Who made the data.
+        licence: Under which licence the audio is.
+        source: Where to get it.
+        note: What a reader of the score must know, e.g. that the folds are ours.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    labels: tuple[str, ...] | tuple[tuple[str, ...], ...]
+    metric: Metric
+    folds: tuple[int, ...] | None = None
+    splits: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
+    citation: str = ""
+    licence: str = ""
+    source: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check our own invariants; mistakes of users are found in `check_task`."""
+        assert (self.folds is None) != (self.splits is None), "a task has folds or splits"
+        for column in (self.labels, self.folds, self.splits, self.groups):
+            assert column is None or len(column) == len(self.paths), "one value per clip"
+        assert (self.metric == "map") == self.multi_label, "map is the metric of multi-label tasks"
+
+    def __len__(self) -> int:
+        """Number of clips."""
+        return len(self.paths)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a clip can have several labels."""
+        return bool(self.labels) and not isinstance(self.labels[0], str)
+
+    @property
+    def label_sets(self) -> tuple[tuple[str, ...], ...]:
+        """The labels of each clip as a tuple, for both kinds of task."""
+        return tuple((item,) if isinstance(item, str) else item for item in self.labels)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All labels, sorted."""
+        return tuple(sorted({label for labels in self.label_sets for label in labels}))
+
+    def targets(self) -> NDArray[np.int64]:
+        """Labels as numbers.
+
+        Shape:
+            (clips,) index into `classes`, or (clips, classes) of 0 and 1 for a multi-label task.
+        """
+        position = {label: index for index, label in enumerate(self.classes)}
+        if not self.multi_label:
+            return np.array([position[labels[0]] for labels in self.label_sets], dtype=np.int64)
+        targets = np.zeros((len(self), len(position)), dtype=np.int64)
+        for row, labels in enumerate(self.label_sets):
+            targets[row, [position[label] for label in labels]] = 1
+        return targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskInfo:
+    """A task that `load_task` knows, for the list that ``sondo tasks`` shows."""
+
+    name: str
+    metric: str
+    citation: str
+    licence: str
+    source: str
+    layout: str
+    options: tuple[str, ...] = ()
+
+
+def check_task(task: Task, where: Path) -> Task:
+    """Return the task if a probe can be trained and tested on it.
+
+    Raises:
+        SondoError: One class only, a file listed twice, a split without clips, a class that some training part
+            lacks, or a source (group) that is spread over folds or splits.
+    """
+    if len(task.classes) < 2:
+        raise SondoError(f"{where}: all clips have the label {', '.join(task.classes)!r}; a probe needs two classes.")
+    twice = [str(path) for path, count in Counter(task.paths).items() if count > 1]
+    if twice:
+        raise SondoError(
+            f"{where}: {len(twice)} files are listed more than once ({_some(twice)}). "
+            "List each file once; several labels of one file are separated by ';'."
+        )
+    parts: tuple[int, ...] | tuple[str, ...]
+    if task.folds is not None:
+        parts = task.folds
+        if len(set(parts)) < 2:
+            raise SondoError(f"{where}: all clips are in fold {parts[0]}; two folds or more are needed.")
+    else:
+        assert task.splits is not None
+        parts = task.splits
+        _check_splits(task.splits, where)
+    _check_classes(task, where)
+    if task.groups is not None:
+        seen: dict[str, set[str]] = {}
+        for group, part in zip(task.groups, parts, strict=True):
+            seen.setdefault(group, set()).add(str(part))
+        spread = [group for group, found in seen.items() if len(found) > 1]
+        if spread:
+            kind = "folds" if task.folds is not None else "splits"
+            raise SondoError(
+                f"{where}: {len(spread)} groups have clips in several {kind} ({_some(spread)}): the test part would "
+                f"hold sound that the probe was trained on. Give all clips of a group the same value."
+            )
+    return task
+
+
+def _check_splits(splits: tuple[str, ...], where: Path) -> None:
+    unknown = sorted(set(splits) - set(SPLITS))
+    if unknown:
+        raise SondoError(f"{where}: unknown split {_some(unknown)}; the splits are {', '.join(SPLITS)}.")
+    for needed in ("train", "test"):
+        if needed not in splits:
+            raise SondoError(f"{where}: no clip has the split {needed!r}; found {', '.join(sorted(set(splits)))}.")
+
+
+def _check_classes(task: Task, where: Path) -> None:
+    """Every class must be in every training part, or the probe cannot know it."""
+    parts_of: dict[str, set[str]] = {label: set() for label in task.classes}
+    parts = [str(part) for part in task.folds or task.splits or ()]
+    for labels, part in zip(task.label_sets, parts, strict=True):
+        for label in labels:
+            parts_of[label].add(part)
+    if task.splits is not None:
+        lacking = [label for label, found in parts_of.items() if "train" not in found]
+        if lacking:
+            raise SondoError(f"{where}: no training clip for {len(lacking)} classes ({_some(lacking)}).")
+        return
+    lacking = [label for label, found in parts_of.items() if len(found) < 2]
+    if lacking:
+        raise SondoError(
+            f"{where}: all clips of {len(lacking)} classes ({_some(lacking)}) are in one fold, so that the probe would "
+            "be tested on a class that it never saw. Add clips, change the folds, or leave the class out."
+        )
+
+
+def _some(names: list[str], limit: int = 3) -> str:
+    """The first few names, and that there are more."""
+    return ", ".join(names[:limit]) + (", …" if len(names) > limit else "")

@@ -1,0 +1,227 @@
+"""Any labelled folder: class folders, or a CSV that names files and labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from sondo.errors import SondoError
+from sondo.evaluate.splits import assign_folds
+from sondo.evaluate.table import Row, find_audio, read_columns, read_rows
+from sondo.evaluate.task import SPLITS, Task, TaskInfo
+
+INFO = TaskInfo(
+    name="folder",
+    metric="accuracy, or map where a clip has several labels",
+    citation="your own data",
+    licence="your own",
+    source="your own",
+    layout=(
+        "a folder of class folders (also below train/, valid/ and test/), or a folder with a CSV, or a CSV: "
+        "path|filename|file, label|labels|category|class (several labels separated by ';'), optional fold, split, group"
+    ),
+    options=("title", "num_folds", "seed"),
+)
+_PATH_COLUMNS = ("path", "filename", "file")
+_LABEL_COLUMNS = ("label", "labels", "category", "class")
+_SPLIT_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid", "testing": "test"} | {
+    name: name for name in SPLITS
+}
+
+
+def load(data: Path, *, title: str = "folder", num_folds: int = 5, seed: int = 0) -> Task:
+    """Read a labelled folder or CSV.
+
+    Args:
+        data: A folder of class folders, a folder with a CSV, or a CSV. Paths in a CSV are relative to it (or to the
+            folder ``audio`` beside it).
+        title: Name of the task in tables.
+        num_folds: Number of stratified folds that are made where the data brings neither folds nor splits.
+        seed: Seed of those folds.
+
+    Raises:
+        SondoError: Nothing labelled is found, files or labels are missing, or a class has fewer clips than folds.
+    """
+    if num_folds < 2:
+        raise SondoError(f"num_folds is {num_folds}; two folds or more are needed.")
+    table = data if data.is_file() else _find_table(data)
+    if table is not None:
+        return _from_table(table, title=title, num_folds=num_folds, seed=seed)
+    return _from_class_folders(data, title=title, num_folds=num_folds, seed=seed)
+
+
+def read_folds(rows: Sequence[Row], table: Path) -> tuple[int, ...]:
+    """The column ``fold`` as whole numbers.
+
+    Raises:
+        SondoError: A cell is no whole number.
+    """
+    folds: list[int] = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            folds.append(int(row["fold"]))
+        except ValueError:
+            raise SondoError(f"{table}, row {line}: fold {row['fold']!r} is not a whole number.") from None
+    return tuple(folds)
+
+
+def read_splits(rows: Sequence[Row], table: Path) -> tuple[str, ...]:
+    """The column ``split`` as train, valid and test; usual other names of them are understood.
+
+    Raises:
+        SondoError: A cell is none of them.
+    """
+    splits: list[str] = []
+    for line, row in enumerate(rows, start=2):
+        split = _SPLIT_NAMES.get(row["split"].lower())
+        if split is None:
+            raise SondoError(f"{table}, row {line}: split {row['split']!r}; the splits are {', '.join(SPLITS)}.")
+        splits.append(split)
+    return tuple(splits)
+
+
+def _find_table(folder: Path) -> Path | None:
+    """The one CSV of a folder that has a column of files and one of labels; None where class folders are meant."""
+    tables = sorted(folder.glob("*.csv"))
+    fitting = [
+        path for path in tables if all(_column(read_columns(path), names) for names in (_PATH_COLUMNS, _LABEL_COLUMNS))
+    ]
+    if len(fitting) > 1:
+        names = ", ".join(path.name for path in fitting)
+        raise SondoError(f"{folder}: {len(fitting)} tables of labels ({names}). Name the CSV itself as the data.")
+    if fitting:
+        return fitting[0]
+    if tables and not any(child.is_dir() and child.name != "audio" for child in folder.iterdir()):
+        raise SondoError(
+            f"{tables[0]}: columns {', '.join(read_columns(tables[0])) or 'none'}; needed are one of "
+            f"{', '.join(_PATH_COLUMNS)} and one of {', '.join(_LABEL_COLUMNS)}."
+        )
+    return None
+
+
+def _column(columns: Sequence[str], names: Sequence[str]) -> str | None:
+    return next((name for name in names if name in columns), None)
+
+
+def _from_table(table: Path, *, title: str, num_folds: int, seed: int) -> Task:
+    columns = read_columns(table)
+    path_column, label_column = _column(columns, _PATH_COLUMNS), _column(columns, _LABEL_COLUMNS)
+    rows = read_rows(table, needed=(path_column or _PATH_COLUMNS[0], label_column or _LABEL_COLUMNS[0]))
+    assert path_column is not None
+    assert label_column is not None
+    label_sets = [tuple(dict.fromkeys(_labels(row[label_column]))) for row in rows]
+    unlabelled = [row[path_column] for row, labels in zip(rows, label_sets, strict=True) if not labels]
+    if unlabelled:
+        raise SondoError(f"{table}: {len(unlabelled)} of {len(rows)} rows have no label ({', '.join(unlabelled[:3])}).")
+    return _assemble(
+        table,
+        title=title,
+        paths=find_audio(
+            [row[path_column] for row in rows], folders=[table.parent, table.parent / "audio"], table=table
+        ),
+        label_sets=label_sets,
+        folds=read_folds(rows, table) if _filled(rows, "fold", table) else None,
+        splits=read_splits(rows, table) if _filled(rows, "split", table) else None,
+        groups=tuple(row["group"] for row in rows) if _filled(rows, "group", table) else None,
+        num_folds=num_folds,
+        seed=seed,
+    )
+
+
+def _labels(cell: str) -> list[str]:
+    return [label.strip() for label in cell.split(";") if label.strip()]
+
+
+def _filled(rows: Sequence[Row], column: str, table: Path) -> bool:
+    """Whether an optional column is there and filled; half filled is a mistake."""
+    empty = sum(not row.get(column) for row in rows)
+    if 0 < empty < len(rows):
+        raise SondoError(f"{table}: {empty} of {len(rows)} rows have no {column}. Fill the column, or leave it out.")
+    return empty == 0
+
+
+def _from_class_folders(folder: Path, *, title: str, num_folds: int, seed: int) -> Task:
+    from sondo.audio.decode import list_audio_files
+
+    files = list_audio_files(folder)
+    parts = [path.relative_to(folder).parts for path in files]
+    split_names = [_SPLIT_NAMES.get(part[0].lower()) for part in parts]
+    has_splits = bool(parts) and all(name is not None for name in split_names)
+    depth = 1 if has_splits else 0
+    loose = [path for path, part in zip(files, parts, strict=True) if len(part) < depth + 2]
+    if not files or len(loose) == len(files):
+        found = f"{len(files)} audio files outside of class folders" if files else "no audio files"
+        raise SondoError(f"{folder}: {found} and no CSV of labels. Expected: {INFO.layout}.")
+    if loose:
+        names = ", ".join(path.name for path in loose[:3])
+        raise SondoError(f"{folder}: {len(loose)} audio files are in no class folder ({names}): label or remove them.")
+    return _assemble(
+        folder,
+        title=title,
+        paths=tuple(files),
+        label_sets=[(part[depth],) for part in parts],
+        folds=None,
+        splits=tuple(name or "" for name in split_names) if has_splits else None,
+        groups=None,
+        num_folds=num_folds,
+        seed=seed,
+    )
+
+
+def _assemble(
+    where: Path,
+    *,
+    title: str,
+    paths: tuple[Path, ...],
+    label_sets: Sequence[tuple[str, ...]],
+    folds: tuple[int, ...] | None,
+    splits: tuple[str, ...] | None,
+    groups: tuple[str, ...] | None,
+    num_folds: int,
+    seed: int,
+) -> Task:
+    """Put a task together; a fold column goes before a split column, and folds are made where there is neither."""
+    note = ""
+    if folds is not None:
+        splits = None
+    elif splits is None:
+        _check_counts(label_sets, groups, num_folds=num_folds, where=where)
+        folds = assign_folds(label_sets, groups=groups, num_folds=num_folds, seed=seed)
+        kept = ", clips of a group together" if groups is not None else ""
+        note = f"{num_folds} stratified folds made by sondo (seed {seed}{kept}): the data brings none"
+    multi_label = any(len(labels) > 1 for labels in label_sets)
+    return Task(
+        name=title,
+        paths=paths,
+        labels=tuple(label_sets) if multi_label else tuple(labels[0] for labels in label_sets),
+        metric="map" if multi_label else "accuracy",
+        folds=folds,
+        splits=splits,
+        groups=groups,
+        note=note,
+    )
+
+
+def _check_counts(
+    label_sets: Sequence[tuple[str, ...]], groups: Sequence[str] | None, *, num_folds: int, where: Path
+) -> None:
+    counts = Counter(label for labels in label_sets for label in labels)
+    few = [f"{label}: {count}" for label, count in sorted(counts.items()) if count < num_folds]
+    if few:
+        raise SondoError(
+            f"{where}: {len(few)} classes have fewer clips than the {num_folds} folds ({', '.join(few[:3])}). "
+            "Add clips, use fewer folds, or leave the class out."
+        )
+    if groups is None:
+        return
+    sources: dict[str, set[str]] = {}
+    for labels, group in zip(label_sets, groups, strict=True):
+        for label in labels:
+            sources.setdefault(label, set()).add(group)
+    single = sorted(label for label, found in sources.items() if len(found) < 2)
+    if single:
+        raise SondoError(
+            f"{where}: all clips of {len(single)} classes ({', '.join(single[:3])}) come from one group, so that no "
+            "other group is left to test on. Add sound of another source, or leave the class out."
+        )

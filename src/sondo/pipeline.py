@@ -1,0 +1,149 @@
+"""The whole way: the stages in order, from a folder of sound to a measured student and one file for any device.
+
+May import: every room. Each stage finds what an earlier run left and goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sondo.bank import Bank, ingest
+from sondo.distill.alignment import alignment
+from sondo.distill.cluster import cluster, default_k
+from sondo.distill.teach import origin_of, teach
+from sondo.distill.train import train
+from sondo.errors import SondoError
+from sondo.evaluate import compare, embed_task, load_task, teacher_embedder
+from sondo.export import to_onnx
+from sondo.recipe import Recipe, claim_folder, write_json
+from sondo.screen import progress, say
+from sondo.students import TorchModel, available, load
+from sondo.teachers import Teacher
+from sondo.teachers import create as create_teacher
+
+
+def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
+    """Run a recipe.
+
+    Args:
+        recipe: What to do; `recipe.out` becomes the run's folder.
+        teacher: A teacher that exists already, instead of the one that the recipe names.
+
+    Returns:
+        The summary, as it stands in `summary.json` of the run's folder.
+
+    Raises:
+        SondoError: See the stages; everything that was done before stays.
+    """
+    _check_names(recipe)
+    out = Path(recipe.out)
+    claim_folder(out, recipe.to_dict() | ({"teacher_object": teacher.name} if teacher is not None else {}))
+    summary_file = out / "summary.json"
+    if summary_file.exists():
+        say(f"{out} is finished; this is its summary")
+        finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
+        return finished
+    teacher = teacher or create_teacher(recipe.teacher.name, **recipe.teacher.options())
+    licence = getattr(teacher, "licence", "unknown")
+    say(f"teacher {teacher.name}: its licence ({licence}) holds for the student too")
+    clock = _Clock(out / "seconds.json")
+    with progress():
+        summary = _stages(recipe, teacher, clock)
+    summary["seconds"] = {stage: round(seconds, 2) for stage, seconds in clock.seconds.items()}
+    write_json(summary_file, summary)
+    return summary
+
+
+def _check_names(recipe: Recipe) -> None:
+    """Refuse early what would fail after an hour."""
+    known = {info.name for info in available()}
+    if recipe.student.name not in known:
+        raise SondoError(f"no student is called {recipe.student.name!r}: there is {', '.join(sorted(known))}")
+    if recipe.audio is None and recipe.manifest is None and not Bank.exists(recipe.bank_path):
+        raise SondoError("nothing to listen to: give a folder of sound (--audio) or a bank that exists (--bank)")
+
+
+def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
+    out = Path(recipe.out)
+    task = load_task(recipe.task, Path(recipe.data)) if recipe.task and recipe.data else None
+    with clock("ingest"):
+        if recipe.audio is not None or recipe.manifest is not None:
+            ingest(
+                recipe.bank_path,
+                audio=recipe.audio,
+                manifest=recipe.manifest,
+                max_bad_share=recipe.max_bad_share,
+                workers=recipe.workers,
+            )
+    bank = Bank(recipe.bank_path)
+    with clock("teach"):
+        column = teach(bank, teacher, batch_size=recipe.teacher.batch_size)
+    clusters = None
+    if recipe.train.sampling == "balanced":
+        with clock("cluster"):
+            k = recipe.cluster.k or default_k(len(bank))
+            clusters = cluster(bank, teacher=column, k=k, seed=recipe.cluster.seed)
+    with clock("train"):
+        folder = train(
+            bank, teacher=column, clusters=clusters, student=recipe.student, config=recipe.train, out=out
+        )
+    student, projector = load(folder)
+    with clock("export"):
+        onnx_path = out / "student.onnx"
+        if not onnx_path.exists():
+            to_onnx(student, onnx_path)
+        report = json.loads(onnx_path.with_name("student.onnx.json").read_text(encoding="utf-8"))
+    with clock("evaluate"):
+        tasks = {}
+        if task is not None:
+            teacher_vectors = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: teacher")
+            model = TorchModel(student)
+            student_vectors = embed_task(task, model.embed, description=f"{task.name}: student")
+            tasks[task.name] = compare(task, teacher_vectors, student_vectors).to_dict()
+        closeness = alignment(bank, column, student, projector)
+    return {
+        "teacher": {
+            "name": teacher.name,
+            "params": int(getattr(teacher, "num_params", 0)),
+            "embedding_dim": teacher.embedding_dim,
+            "licence": origin_of(teacher)["licence"],
+        },
+        "student": {
+            "name": recipe.student.name,
+            "params": sum(parameter.numel() for parameter in student.backbone.parameters()),
+            "embedding_dim": student.embedding_dim,
+            "space_id": student.space_id,
+        },
+        "bank": {"path": str(recipe.bank_path), "clips": len(bank), "set_aside": len(bank.rejected())},
+        "alignment": closeness,
+        "tasks": tasks,
+        "export": {
+            "onnx": {
+                "path": str(onnx_path),
+                "bytes": onnx_path.stat().st_size,
+                "cosine_to_torch": report["smallest_cosine"],
+            }
+        },
+    }
+
+
+class _Clock:
+    """Seconds spent in each stage, over all the calls that a run took."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.seconds: dict[str, float] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+            write_json(self._file, self.seconds)

@@ -1,0 +1,226 @@
+"""The typed configuration of a run: one definition for Python, YAML, the command line and its help.
+
+May import: the standard library and `sondo.errors`. Frozen; a variant is made with `dataclasses.replace`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from sondo.errors import SondoError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    """Who teaches.
+
+    Args:
+        name: A teacher's name (see `sondo teachers`), or `package.module:function`.
+        checkpoint: File of weights or vectors, for the teachers that need one.
+        sample_rate: Sample rate in Hz, for a teacher that does not say its own.
+        batch_size: Clips of equal length that the teacher gets at a time.
+    """
+
+    name: str = "modulation"
+    checkpoint: str | None = None
+    sample_rate: int | None = None
+    batch_size: int = 8
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for `sondo.teachers.create`, without those that were not set."""
+        wanted = {"checkpoint": self.checkpoint, "sample_rate": self.sample_rate}
+        return {key: value for key, value in wanted.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentConfig:
+    """Who learns.
+
+    Args:
+        name: A student's name (see `sondo students`).
+        width_mult: Factor on the number of channels; 1.0 is the paper's size, 0.4 has 0.5 M parameters.
+    """
+
+    name: str = "mobilenetv3"
+    width_mult: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterConfig:
+    """The clusters that training draws from.
+
+    Args:
+        k: Number of clusters; left out, the paper's 50, or one for every four clips of a bank of fewer than 200.
+        seed: Seed of k-means.
+    """
+
+    k: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How the student is trained.
+
+    Args:
+        epochs: Number of epochs.
+        clips_per_epoch: Clips drawn for an epoch; left out, as many as the bank has, at most 100,000.
+        batch_size: Clips per batch.
+        loss: Name of the loss.
+        sampling: `balanced` draws evenly from the clusters, `uniform` from the clips.
+        replacement: Whether a clip can be drawn twice in an epoch.
+        optimizer: `adam` or `adamw`.
+        learning_rate: Highest learning rate.
+        weight_decay: Weight decay.
+        warmup_epochs: Length of the exponential warm-up; left out, 8 % of the epochs.
+        ramp_down_start: Epoch after which the rate falls; left out, 20 % of the epochs.
+        ramp_down_epochs: Length of the fall; left out, up to the last epoch.
+        last_factor: Where the fall ends, as a factor on the learning rate.
+        gradient_clip: Largest norm of the gradient.
+        precision: `auto` takes bfloat16 on a GPU that has it and float32 elsewhere.
+        seed: Seed of weights, draws and dropout.
+        workers: Processes that read the bank; 0 reads in the training process.
+        devices: Number of processors or GPUs to train on.
+    """
+
+    epochs: int = 100
+    clips_per_epoch: int | None = None
+    batch_size: int = 32
+    loss: str = "cosine"
+    sampling: Literal["balanced", "uniform"] = "balanced"
+    replacement: bool = True
+    optimizer: Literal["adam", "adamw"] = "adam"
+    learning_rate: float = 8e-4
+    weight_decay: float = 0.0
+    warmup_epochs: float | None = None
+    ramp_down_start: float | None = None
+    ramp_down_epochs: float | None = None
+    last_factor: float = 0.01
+    gradient_clip: float = 5.0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = 0
+    workers: int = 0
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"train.{name} is {getattr(self, name)}: expected {what}"
+            for name, what, good in (
+                ("epochs", "at least 1", self.epochs >= 1),
+                ("clips_per_epoch", "at least 2", self.clips_per_epoch is None or self.clips_per_epoch >= 2),
+                ("batch_size", "at least 2 (batch norm needs two clips)", self.batch_size >= 2),
+                ("learning_rate", "more than 0", self.learning_rate > 0),
+                ("weight_decay", "at least 0", self.weight_decay >= 0),
+                ("last_factor", "more than 0 and at most 1", 0 < self.last_factor <= 1),
+                ("gradient_clip", "more than 0", self.gradient_clip > 0),
+                ("workers", "at least 0", self.workers >= 0),
+                ("devices", "at least 1", self.devices >= 1),
+            )
+            if not good
+        ]
+        if wrong:
+            raise SondoError("; ".join(wrong))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A whole run, from a folder of sound to a measured student.
+
+    Args:
+        out: Folder of the run.
+        audio: Folder of sound, or a manifest ending in .csv or .parquet.
+        manifest: CSV or Parquet that lists the sound; relative paths start from `audio` where it is given.
+        bank: The bank's path; left out, `bank.lance` in the run's folder.
+        teacher: Who teaches.
+        student: Who learns.
+        cluster: The clusters that training draws from.
+        train: How the student is trained.
+        task: Task that measures what the student keeps (see `sondo tasks`).
+        data: Folder of the task.
+        max_bad_share: Share of unreadable files that stops the job.
+        workers: Decoding threads; left out, one for each core.
+    """
+
+    out: str
+    audio: str | None = None
+    manifest: str | None = None
+    bank: str | None = None
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    task: str | None = None
+    data: str | None = None
+    max_bad_share: float = 0.05
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.task is None) != (self.data is None):
+            raise SondoError("task and data go together: name the task (--task) and its folder (--data), or neither")
+
+    @property
+    def bank_path(self) -> Path:
+        """Where the bank is."""
+        return Path(self.bank) if self.bank is not None else Path(self.out) / "bank.lance"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, as it is kept in the run's folder."""
+        return dataclasses.asdict(self)
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys: `{"train": {"epochs": 3}}` to `{"train.epochs": 3}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+RUN_NOTES = ("recipe.json", "train.json")
+
+
+def claim_folder(folder: Path, settings: dict[str, Any], *, note: str = "recipe.json") -> None:
+    """Make a folder the run of some settings, or find that it is that run already.
+
+    Args:
+        folder: The run's folder.
+        settings: What makes the run, JSON-able.
+        note: Name of the file that keeps them, one of `RUN_NOTES`.
+
+    Raises:
+        SondoError: The folder holds a run of other settings, or files that are no run.
+    """
+    assert note in RUN_NOTES
+    file = folder / note
+    if file.exists():
+        _same_settings(file, settings)
+        return
+    is_run = any((folder / name).exists() for name in RUN_NOTES)
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_run):
+        raise SondoError(f"{folder} holds something that is no run of sondo: name a new folder as --out")
+    write_json(file, settings)
+
+
+def _same_settings(file: Path, settings: dict[str, Any]) -> None:
+    try:
+        standing = flatten(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise SondoError(f"{file} is damaged ({error}): name another --out") from error
+    wanted = flatten(json.loads(json.dumps(settings)))
+    keys = [key for key in sorted({*standing, *wanted}) if standing.get(key) != wanted.get(key)]
+    if keys:
+        differs = "; ".join(f"{key} was {standing.get(key)!r}, is now {wanted.get(key)!r}" for key in keys)
+        raise SondoError(f"{file.parent} holds another run: {differs}. Name another --out")
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON in one step: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.writing")
+    scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(scratch, path)
