@@ -1,0 +1,7 @@
+"""The sound that ``sondo demo`` makes itself: labelled clips in families, so that no download is needed."""
+
+from __future__ import annotations
+
+from sondo.demo.sounds import FAMILIES, make_demo_sound, synthesise
+
+__all__ = ["FAMILIES", "make_demo_sound", "synthesise"]

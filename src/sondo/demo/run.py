@@ -1,0 +1,40 @@
+"""`sondo demo`: the whole way on sound that sondo makes itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sondo.demo.sounds import make_demo_sound
+from sondo.pipeline import distil
+from sondo.recipe import Recipe, StudentConfig, TrainConfig, claim_folder
+from sondo.screen import say
+
+WIDTH_MULT = 0.4
+EPOCHS_PER_SECOND = 0.2
+
+
+def run_demo(out: Path, *, seconds: float = 150.0, seed: int = 0) -> dict[str, Any]:
+    """Make sound, distil the built-in teacher on it, measure what the student keeps, export it.
+
+    Args:
+        out: Folder of the run; `out/sound` gets the sound.
+        seconds: How long to train, about, on two cores. More time is more epochs.
+        seed: Of the sound and of the training.
+
+    Returns:
+        The summary, as in `summary.json`.
+    """
+    recipe = Recipe(
+        out=str(out),
+        audio=str(out / "sound"),
+        student=StudentConfig(width_mult=WIDTH_MULT),
+        train=TrainConfig(epochs=max(1, round(seconds * EPOCHS_PER_SECOND)), seed=seed),
+        task="folder",
+        data=str(out / "sound"),
+    )
+    claim_folder(out, recipe.to_dict())
+    say(f"making sound in {out / 'sound'}")
+    make_demo_sound(out / "sound", seed=seed)
+    return distil(replace(recipe))

@@ -1,0 +1,61 @@
+"""`sondo evaluate`: a model on a task, beside its teacher."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sondo.errors import SondoError, require
+from sondo.evaluate.embed import embed_task, teacher_embedder
+from sondo.evaluate.score import compare_results, evaluate_vectors
+from sondo.evaluate.tasks import load_task
+from sondo.loading import load
+from sondo.recipe import TeacherConfig
+
+
+def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | None = None) -> dict[str, Any]:
+    """Score a model on a task; with a teacher, say what it keeps.
+
+    Args:
+        model: What `sondo.load` takes.
+        task: Name of the task.
+        data: Folder of the task.
+        teacher: The teacher to compare with; left out, the one that the run's folder names, if it is one.
+
+    Returns:
+        `metric`, `student`, `ci95_student`, and with a teacher `teacher`, `ci95_teacher`, `retention`,
+        `ci95_retention`, as in `summary.json`.
+
+    Raises:
+        SondoError: No such model, task or folder.
+    """
+    require("sklearn", extra="train", why="A probe needs scikit-learn")
+    encoder = load(model)
+    loaded = load_task(task, data)
+    teacher = teacher or _teacher_of(model)
+    student_result = evaluate_vectors(loaded, embed_task(loaded, encoder.embed, description=f"{task}: student"))
+    if teacher is None:
+        return {
+            "metric": loaded.metric,
+            "student": student_result.score,
+            "ci95_student": list(student_result.ci95),
+            "teacher": None,
+            "retention": None,
+        }
+    require("torch", extra="train", why="A teacher needs torch")
+    from sondo.teachers import create
+
+    made = create(teacher.name, **teacher.options())
+    if not getattr(made, "needs_audio", True):
+        raise SondoError(f"teacher {made.name} has vectors of the bank's clips alone: it cannot be scored on {task}")
+    vectors = embed_task(loaded, teacher_embedder(made), description=f"{task}: teacher")
+    return compare_results(loaded, evaluate_vectors(loaded, vectors), student_result).to_dict()
+
+
+def _teacher_of(model: Path) -> TeacherConfig | None:
+    """The teacher that a run's recipe names."""
+    note = model / "recipe.json"
+    if not note.is_file():
+        return None
+    return TeacherConfig(**json.loads(note.read_text(encoding="utf-8"))["teacher"])

@@ -1,0 +1,91 @@
+"""Tables on the screen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from sondo.screen import output
+
+
+def show_summary(summary: dict[str, Any]) -> None:
+    """The last word of a run: what was kept, how large it is, where the file lies.
+
+    Args:
+        summary: As in `summary.json`.
+    """
+    teacher, student = summary["teacher"], summary["student"]
+    table = Table(title=f"{student['name']} distilled from {teacher['name']}", title_justify="left")
+    for name in ("", "teacher", "student", "kept"):
+        table.add_column(name, justify="left" if not name else "right")
+    table.add_row("parameters", _count(teacher["params"]), _count(student["params"]), "")
+    table.add_row("embedding", f"{teacher['embedding_dim']}", f"{student['embedding_dim']}", "")
+    for name, task in summary["tasks"].items():
+        _add_task(table, name, task)
+    closeness = summary["alignment"]
+    table.add_row(f"cosine to the teacher, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
+    output.print(table)
+    onnx = summary["export"]["onnx"]
+    output.print(
+        f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
+        f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
+    )
+    output.print(f"licence handed down by the teacher: {teacher['licence']}")
+    seconds = summary["seconds"]
+    stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
+    output.print(f"took {sum(seconds.values()):.0f} s: {stages}")
+
+
+def show_task(name: str, result: dict[str, Any]) -> None:
+    """One task: scores with their 95 % intervals and, where there is a teacher, the retention."""
+    table = Table()
+    for column in ("", "teacher", "student", "kept"):
+        table.add_column(column, justify="left" if not column else "right")
+    _add_task(table, name, result)
+    output.print(table)
+
+
+def _add_task(table: Table, name: str, task: dict[str, Any]) -> None:
+    kept = ""
+    if task.get("retention") is not None:
+        kept = f"{100 * task['retention']:.1f} % {_interval(task.get('ci95_retention'))}"
+    table.add_row(
+        f"{name}, {task['metric']} (95 % interval)",
+        "" if task.get("teacher") is None else f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}",
+        f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}",
+        kept,
+    )
+
+
+def _interval(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e6:.2f} M" if number >= 1e5 else f"{number:,}"
+
+
+def show_next_steps(run: Path) -> None:
+    """What to type after the demo."""
+    output.print(
+        "\nNow your own sound:\n"
+        "  sondo distill --audio YOUR_FOLDER --out runs/mine --student.width_mult 0.4\n"
+        "and what the student hears in a file:\n"
+        f"  sondo embed {run / 'student.onnx'} YOUR_FILE.wav --out embeddings.npz"
+    )
+
+
+def show_infos(title: str, infos: Sequence[Any]) -> None:
+    """A list of what there is: one row for each, one column for each field of its dataclass."""
+    table = Table(title=title, title_justify="left")
+    names = [field.name for field in dataclasses.fields(infos[0])]
+    for name in names:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for info in infos:
+        values = [getattr(info, name) for name in names]
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value or "") for value in values))
+    output.print(table)

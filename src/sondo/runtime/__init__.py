@@ -1,0 +1,13 @@
+"""Running a student: raw sound in, embedding out, with numpy, onnxruntime, soundfile and soxr alone.
+
+May import: `sondo.audio`, `sondo.errors`, numpy; onnxruntime and pyarrow inside functions only. Never torch.
+"""
+
+from __future__ import annotations
+
+from sondo.runtime.model import Model
+from sondo.runtime.onnx import OnnxModel
+from sondo.runtime.space import SpaceMismatchError, check_same_space
+from sondo.runtime.write import write_embeddings
+
+__all__ = ["Model", "OnnxModel", "SpaceMismatchError", "check_same_space", "write_embeddings"]

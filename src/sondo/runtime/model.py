@@ -1,0 +1,181 @@
+"""What every model offers to a user, whatever runs it: files and arrays in, vectors out.
+
+A sound is cut into windows of 10 s at its own rate, each is resampled by itself and embedded, and the embeddings are
+averaged by the number of log-mel frames (`sondo.audio.windows`). One window is held at a time, so a file can be of any
+length, and a file and its samples give the same vector.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from os import PathLike, fspath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.arrays import as_float, resample
+from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
+from sondo.audio.decode import read_windows
+from sondo.audio.errors import AudioError
+from sondo.audio.logmel import LogMelConfig
+from sondo.audio.windows import min_window_frames
+from sondo.errors import SondoError
+
+_MAX_BATCH = 16
+
+_Path = str | PathLike[str]
+
+
+class Model(ABC):
+    """A student ready for use. Subclasses embed windows; everything else is here.
+
+    Args:
+        name: What to call it.
+        embedding_dim: Numbers in a vector.
+        space_id: The space of its vectors; those of two spaces must not be compared.
+        licence: The licence of the weights, with what the teacher's hands down.
+        front_end: Its log-mel settings; the default ones when left out.
+    """
+
+    def __init__(
+        self, *, name: str, embedding_dim: int, space_id: str, licence: str, front_end: LogMelConfig | None = None
+    ) -> None:
+        self.name = name
+        self.embedding_dim = embedding_dim
+        self.space_id = space_id
+        self.licence = licence
+        self.front_end = front_end or LogMelConfig()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, embedding_dim={self.embedding_dim}, space_id={self.space_id!r})"
+
+    @property
+    def sample_rate(self) -> int:
+        """The rate in Hz at which the model hears; sound of any other is resampled."""
+        return self.front_end.sample_rate
+
+    @abstractmethod
+    def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed windows of one length.
+
+        Shape:
+            audio (batch, samples) at `sample_rate`, from 0.1 s to 10 s long -> (batch, embedding_dim).
+        """
+
+    def embed(self, sound: Any, *, sample_rate: int | None = None) -> NDArray[np.float32]:
+        """Embed one sound or several.
+
+        Args:
+            sound: The path of a file; an array (samples,); a batch (batch, samples); or a list of paths and arrays of
+                any lengths. Floats in [-1, 1], or integers, which are scaled.
+            sample_rate: Rate of the arrays in Hz; files know their own.
+
+        Shape:
+            -> (embedding_dim,) for one path or (samples,); (n, embedding_dim) for a batch or a list. float32.
+
+        Raises:
+            SondoError: A file that cannot be read, an array without a rate, samples that are not finite or of a dtype
+                that means no sound, or less than 0.1 s.
+
+        Example:
+            `model.embed("dog.wav")`, `model.embed(samples, sample_rate=16000)`, `model.embed(["a.wav", "b.mp3"])`.
+        """
+        if isinstance(sound, list | tuple):
+            return self._embed_list(sound, sample_rate)
+        if _is_path(sound):
+            return self._average(self._windows_of_file(sound)).reshape(-1)
+        audio, rate = _checked(sound, sample_rate)
+        if audio.ndim == 1:
+            return self._average(self._windows_of_rows(audio[None], rate)).reshape(-1)
+        batches = [audio[first : first + _MAX_BATCH] for first in range(0, len(audio), _MAX_BATCH)]
+        return np.concatenate([self._average(self._windows_of_rows(batch, rate)) for batch in batches])
+
+    def embed_segments(self, sound: Any, *, sample_rate: int | None = None) -> NDArray[np.float32]:
+        """Embed each window of one sound, in order: 10 s each, a shorter last one from 0.1 s on.
+
+        Args:
+            sound: The path of a file, or an array (samples,).
+            sample_rate: Rate of the array in Hz.
+
+        Shape:
+            -> (segments, embedding_dim), float32.
+
+        Raises:
+            SondoError: As `embed`; or several sounds at once.
+        """
+        if isinstance(sound, list | tuple):
+            raise SondoError("embed_segments takes one sound, a path or an array (samples,), not a list")
+        if _is_path(sound):
+            windows = self._windows_of_file(sound)
+        else:
+            audio, rate = _checked(sound, sample_rate)
+            if audio.ndim != 1:
+                raise SondoError(f"embed_segments takes one sound (samples,), not a batch of shape {audio.shape}")
+            windows = self._windows_of_rows(audio[None], rate)
+        return np.concatenate([vectors for vectors, _ in self._segments(windows)])
+
+    def _embed_list(self, sounds: Sequence[Any], sample_rate: int | None) -> NDArray[np.float32]:
+        vectors = np.empty((len(sounds), self.embedding_dim), dtype=np.float32)
+        for index, sound in enumerate(sounds):
+            if not _is_path(sound) and np.ndim(sound) != 1:
+                raise SondoError(
+                    f"item {index} of the list is neither a path nor an array (samples,): it is "
+                    f"{type(sound).__name__} of shape {np.shape(sound)}"
+                )
+            vectors[index] = self.embed(np.asarray(sound) if not _is_path(sound) else sound, sample_rate=sample_rate)
+        return vectors
+
+    def _windows_of_file(self, path: _Path) -> Iterator[NDArray[np.float32]]:
+        for window in read_windows(fspath(path), sample_rate=self.sample_rate):
+            yield window[None]
+
+    def _windows_of_rows(self, rows: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
+        size = round(WINDOW_S * rate)
+        for start in range(0, rows.shape[1], size):
+            cut = rows[:, start : start + size]
+            yield np.stack([resample(np.ascontiguousarray(row), rate, self.sample_rate) for row in cut])
+
+    def _segments(self, windows: Iterator[NDArray[np.float32]]) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Embed (batch, samples) windows one after the other; leave out a rest of less than 0.1 s."""
+        for window in windows:
+            frames = self.front_end.num_frames(window.shape[1])
+            if frames >= min_window_frames(self.front_end):
+                vectors = self._embed_windows(window)
+                if vectors.shape != (len(window), self.embedding_dim):
+                    raise SondoError(
+                        f"{self.name} gave vectors of shape {vectors.shape} for {len(window)} windows, "
+                        f"not ({len(window)}, {self.embedding_dim})"
+                    )
+                yield vectors, frames
+
+    def _average(self, windows: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
+        total: NDArray[np.float64] | float = 0.0
+        num_frames = 0
+        for vectors, frames in self._segments(windows):
+            total = total + frames * vectors.astype(np.float64)
+            num_frames += frames
+        return np.asarray(total / num_frames, dtype=np.float32)
+
+
+def _is_path(sound: Any) -> bool:
+    return isinstance(sound, str | PathLike)
+
+
+def _checked(sound: Any, sample_rate: int | None) -> tuple[NDArray[np.float32], int]:
+    """An array as float32, (samples,) or (batch, samples), and its rate."""
+    if sample_rate is None:
+        raise SondoError("an array needs its sample rate: embed(samples, sample_rate=16000)")
+    if isinstance(sample_rate, bool) or sample_rate != int(sample_rate) or sample_rate <= 0:
+        raise SondoError(f"a sample rate is a whole number of Hz above 0, not {sample_rate!r}")
+    audio = as_float(sound)
+    if audio.ndim not in (1, 2) or audio.shape[0] == 0:
+        raise SondoError(f"sound is an array (samples,) or (batch, samples), not of shape {audio.shape}")
+    if audio.shape[-1] < round(MIN_CLIP_S * sample_rate):
+        hint = " (is it (samples, channels)? Average the channels)" if audio.ndim == 2 and audio.shape[1] < 9 else ""
+        raise AudioError(
+            f"{audio.shape[-1] / sample_rate:.3f} s of sound in an array of shape {audio.shape} at {sample_rate} Hz: "
+            f"at least {MIN_CLIP_S:g} s is needed{hint}"
+        )
+    return audio, int(sample_rate)

@@ -1,0 +1,101 @@
+"""An exported student, run by onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.logmel import LogMelConfig
+from sondo.errors import SondoError
+from sondo.runtime.model import Model
+
+FORMAT = "1"
+"""Version of the layout of an exported file, `sondo.format` in its metadata."""
+
+METADATA_KEYS = tuple(
+    f"sondo.{key}" for key in ("format", "name", "space_id", "sample_rate", "embedding_dim", "licence", "front_end")
+)
+"""What the metadata of an exported file holds, all of it text."""
+
+
+class OnnxModel(Model):
+    """A student in one file: input `audio` (batch, samples), output `embedding` (batch, embedding_dim).
+
+    Args:
+        path: The `.onnx` file.
+        threads: Threads of onnxruntime; one per core when left out.
+
+    Raises:
+        SondoError: No such file, no ONNX file, one that sondo did not export, or one of another format version.
+
+    Example:
+        `OnnxModel("student.onnx").embed("dog.wav")` gives an (embedding_dim,) float32 array.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        self.path = Path(path)
+        self._session = _open(self.path, threads)
+        metadata = _metadata(self.path, self._session)
+        try:
+            front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
+            embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])
+        except (ValueError, TypeError, AttributeError, SondoError) as error:
+            raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
+        width = next(output for output in self._session.get_outputs() if output.name == "embedding").shape[-1]
+        if sample_rate != front_end.sample_rate or (isinstance(width, int) and width != embedding_dim):
+            raise SondoError(
+                f"{path}: its metadata contradicts itself (sample rate {sample_rate} against "
+                f"{front_end.sample_rate} Hz of the front-end, {embedding_dim} numbers against {width} of the graph); "
+                "export it again"
+            )
+        super().__init__(
+            name=metadata["sondo.name"],
+            embedding_dim=embedding_dim,
+            space_id=metadata["sondo.space_id"],
+            licence=metadata["sondo.licence"],
+            front_end=front_end,
+        )
+
+    def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        (vectors,) = self._session.run(["embedding"], {"audio": np.ascontiguousarray(audio, dtype=np.float32)})
+        return np.asarray(vectors, dtype=np.float32)
+
+
+def _open(path: Path, threads: int | None) -> Any:
+    if threads is not None and threads < 1:
+        raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
+    if not path.is_file():
+        raise SondoError(f"no such model file: {path}")
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen classes that share no base
+        raise SondoError(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from error
+
+
+def _metadata(path: Path, session: Any) -> dict[str, str]:
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    version = metadata.get("sondo.format")
+    if version is None:
+        raise SondoError(
+            f"{path}: an ONNX file, but not one that `sondo export` wrote (no sondo.format in its metadata)"
+        )
+    if version != FORMAT:
+        raise SondoError(
+            f"{path}: written in format {version} and this sondo reads format {FORMAT}; update sondo or export again"
+        )
+    missing = [key for key in METADATA_KEYS if key not in metadata]
+    missing += [f"input {name}" for name in {"audio"} - {node.name for node in session.get_inputs()}]
+    missing += [f"output {name}" for name in {"embedding"} - {node.name for node in session.get_outputs()}]
+    if missing:
+        raise SondoError(f"{path}: a sondo export that lacks {', '.join(missing)}; export it again")
+    return metadata

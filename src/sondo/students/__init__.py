@@ -1,0 +1,30 @@
+"""Students: small networks from raw sound to an embedding, their mapping heads, and their folders on disk.
+
+    student = sondo.students.create("mobilenetv3", width_mult=0.4)
+    sondo.students.save(student, "student/")
+    student = sondo.students.load("student/")
+
+May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, numpy, torch, safetensors.
+"""
+
+from __future__ import annotations
+
+from sondo.students.embedder import TorchModel
+from sondo.students.front_end import LogMel
+from sondo.students.head import Projector
+from sondo.students.registry import StudentInfo, available, create
+from sondo.students.storage import load, load_projector, save
+from sondo.students.student import Student
+
+__all__ = [
+    "LogMel",
+    "Projector",
+    "Student",
+    "StudentInfo",
+    "TorchModel",
+    "available",
+    "create",
+    "load",
+    "load_projector",
+    "save",
+]

@@ -1,0 +1,217 @@
+"""A student on disk: a folder of safetensors and JSON. Nothing in it is code, and loading is strict.
+
+    model.safetensors       weights; tensor names as in the published checkpoints (`model.features.…`)
+    projector.safetensors   the mapping head (`mlp.0.…`), when there is one
+    config.json             what to build, the front-end, the space id, where it comes from; written last
+    README.md               the model card
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from sondo.audio.logmel import LogMelConfig
+from sondo.errors import SondoError
+from sondo.students.card import model_card
+from sondo.students.front_end import LogMel
+from sondo.students.head import Projector
+from sondo.students.registry import create
+from sondo.students.student import Student
+
+FORMAT = 1
+CONFIG, WEIGHTS, PROJECTOR, CARD = "config.json", "model.safetensors", "projector.safetensors", "README.md"
+_PREFIXES = {"backbone.": "model."}
+
+
+def save(
+    student: Student,
+    folder: str | Path,
+    *,
+    projector: Projector | None = None,
+    info: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a student into a folder. A kill leaves no half-written student: `config.json` comes last.
+
+    Args:
+        student: What to keep.
+        folder: Where; made if it is missing.
+        projector: The mapping head that training left.
+        info: Where the student comes from, JSON-able, e.g. ``{"teacher": {"name": …, "fingerprint": …, "licence": …}}``.
+            It is added to `student.info`, so that the student in memory and the one on disk live in one space.
+        overwrite: Replace a student that is there already.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SondoError: The folder holds a student already, or is a file.
+    """
+    folder = Path(folder)
+    if (folder / CONFIG).exists() and not overwrite:
+        raise SondoError(f"{folder} holds a student already: name another folder, or allow it with overwrite=True")
+    if folder.exists() and not folder.is_dir():
+        raise SondoError(f"{folder} is a file: a student needs a folder")
+    student.info = {**student.info, **(info or {})}
+    config = {
+        "format": FORMAT,
+        "student": {"name": student.name, "options": student.options},
+        "embedding_dim": student.embedding_dim,
+        "front_end": student.front_end.config.to_dict(),
+        "projector": None
+        if projector is None
+        else {"hidden_dim": projector.hidden_dim, "embedding_dim": projector.embedding_dim},
+        "space_id": student.space_id,
+        "licence": student.licence,
+        "info": student.info,
+    }
+    try:
+        text = json.dumps(config, indent=2) + "\n"
+    except TypeError as error:
+        raise SondoError(f"the info of a student must be plain JSON values: {error}") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG).unlink(missing_ok=True)
+    _replace(folder / WEIGHTS, lambda path: save_file(_published(student), path))
+    (folder / PROJECTOR).unlink(missing_ok=True)
+    if projector is not None:
+        _replace(folder / PROJECTOR, lambda path: save_file(_plain(projector.state_dict()), path))
+    _replace(folder / CARD, lambda path: path.write_text(model_card(student), encoding="utf-8"))
+    _replace(folder / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+    return folder
+
+
+def load(folder: str | Path) -> Student:
+    """Read a student that `save` wrote, in evaluation mode, on the CPU.
+
+    Args:
+        folder: The student's folder.
+
+    Raises:
+        SondoError: No student there, another format version, a file that is missing or damaged, or weights that do not
+            fit; the message names the file.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    path = folder / CONFIG
+    try:
+        student = create(config["student"]["name"], **config["student"]["options"])
+        student.front_end = LogMel(LogMelConfig.from_dict(config["front_end"]))
+        student.info = dict(config["info"])
+        expected = config["embedding_dim"], config["space_id"]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SondoError(f"{path} is damaged: {type(error).__name__} {error}. Save the student again") from error
+    except SondoError as error:
+        raise SondoError(f"{path}: {error}") from error
+    weights = _read_weights(folder / WEIGHTS)
+    ours = {old: new for new, old in _PREFIXES.items()}
+    _fill(student, {_renamed(key, ours): tensor for key, tensor in weights.items()}, folder / WEIGHTS)
+    found = student.embedding_dim, student.space_id
+    if found != expected:
+        raise SondoError(
+            f"{folder / WEIGHTS} does not belong to {path}: that one names {expected[0]} values in space "
+            f"{expected[1]}, the weights give {found[0]} in {found[1]}. Put the files of one student together"
+        )
+    return student.eval()
+
+
+def load_projector(folder: str | Path) -> Projector | None:
+    """Read the mapping head of a student that `save` wrote; None when there is none.
+
+    Raises:
+        SondoError: As `load`.
+    """
+    folder = Path(folder)
+    config = _read_config(folder)
+    if config.get("projector") is None:
+        return None
+    try:
+        projector = Projector(int(config["embedding_dim"]), **config["projector"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SondoError(f"{folder / CONFIG} is damaged: projector: {error}. Save the student again") from error
+    _fill(projector, _read_weights(folder / PROJECTOR), folder / PROJECTOR)
+    return projector.eval()
+
+
+def _published(student: Student) -> dict[str, Tensor]:
+    return {_renamed(key, _PREFIXES): tensor for key, tensor in _plain(student.state_dict()).items()}
+
+
+def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
+    for old, new in prefixes.items():
+        if key.startswith(old):
+            return new + key.removeprefix(old)
+    return key
+
+
+def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+
+
+def _replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Write beside the place and rename."""
+    scratch = path.with_name(f".{path.name}.writing")
+    write(scratch)
+    os.replace(scratch, path)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if not path.is_file():
+        what = "is not there" if not folder.exists() else "holds no student"
+        raise SondoError(f"{folder} {what}: expected {CONFIG} and {WEIGHTS} in it")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise SondoError(f"{path} is damaged ({error}): save the student again") from error
+    version = config.get("format") if isinstance(config, dict) else None
+    if version is None:
+        raise SondoError(f"{path} is no configuration of a student: it has no format version")
+    if version != FORMAT:
+        raise SondoError(
+            f"{path} has format version {version}, this sondo reads {FORMAT}: "
+            "update sondo, or save the student again with this one"
+        )
+    return dict(config)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise SondoError(f"{path} is missing: copy the whole folder of the student")
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise SondoError(f"{path} cannot be read ({error}): it is damaged or no safetensors file") from error
+    return weights
+
+
+def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Strict loading with one sentence about what does not fit."""
+    state = module.state_dict()
+    missing = sorted(set(state) - set(weights))
+    unknown = sorted(set(weights) - set(state))
+    other = [
+        f"{key} is {tuple(weights[key].shape)} where {tuple(state[key].shape)} belongs"
+        for key in sorted(set(state) & set(weights))
+        if weights[key].shape != state[key].shape
+    ]
+    problems = [_some("lacks", missing), _some("has unknown", unknown), _some("has another shape:", other)]
+    if any(problems):
+        raise SondoError(
+            f"{path} does not fit the student in {CONFIG}: it {'; it '.join(problem for problem in problems if problem)}"
+        )
+    module.load_state_dict(weights)
+
+
+def _some(verb: str, items: list[str]) -> str:
+    if not items:
+        return ""
+    rest = f" and {len(items) - 3} more" if len(items) > 3 else ""
+    return f"{verb} {', '.join(items[:3])}{rest}"

@@ -1,0 +1,161 @@
+"""Sound into rows: what is kept, what is set aside, what a second run does."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import soundfile
+
+import sondo.bank.ingest as ingest_module
+from sondo.bank import Bank, ingest
+from sondo.bank.schema import BANK_KEY, clip_id
+from sondo.errors import SondoError
+
+
+def rows(bank):
+    return Bank(bank).read(["clip_id", "uri", "offset_s", "duration_s", "split", "fold", "labels", "frames"]).to_pylist()
+
+
+def test_a_folder_is_read_recursively_and_long_sound_is_cut(sound_folder, tmp_path):
+    report = ingest(tmp_path / "b.lance", audio=sound_folder)
+    found = [(row["uri"].split("/")[-1], row["offset_s"], round(row["duration_s"], 3)) for row in rows(tmp_path / "b.lance")]
+    assert report.num_clips == report.num_added == 7
+    assert ("long.flac", 0.0, 10.0) in found
+    assert ("long.flac", 10.0, 1.5) in found
+    assert ("0.wav", 0.0, 0.5) in found
+
+
+def test_frames_follow_the_front_end(sound_folder, tmp_path):
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    bank = Bank(tmp_path / "b.lance")
+    for row, mel in zip(rows(tmp_path / "b.lance"), bank.log_mels(range(len(bank))), strict=True):
+        expected = 1 + (round(row["duration_s"] * 32000) - 1024) // 512
+        assert mel.shape == (128, expected) == (128, row["frames"])
+        assert np.isfinite(mel).all()
+
+
+def test_a_second_run_adds_nothing_and_new_files_are_added(sound_folder, tmp_path):
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    assert ingest(tmp_path / "b.lance", audio=sound_folder).num_added == 0
+    soundfile.write(sound_folder / "new.wav", np.full(32000, 0.1, np.float32), 32000)
+    assert ingest(tmp_path / "b.lance", audio=sound_folder).num_added == 1
+
+
+def test_an_interrupted_ingest_ends_with_the_same_rows(sound_folder, tmp_path, monkeypatch):
+    ingest(tmp_path / "whole.lance", audio=sound_folder)
+    monkeypatch.setattr(ingest_module, "CLIPS_PER_COMMIT", 2)
+    kept, appends = Bank.append, []
+
+    def killed_at_the_third(self, clips):
+        if len(appends) == 2:
+            raise KeyboardInterrupt
+        appends.append(len(clips))
+        kept(self, clips)
+
+    monkeypatch.setattr(Bank, "append", killed_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(tmp_path / "b.lance", audio=sound_folder)
+    assert len(Bank(tmp_path / "b.lance")) == 4
+    monkeypatch.setattr(Bank, "append", kept)
+    assert ingest(tmp_path / "b.lance", audio=sound_folder).num_added == 3
+    assert rows(tmp_path / "b.lance") == rows(tmp_path / "whole.lance")
+
+
+def test_unreadable_files_are_set_aside_with_their_reason(sound_folder, tmp_path):
+    (sound_folder / "text.wav").write_text("this is no sound")
+    (sound_folder / "empty.wav").touch()
+    report = ingest(tmp_path / "b.lance", audio=sound_folder, max_bad_share=0.5)
+    assert report.num_clips == 7
+    listed = {row["uri"].split("/")[-1]: row["reason"] for row in Bank(tmp_path / "b.lance").rejected()}
+    assert set(listed) == {"text.wav", "empty.wav"}
+    assert all(listed.values())
+
+
+def test_a_file_that_was_mended_is_read_again(sound_folder, tmp_path):
+    (sound_folder / "text.wav").write_text("this is no sound")
+    ingest(tmp_path / "b.lance", audio=sound_folder, max_bad_share=0.5)
+    soundfile.write(sound_folder / "text.wav", np.full(32000, 0.1, np.float32), 32000)
+    report = ingest(tmp_path / "b.lance", audio=sound_folder, max_bad_share=0.5)
+    assert (report.num_added, report.rejected) == (1, {})
+    assert Bank(tmp_path / "b.lance").rejected() == []
+
+
+def test_too_many_bad_files_stop_the_job_and_keep_the_good(sound_folder, tmp_path):
+    (sound_folder / "text.wav").write_text("this is no sound")
+    with pytest.raises(SondoError, match=r"1 of 7 files cannot be read.*--max-bad-share.*text\.wav"):
+        ingest(tmp_path / "b.lance", audio=sound_folder)
+
+
+def test_nothing_readable_is_an_error(tmp_path):
+    (tmp_path / "only.wav").write_text("this is no sound")
+    with pytest.raises(SondoError, match="0 clips left"):
+        ingest(tmp_path / "b.lance", audio=tmp_path, max_bad_share=1.0)
+
+
+@pytest.mark.parametrize(("folder", "message"), [("absent", "no such folder"), ("bare", "no audio in")])
+def test_no_sound_to_find(tmp_path, folder, message):
+    (tmp_path / "bare").mkdir()
+    with pytest.raises(SondoError, match=message):
+        ingest(tmp_path / "b.lance", audio=tmp_path / folder)
+    assert not (tmp_path / "b.lance").exists()
+
+
+def test_a_manifest_names_parts_splits_folds_and_labels(sound_folder, tmp_path):
+    (tmp_path / "m.csv").write_text(
+        "filename,offset,duration,split,fold,label\n"
+        "deep/long.flac,2.5,3,train,1,hum;tone\n"
+        "1.wav,,,test,2,tone\n"
+    )
+    ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+    first, second = rows(tmp_path / "b.lance")
+    assert (first["offset_s"], first["duration_s"], first["split"], first["fold"]) == (2.5, 3.0, "train", 1)
+    assert (first["labels"], second["labels"], second["split"]) == (["hum", "tone"], ["tone"], "test")
+    assert first["clip_id"] == clip_id(str((sound_folder / "deep/long.flac").resolve()), 2.5)
+
+
+def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
+    table = pa.table({"path": ["0.wav", "1.wav"], "labels": [["a"], ["b", "c"]]})
+    pyarrow.parquet.write_table(table, sound_folder / "m.parquet")
+    ingest(tmp_path / "b.lance", audio=sound_folder / "m.parquet")
+    assert [row["labels"] for row in rows(tmp_path / "b.lance")] == [["a"], ["b", "c"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name\nx.wav\n", "no path column"),
+        ("path\n", "lists no sound"),
+        ("path,offset\n1.wav,soon\n", r"row 1: offset is 'soon'"),
+        ("path,duration\n1.wav,0\n", "a duration of 0 s"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense(sound_folder, tmp_path, text, message):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(SondoError, match=message):
+        ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+
+
+def test_a_changed_file_is_named_as_stale(sound_folder, tmp_path):
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    soundfile.write(sound_folder / "1.wav", np.full(16000, 0.1, np.float32), 32000)
+    with pytest.raises(SondoError, match=r"1\.wav has changed since it was ingested"):
+        ingest(tmp_path / "b.lance", audio=sound_folder)
+
+
+def test_a_bank_of_another_version_is_refused(sound_folder, tmp_path):
+    import lance
+
+    table = pa.table({"clip_id": ["a"]}).replace_schema_metadata({BANK_KEY: b'{"version": 99}'})
+    lance.write_dataset(table, str(tmp_path / "b.lance"))
+    with pytest.raises(SondoError, match="bank of version 99"):
+        ingest(tmp_path / "b.lance", audio=sound_folder)
+
+
+def test_a_foreign_table_or_folder_is_left_alone(sound_folder, tmp_path):
+    import lance
+
+    lance.write_dataset(pa.table({"x": [1]}), str(tmp_path / "foreign.lance"))
+    with pytest.raises(SondoError, match="not a bank of sondo"):
+        ingest(tmp_path / "foreign.lance", audio=sound_folder)
+    with pytest.raises(SondoError, match="exists and is not a bank"):
+        ingest(sound_folder, audio=sound_folder)

@@ -1,0 +1,27 @@
+"""Small sound for every test that needs some."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+
+def tone(seconds: float, *, hz: float = 440.0, sample_rate: int = 32000, seed: int = 0) -> np.ndarray:
+    """A tone in a little noise, float32."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    noise = np.random.default_rng(seed).standard_normal(len(time))
+    return (0.3 * np.sin(2 * np.pi * hz * time) + 0.02 * noise).astype(np.float32)
+
+
+@pytest.fixture
+def sound_folder(tmp_path: Path) -> Path:
+    """Six files of unlike length, rate and pitch, one of them in a subfolder and longer than a window."""
+    folder = tmp_path / "sound"
+    (folder / "deep").mkdir(parents=True)
+    for index, seconds in enumerate((0.5, 1.0, 1.5, 1.0, 0.7)):
+        rate = 16000 if index == 2 else 32000
+        wave = tone(seconds, hz=200.0 * (index + 1), sample_rate=rate, seed=index)
+        soundfile.write(folder / f"{index}.wav", wave, rate)
+    soundfile.write(folder / "deep" / "long.flac", tone(11.5, hz=90.0, seed=9), 32000)
+    return folder

@@ -1,0 +1,80 @@
+"""Balanced draws: weights against the reference, frequencies against their law."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sondo.distill.sampling import EpochSampler, balanced_weights, draw
+from sondo.errors import SondoError
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sampling_and_schedule.json").read_text())
+
+
+def sampler(clusters, **settings):
+    clusters = np.asarray(clusters)
+    frames = settings.pop("frames", np.full(len(clusters), 100, np.int32))
+    return EpochSampler(balanced_weights(clusters), frames, **{"batch_size": 8, "clips_per_epoch": 64} | settings)
+
+
+def test_weights_equal_the_reference():
+    weights = balanced_weights(np.array(GOLDEN["cluster_labels"]))
+    assert weights == pytest.approx(GOLDEN["cluster_weights"], abs=1e-8)
+    assert weights.sum() == pytest.approx(1)
+
+
+def test_every_cluster_is_drawn_equally_often():
+    clusters = np.repeat([0, 1, 2], [900, 90, 10])
+    drawn = draw(balanced_weights(clusters), 30_000, replacement=True, generator=np.random.default_rng(1))
+    shares = np.bincount(clusters[drawn]) / 30_000
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.01)  # standard error 0.0027
+
+
+def test_without_replacement_follows_successive_draws():
+    # Three clips of weight 1/2, 1/3, 1/6, two drawn: P(clip 2 is left out) by enumeration.
+    weights = np.array([3, 2, 1]) / 6
+    left_out = (3 / 6) * (2 / 3) + (2 / 6) * (3 / 4)
+    generator = np.random.default_rng(2)
+    pairs = [set(draw(weights, 2, replacement=False, generator=generator).tolist()) for _ in range(6000)]
+    assert all(len(pair) == 2 for pair in pairs)
+    assert sum(pair == {0, 1} for pair in pairs) / 6000 == pytest.approx(left_out, abs=0.02)
+
+
+def test_too_many_draws_without_replacement_is_refused():
+    with pytest.raises(SondoError, match="cannot be drawn without replacement from 3"):
+        draw(np.ones(3) / 3, 4, replacement=False, generator=np.random.default_rng(0))
+
+
+def test_rows_of_weight_zero_are_never_drawn():
+    weights = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
+    drawn = draw(weights, 1000, replacement=True, generator=np.random.default_rng(0))
+    assert set(drawn.tolist()) == {1, 3}
+
+
+def test_an_epoch_depends_on_seed_and_epoch_alone():
+    first, again = sampler([0, 1] * 50), sampler([0, 1] * 50)
+    list(first)
+    first.set_epoch(3)
+    again.set_epoch(3)
+    assert list(first) == list(again)
+    again.set_epoch(4)
+    assert list(first) != list(again)
+
+
+def test_batches_are_full_and_of_like_length():
+    frames = np.arange(1000, dtype=np.int32)
+    batches = list(sampler([0] * 1000, frames=frames, clips_per_epoch=523, batch_size=8))
+    assert sum(map(len, batches)) == 523
+    assert {len(batch) for batch in batches} <= {8, 9}
+    spread = np.mean([max(batch) - min(batch) for batch in batches])
+    assert spread < 1000 / 4
+
+
+def test_two_processes_share_the_draw_of_one():
+    parts = [sampler([0, 1, 1, 2] * 20, rank=rank, world_size=2) for rank in (0, 1)]
+    alone = sampler([0, 1, 1, 2] * 20)
+    together = Counter(row for part in parts for batch in part for row in batch)
+    assert together == Counter(row for batch in alone for row in batch)
+    assert len(list(parts[0])) == len(list(parts[1])) == len(parts[0])

@@ -1,0 +1,115 @@
+"""The command line as a user meets it: options, messages, exit codes, and no torch before it is needed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from sondo.cli import main
+
+
+def run(capsys, *arguments):
+    """Exit code and what was said."""
+    code = 0
+    try:
+        main(list(arguments))
+    except SystemExit as stop:
+        code = stop.code or 0
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+@pytest.mark.parametrize("statement", ["import sondo", "import sondo.cli", "import sondo.runtime, sondo.audio"])
+def test_importing_loads_nothing_heavy(statement):
+    heavy = "{'torch', 'lightning', 'lance', 'sklearn', 'pyarrow', 'onnx', 'av'}"
+    code = f"{statement}; import sys; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_loads_nothing_heavy_and_names_the_verbs():
+    code = (
+        "import sys\nfrom sondo.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit as stop: assert stop.code == 0\n"
+        "assert not {'torch', 'lance', 'sklearn'} & set(sys.modules)"
+    )
+    text = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    for verb in "demo distill ingest teach cluster train evaluate export embed teachers students tasks".split():
+        assert f" {verb} " in text
+
+
+def test_every_verb_has_help(capsys):
+    for verb in "demo distill ingest teach cluster train evaluate export embed teachers students tasks".split():
+        code, text = run(capsys, verb, "--help")
+        assert code == 0
+        assert "usage" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["ingest", "--audio", "/no/such", "--bank", "b.lance"], "no such folder: /no/such"),
+        (["distill", "--audio", "x", "--out", "r", "--train.epoch", "3"], "train.epoch"),
+        (["distill", "--audio", "x", "--out", "r", "--train.epochs", "0"], "train.epochs is 0"),
+        (["distill", "--audio", "x", "--out", "r", "--student", "mobilnet"], "mobilenetv3"),
+        (["distill", "--out", "r"], "nothing to listen to"),
+        (["distill", "--audio", "x", "--out", "r", "--task", "esc10"], "task and data go together"),
+        (["teach", "--bank", "absent.lance"], "no bank at absent.lance"),
+        (["evaluate", "absent.onnx", "--task", "esc10", "--data", "x"], "no model at absent.onnx"),
+        (["embed", "absent.onnx", "x.wav", "--out", "e.npz"], "no model at absent.onnx"),
+        (["export", "absent"], "absent"),
+        (["frobnicate"], "frobnicate"),
+    ],
+)
+def test_a_mistake_gets_one_message_and_a_code(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    code, text = run(capsys, *arguments)
+    assert code in (1, 2)
+    assert message in text
+    assert "Traceback" not in text
+
+
+def test_a_wrong_option_in_a_recipe_is_named_with_its_dotted_key(capsys, tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("teacher: modulation\ntrain:\n  epoch: 3\n")
+    code, text = run(capsys, "distill", "--config", str(recipe), "--audio", "x", "--out", str(tmp_path / "o"))
+    assert code == 2
+    assert "train.epoch" in text
+
+
+def test_a_recipe_and_options_go_together_and_options_win(capsys, tmp_path):
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text("student: mobilenetv3\ntrain:\n  epochs: 3\n  seed: 4\n")
+    arguments = ["distill", "--config", str(recipe), "--out", "o", "--train.seed", "5", "--max-bad-share", "0.2"]
+    code, text = run(capsys, *arguments, "--print_config")
+    assert code == 0
+    for line in ("epochs: 3", "seed: 5", "max_bad_share: 0.2", "name: mobilenetv3"):
+        assert line in text
+
+
+def test_an_unknown_teacher_names_those_that_exist(capsys, sound_folder, tmp_path):
+    code, text = run(capsys, "distill", "--audio", str(sound_folder), "--teacher", "modulatoin", "--out", str(tmp_path / "o"))
+    assert code == 1
+    assert "modulation" in text
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(capsys, sound_folder):
+    code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(sound_folder))
+    assert code == 1
+    assert "no run of sondo" in text
+
+
+def test_lists_of_what_there_is(capsys):
+    assert "modulation" in run(capsys, "teachers")[1]
+    assert "mobilenetv3" in run(capsys, "students")[1]
+    assert "esc10" in run(capsys, "tasks")[1]
+
+
+def test_another_recipe_in_the_same_folder_is_refused(capsys, sound_folder, tmp_path):
+    out = tmp_path / "o"
+    out.mkdir()
+    (out / "recipe.json").write_text(json.dumps({"train": {"epochs": 7}}))
+    code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(out))
+    assert code == 1
+    assert "holds another run" in text
+    assert "train.epochs was 7, is now 100" in text
