@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# The pins are for Python 3.11 and newer; on 3.10, which some of them have left behind, pip chooses.
+PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
 export PYTHONNOUSERSITE = 1
 
 .PHONY: help install demo test test-slow check format clean
@@ -14,7 +16,7 @@ help:  ## what there is
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing sondo into $(VENV) (minutes on the first time)"
-	@$(PIP) install --quiet --constraint constraints.txt --editable ".[train,dev]"
+	@$(PIP) install --quiet $(PINS) --editable ".[train,dev]"
 	@touch $(READY)
 
 install: $(READY)  ## the virtual environment with everything for development

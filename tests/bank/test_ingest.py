@@ -1,12 +1,13 @@
 """Sound into rows: what is kept, what is set aside, what a second run does."""
 
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import soundfile
 
-import sondo.bank.ingest as ingest_module
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BANK_KEY, clip_id
 from sondo.errors import SondoError
@@ -43,7 +44,7 @@ def test_a_second_run_adds_nothing_and_new_files_are_added(sound_folder, tmp_pat
 
 def test_an_interrupted_ingest_ends_with_the_same_rows(sound_folder, tmp_path, monkeypatch):
     ingest(tmp_path / "whole.lance", audio=sound_folder)
-    monkeypatch.setattr(ingest_module, "CLIPS_PER_COMMIT", 2)
+    monkeypatch.setattr(sys.modules["sondo.bank.ingest"], "CLIPS_PER_COMMIT", 2)
     kept, appends = Bank.append, []
 
     def killed_at_the_third(self, clips):

@@ -188,7 +188,8 @@ class Bank:
         if self.has_column(column):
             self._dataset.drop_columns([path_of(column)])
             self.refresh()
-        self._dataset.add_columns(pa.RecordBatchReader.from_batches(schema, batches))
+        # A handle of its own: while it writes, `values` may read from this one.
+        lance.dataset(str(self.path)).add_columns(pa.RecordBatchReader.from_batches(schema, batches))
         self.refresh()
 
     # -- files set aside -------------------------------------------------------------------------------------

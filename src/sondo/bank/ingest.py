@@ -107,6 +107,7 @@ class _Ingest:
         self.rejected: dict[str, str] = {}
         self._rows: list[dict[str, Any]] = []
         self._bad: list[dict[str, Any]] = []
+        self._mended: list[str] = []
         self._num_files = len({source.path for source in sources})
         known = bank.read(["uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
         self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
@@ -213,6 +214,8 @@ class _Ingest:
             if len(self.rejected) > self.max_bad_share * self._num_files:
                 self._commit(everything=True)
                 self._check_share()
+        if job.reason is None and uri in self._set_aside:
+            self._mended.append(uri)
         for row in rows:
             if row["clip_id"] not in self._known:
                 self._known.add(row["clip_id"])
@@ -222,8 +225,9 @@ class _Ingest:
     def _commit(self, *, everything: bool) -> None:
         """Make rows durable, in steps of a fixed size, so that an interrupted job leaves the same fragments."""
         if everything or len(self._rows) >= CLIPS_PER_COMMIT:
+            self.bank.forget_rejected(self._mended)
             self.bank.reject(self._bad)
-            self._bad = []
+            self._bad, self._mended = [], []
         while len(self._rows) >= CLIPS_PER_COMMIT or (everything and self._rows):
             step, self._rows = self._rows[:CLIPS_PER_COMMIT], self._rows[CLIPS_PER_COMMIT:]
             self.bank.append(pa.Table.from_pylist(step, schema=CLIP_SCHEMA))

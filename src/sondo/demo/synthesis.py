@@ -135,21 +135,21 @@ def record(rng: Random, audio: Audio) -> Audio:
         tilt_db=rng.uniform(-3, 1),
     )
     background *= np.exp(np.float32(rng.uniform(0, 0.35)) * slow_curve(rng, num_samples, rate_hz=3))
-    ratio_db = rng.uniform(8, 30)
+    ratio_db = rng.uniform(10, 32)
     # Relative to the loudest tenth of the sound, or sparse events would drown.
     loud = np.sqrt(np.quantile(wet[: num_samples // 320 * 320].reshape(-1, 320) ** 2, 0.9, axis=0).mean())
     power = np.sqrt(np.mean(background**2)) + 1e-9
     mixed = unit_peak(wet + background * np.float32(loud / power * 10 ** (-ratio_db / 20)))
-    return mixed * np.float32(10 ** (rng.uniform(-18, -1) / 20))
+    return mixed * np.float32(10 ** (rng.uniform(-15, -1) / 20))
 
 
 def _colour(rng: Random, size: int) -> Audio:
     """A gain per frequency: a tilt and two broad peaks or dips."""
     distance = _octaves_from(size, 1000.0)
-    gain_db = rng.uniform(-1.5, 1.5) * distance
+    gain_db = rng.uniform(-1.0, 1.0) * distance
     for _ in range(2):
         centre, width = rng.uniform(-3.5, 3.5), rng.uniform(0.3, 1.2)
-        gain_db = gain_db + rng.uniform(-6, 6) * np.exp(-0.5 * ((distance - centre) / width) ** 2)
+        gain_db = gain_db + rng.uniform(-5, 5) * np.exp(-0.5 * ((distance - centre) / width) ** 2)
     return (10 ** (gain_db / 20)).astype(np.float32)
 
 

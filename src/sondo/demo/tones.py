@@ -58,7 +58,7 @@ def alarm(rng: Random, num_samples: int) -> Audio:
     """A tone in the range of a siren that jumps between two pitches."""
     phase = times(num_samples) * np.float32(log_uniform(rng, 1.0, 5.0)) + np.float32(rng.uniform(0, 1))
     jump = (np.mod(phase, 1) < rng.uniform(0.35, 0.65)).astype(np.float32)
-    octaves = np.float32(rng.uniform(0.3, 1.2))
+    octaves = np.float32(rng.uniform(0.4, 1.2))
     return _signal(rng, (log_uniform(rng, 500, 1100) * 2 ** (octaves * jump)).astype(np.float32))
 
 
@@ -102,9 +102,9 @@ def plucked(rng: Random, num_samples: int) -> Audio:
 
 
 def _chirps(rng: Random, num_samples: int, *, rising: bool) -> Audio:
-    """Whistles that glide over a third of an octave to an octave and a half."""
+    """Whistles that glide over half an octave to an octave and a half."""
     audio = np.zeros(num_samples, dtype=np.float32)
-    low_hz, octaves = log_uniform(rng, 1400, 3500), rng.uniform(0.35, 1.5)
+    low_hz, octaves = log_uniform(rng, 1400, 3500), rng.uniform(0.5, 1.5)
     length_s, rate_hz = log_uniform(rng, 0.06, 0.35), log_uniform(rng, 1.5, 5)
     for onset in random_onsets(rng, num_samples / SAMPLE_RATE, rate_hz=rate_hz):
         length = int(length_s * rng.uniform(0.8, 1.25) * SAMPLE_RATE)

@@ -1,22 +1,24 @@
-"""The torch form of the log-mel front-end, on the constants of `sondo.audio.logmel`."""
+"""The log-mel front-end as a torch module, on the window and filterbank of `sondo.audio.logmel`."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
+from sondo.audio.errors import AudioError
 from sondo.audio.logmel import LogMelConfig, hann_window, mel_filterbank
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram: power STFT without centring, mel filters, `log(mel + offset)`. Always in float32.
+    """Log-mel spectrogram, in float32 even under autocast: half precision cannot hold the range of a power spectrum.
+
+    Its window and filters follow from `config` and are no part of a state dict.
 
     Args:
-        config: The settings.
+        config: The front-end's parameters.
 
     Shape:
-        - input: (..., samples) float32 in [-1, 1], at `config.sample_rate`
-        - output: (..., mels, frames), frames = 1 + (samples - n_fft) // hop
+        audio (..., samples) -> (..., num_mels, frames) with ``frames = 1 + (samples - n_fft) // hop``.
     """
 
     window: Tensor
@@ -25,13 +27,26 @@ class LogMel(nn.Module):
     def __init__(self, config: LogMelConfig | None = None) -> None:
         super().__init__()
         self.config = config or LogMelConfig()
-        self.register_buffer("window", torch.from_numpy(hann_window(self.config.n_fft)).float(), persistent=False)
-        self.register_buffer("filters", torch.from_numpy(mel_filterbank(self.config)).float(), persistent=False)
+        self.register_buffer("window", torch.from_numpy(hann_window(self.config.n_fft)), persistent=False)
+        self.register_buffer("filters", torch.from_numpy(mel_filterbank(self.config)), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """See the class."""
+        """Transform sound.
+
+        Args:
+            audio: Samples in [-1, 1] at `config.sample_rate`.
+
+        Raises:
+            AudioError: Fewer samples than one FFT window.
+        """
+        config, num_samples = self.config, audio.shape[-1]
+        if num_samples < config.n_fft:
+            raise AudioError(f"{num_samples} samples are too short for a log-mel: at least {config.n_fft} needed")
         with torch.autocast(audio.device.type, enabled=False):
-            frames = audio.float().unfold(-1, self.config.n_fft, self.config.hop) * self.window
-            spectrum = torch.fft.rfft(frames)
+            rows = audio.float().reshape(-1, num_samples)
+            spectrum = torch.stft(
+                rows, config.n_fft, config.hop, window=self.window.float(), center=False, return_complex=True
+            )
             power = spectrum.real.square() + spectrum.imag.square()
-            return torch.log(power @ self.filters.T + self.config.log_offset).transpose(-1, -2)
+            log_mel = torch.log(self.filters.float() @ power + config.log_offset)
+        return log_mel.reshape(*audio.shape[:-1], *log_mel.shape[1:])

@@ -23,9 +23,7 @@ class Projector(nn.Module):
         El Adlouni et al. 2026 (arXiv 2604.24933), section 2; tensor names `mlp.0`, `mlp.3` of its checkpoints.
     """
 
-    def __init__(
-        self, student_dim: int, *, hidden_dim: int, embedding_dim: int, dropout: float = DROPOUT
-    ) -> None:
+    def __init__(self, student_dim: int, *, hidden_dim: int, embedding_dim: int, dropout: float = DROPOUT) -> None:
         super().__init__()
         self.student_dim, self.hidden_dim, self.embedding_dim = student_dim, hidden_dim, embedding_dim
         self.mlp = nn.Sequential(

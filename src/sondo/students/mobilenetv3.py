@@ -167,9 +167,7 @@ def _conv_norm(
     activation: Callable[[], nn.Module] | None = None,
 ) -> nn.Sequential:
     """Convolution without bias (index 0), batch norm (1), activation (2)."""
-    convolution = nn.Conv2d(
-        channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False
-    )
+    convolution = nn.Conv2d(channels, out, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False)
     layers: list[nn.Module] = [convolution, nn.BatchNorm2d(out, eps=1e-3, momentum=0.01)]
     return nn.Sequential(*layers, *([activation()] if activation is not None else []))
 

@@ -1,8 +1,11 @@
-"""The students by name."""
+"""The students that there are, by name."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from sondo.errors import SondoError
 from sondo.students.mobilenetv3 import MobileNetV3
@@ -11,7 +14,16 @@ from sondo.students.student import Student
 
 @dataclass(frozen=True, kw_only=True)
 class StudentInfo:
-    """A student as `sondo students` lists it; parameters and dimension at width 1.0."""
+    """A student as a list shows it, at its default size.
+
+    Args:
+        name: What `create` takes.
+        params: Number of parameters.
+        embedding_dim: Values of an embedding.
+        sample_rate: Hz.
+        licence: Licence of the architecture; weights have the one that their teacher hands down.
+        source: Where it was published.
+    """
 
     name: str
     params: int
@@ -21,36 +33,57 @@ class StudentInfo:
     source: str
 
 
-_STUDENTS = {
-    "mobilenetv3": StudentInfo(
+def _mobilenetv3(*, width_mult: float = 1.0) -> Student:
+    backbone = MobileNetV3(width_mult=width_mult)
+    return Student(
+        backbone,
         name="mobilenetv3",
-        params=2_971_664,
-        embedding_dim=960,
-        sample_rate=32000,
-        licence="MIT",
-        source="EfficientAT (arXiv 2211.04772), S-SONDO (arXiv 2604.24933)",
+        options={"width_mult": float(width_mult)},
+        embedding_dim=backbone.num_features,
+        projector_width=backbone.projector_width,
     )
+
+
+_STUDENTS: dict[str, tuple[Callable[..., Student], StudentInfo]] = {
+    "mobilenetv3": (
+        _mobilenetv3,
+        StudentInfo(
+            name="mobilenetv3",
+            params=2_971_664,
+            embedding_dim=960,
+            sample_rate=32000,
+            licence="MIT",
+            source="Howard et al. 2019, arXiv 1905.02244; for audio Schmid et al. 2023, arXiv 2211.04772",
+        ),
+    ),
 }
 
 
 def available() -> list[StudentInfo]:
-    """What `create` knows."""
-    return list(_STUDENTS.values())
+    """All students, each at its default size."""
+    return [info for _, info in _STUDENTS.values()]
 
 
-def create(name: str, *, width_mult: float = 1.0) -> Student:
-    """Make a student with fresh weights, drawn from torch's random numbers.
+def create(name: str, **options: Any) -> Student:
+    """Make a student with new, random weights, drawn from torch's generator.
 
     Args:
-        name: One of `available()`.
-        width_mult: Factor on the number of channels; 0.4 has 0.52 M parameters and 384 dimensions.
+        name: A name that `available` lists.
+        options: What this student takes; `mobilenetv3` takes `width_mult`, the factor on its channels.
 
     Raises:
-        SondoError: No student has that name, or the width is not a positive number.
+        SondoError: No such student or option; the message names those that exist.
 
     Example:
-        `create("mobilenetv3", width_mult=0.4)(audio)` with audio (batch, samples) gives (batch, 384).
+        >>> student = create("mobilenetv3", width_mult=0.1)
+        >>> student.embedding_dim
+        96
     """
     if name not in _STUDENTS:
         raise SondoError(f"no student is called {name!r}: there is {', '.join(sorted(_STUDENTS))}")
-    return Student(name, MobileNetV3(width_mult=width_mult), settings={"width_mult": width_mult})
+    make, _ = _STUDENTS[name]
+    known = list(inspect.signature(make).parameters)
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise SondoError(f"student {name} has no option {', '.join(unknown)}: it takes {', '.join(known)}")
+    return make(**options)

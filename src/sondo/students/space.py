@@ -1,9 +1,10 @@
-"""The name of the space that a student's vectors lie in."""
+"""The name of an embedding space: vectors that carry different names are never compared."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,20 +14,33 @@ if TYPE_CHECKING:
 
 
 def space_id(student: Student) -> str:
-    """`student-teacher-dim-hash`; the hash is over the weights, the teacher's fingerprint and the front-end.
+    """Name the space of a student: readable words and twelve hexadecimal digits.
 
-    Two students have the same space id only if they give the same vectors.
+    The digits come from the weights, the teacher's name and fingerprint, the dimension and the front-end; the device
+    and the memory format of the weights do not matter.
+
+    Example:
+        `mobilenetv3-0.4.modulation.384d.1f3b5c79a2de`
     """
-    teacher = student.info.get("teacher", {})
-    digest = hashlib.sha256()
-    for key, value in sorted(student.state_dict().items()):
-        digest.update(key.encode())
-        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-    facts = {
-        "student": student.name,
-        "settings": student.settings,
+    words = "-".join([student.name, *(f"{value}" for value in student.options.values())])
+    teacher = str(student.teacher.get("name") or "untaught")
+    parts = [words, teacher, f"{student.embedding_dim}d", _digest(student)]
+    return ".".join(re.sub(r"[^A-Za-z0-9.+-]+", "_", part) for part in parts)
+
+
+def _digest(student: Student) -> str:
+    teacher = student.teacher
+    origin = {
+        "student": [student.name, student.options],
         "teacher": [teacher.get("name"), teacher.get("fingerprint")],
-        "front_end": student.front_end.config.to_dict(),
+        "embedding_dim": student.embedding_dim,
+        "front_end": student.front_end.config.hash(),
     }
-    digest.update(json.dumps(facts, sort_keys=True).encode())
-    return f"{student.name}-{teacher.get('name', 'untrained')}-{student.embedding_dim}-{digest.hexdigest()[:12]}"
+    digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode())
+    for key, tensor in sorted(student.state_dict().items()):
+        if not tensor.is_floating_point():
+            continue  # counters of batches change no vector
+        array = tensor.detach().to(device="cpu", dtype=torch.float32).contiguous().numpy()
+        digest.update(f"{key}{array.shape}".encode())
+        digest.update(array.astype("<f4", copy=False).tobytes())
+    return digest.hexdigest()[:12]

@@ -1,9 +1,9 @@
 """A student on disk: a folder of safetensors and JSON. Nothing in it is code, and loading is strict.
 
-    model.safetensors       weights; tensor names as in the published checkpoints (`model.features.…`)
-    projector.safetensors   the mapping head (`mlp.0.…`), when there is one
-    config.json             what to build, the front-end, the space id, where it comes from; written last
-    README.md               the model card
+- `model.safetensors`: weights; tensor names as in the published checkpoints (`model.features.…`)
+- `projector.safetensors`: the mapping head (`mlp.0.…`), when there is one
+- `config.json`: what to build, the front-end, the space id, where it comes from; written last
+- `README.md`: the model card
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def save(
         student: What to keep.
         folder: Where; made if it is missing.
         projector: The mapping head that training left.
-        info: Where the student comes from, JSON-able, e.g. ``{"teacher": {"name": …, "fingerprint": …, "licence": …}}``.
-            It is added to `student.info`, so that the student in memory and the one on disk live in one space.
+        info: Where the student comes from, JSON-able: ``{"teacher": {"name", "fingerprint", "licence", …}, …}``. It is
+            added to `student.info`, so that the student in memory and the one on disk live in one space.
         overwrite: Replace a student that is there already.
 
     Returns:
@@ -203,10 +203,9 @@ def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
         if weights[key].shape != state[key].shape
     ]
     problems = [_some("lacks", missing), _some("has unknown", unknown), _some("has another shape:", other)]
-    if any(problems):
-        raise SondoError(
-            f"{path} does not fit the student in {CONFIG}: it {'; it '.join(problem for problem in problems if problem)}"
-        )
+    problems = [problem for problem in problems if problem]
+    if problems:
+        raise SondoError(f"{path} does not fit the student in {CONFIG}: it {'; it '.join(problems)}")
     module.load_state_dict(weights)
 
 

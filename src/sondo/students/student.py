@@ -1,108 +1,145 @@
-"""A student: raw sound in, one embedding out, the same for training and for export."""
+"""A student: raw sound in, embedding out, at any length from 0.1 s up."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sondo.audio.logmel import LogMelConfig
-from sondo.audio.windows import WINDOW_SAMPLES, window_frames
+from sondo.audio.windows import window_frames
 from sondo.errors import SondoError
 from sondo.students.front_end import LogMel
 from sondo.students.head import Projector
 from sondo.students.readout import AveragePool
 from sondo.students.space import space_id
 
+_WINDOWS_AT_ONCE = 32
+
 
 class Student(nn.Module):
-    """A backbone behind the log-mel front-end, with an average pool as read-out.
+    """A backbone between a log-mel front-end and a read-out.
+
+    The same sound gives the same vector: alone, in a batch, or padded in one, when its length is told.
 
     Args:
-        name: Name in the registry.
-        backbone: (batch, 1, mels, frames) to a feature map (batch, channels, m, f); has `num_features` and
-            `projector_width`.
-        settings: What `create` needs to make it again, JSON-able.
-        front_end: Log-mel settings.
-
-    Attributes:
-        embedding_dim: Numbers in an embedding.
-        info: What training noted: teacher, licence, settings. Kept in the folder's `config.json`.
+        backbone: Maps (batch, 1, mels, frames) to what the read-out takes.
+        name: Name in the registry, e.g. `mobilenetv3`.
+        options: What the registry made the backbone with, JSON-able, e.g. ``{"width_mult": 0.4}``.
+        embedding_dim: Values of an embedding.
+        projector_width: Hidden width of the mapping head that training puts behind the student.
+        front_end: The log-mel; the paper's when left out.
+        readout: Makes the embedding; the mean over the map when left out.
+        info: Where the student comes from, JSON-able: ``{"teacher": {"name", "fingerprint", "licence", …}, …}``.
 
     Shape:
-        - input: (batch, samples) float32 in [-1, 1] at 32 kHz, at least 0.1 s
-        - output: (batch, embedding_dim)
+        audio (batch, samples) at `sample_rate` -> (batch, embedding_dim).
     """
 
     def __init__(
-        self, name: str, backbone: nn.Module, *, settings: dict[str, Any], front_end: LogMelConfig | None = None
+        self,
+        backbone: nn.Module,
+        *,
+        name: str,
+        options: Mapping[str, Any],
+        embedding_dim: int,
+        projector_width: int,
+        front_end: LogMel | None = None,
+        readout: nn.Module | None = None,
+        info: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.settings = name, settings
-        self.front_end = LogMel(front_end)
+        self.name, self.options, self.info = name, dict(options), dict(info or {})
+        self.embedding_dim, self.projector_width = embedding_dim, projector_width
+        self.front_end = front_end or LogMel()
         self.backbone = backbone
-        self.readout = AveragePool()
-        self.embedding_dim = int(backbone.num_features)  # type: ignore[arg-type]
-        self.info: dict[str, Any] = {}
+        self.readout = readout or AveragePool()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz that `forward` expects."""
+        return self.front_end.config.sample_rate
+
+    @property
+    def num_params(self) -> int:
+        """Parameters, without the mapping head."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def teacher(self) -> dict[str, Any]:
+        """What is known of the teacher: `name`, `fingerprint`, `licence`; empty when there is none."""
+        return dict(self.info.get("teacher") or {})
+
+    @property
+    def licence(self) -> str:
+        """The licence that the teacher hands down; `unknown` when the teacher has none, `MIT` without a teacher."""
+        return str(self.teacher.get("licence") or "unknown") if self.teacher else "MIT"
 
     @property
     def space_id(self) -> str:
-        """The space that its vectors lie in, see `sondo.students.space`."""
+        """Name of the space that the embeddings live in: equal for equal weights, teacher and front-end."""
         return space_id(self)
 
-    def make_projector(self, teacher_dim: int) -> Projector:
-        """The mapping head that the paper puts on this student."""
-        hidden = int(self.backbone.projector_width)  # type: ignore[arg-type]
-        return Projector(self.embedding_dim, hidden_dim=hidden, embedding_dim=teacher_dim)
+    def make_projector(self, embedding_dim: int) -> Projector:
+        """A new mapping head.
+
+        Args:
+            embedding_dim: Values of the teacher's embedding.
+        """
+        return Projector(self.embedding_dim, hidden_dim=self.projector_width, embedding_dim=embedding_dim)
 
     def embed_log_mel(self, log_mel: Tensor) -> Tensor:
-        """Embed log-mels of one window each.
+        """Embed clips that are log-mels already, each as a whole. What training calls.
 
         Shape:
-            - input: (batch, mels, frames)
-            - output: (batch, embedding_dim)
+            (batch, num_mels, frames) -> (batch, embedding_dim).
         """
         embedding: Tensor = self.readout(self.backbone(log_mel.unsqueeze(1)))
         return embedding
 
-    def forward(self, audio: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Embed sound of any length: windows of 10 s, averaged by their number of frames.
+    def forward(self, audio: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
+        """Embed sound of any length from 0.1 s: the mean over windows of 10 s, weighted by their log-mel frames.
 
         Args:
-            audio: (batch, samples).
-            lengths: (batch,) samples of each row that are sound, where a batch is padded. A padded row gives the
-                vector that it gives alone.
+            audio: Mono samples in [-1, 1] at `sample_rate`.
+            lengths: Samples that count in each row, (batch,); all when left out. What lies behind is not looked at.
+
+        Shape:
+            (batch, samples) -> (batch, embedding_dim).
 
         Raises:
-            SondoError: A row shorter than 0.1 s, or lengths that do not fit.
+            SondoError: Another shape, lengths that do not fit, or sound shorter than 0.1 s.
         """
-        if audio.ndim != 2:
-            raise SondoError(f"a student takes (batch, samples), this has the shape {tuple(audio.shape)}")
-        if lengths is None:
-            return self._embed_equal(audio)
-        if tuple(lengths.shape) != (len(audio),) or int(lengths.max()) > audio.shape[1]:
-            raise SondoError(f"lengths must be ({len(audio)},) with at most {audio.shape[1]} samples each")
-        out: Tensor | None = None
-        for length in lengths.unique().tolist():
-            rows = torch.nonzero(lengths == length).squeeze(1)
-            vectors = self._embed_equal(audio[rows, : int(length)])
-            out = vectors.new_empty(len(audio), self.embedding_dim) if out is None else out
-            out[rows] = vectors
-        assert out is not None, "lengths of an empty batch"
-        return out
-
-    def _embed_equal(self, audio: Tensor) -> Tensor:
-        """Embed rows of one length: full windows as one batch, a last shorter one as another."""
         config = self.front_end.config
-        windows = window_frames(audio.shape[1], config=config)
-        full = [window for window in windows if window[1] - window[0] == WINDOW_SAMPLES]
+        groups = self._windows(audio, lengths)
         total = torch.zeros(len(audio), self.embedding_dim, device=audio.device)
-        if full:
-            stacked = audio[:, : len(full) * WINDOW_SAMPLES].reshape(-1, WINDOW_SAMPLES)
-            vectors = self.embed_log_mel(self.front_end(stacked)).float().reshape(len(audio), len(full), -1)
-            total = total + full[0][2] * vectors.sum(dim=1)
-        if len(windows) > len(full):
-            start, stop, frames = windows[-1]
-            total = total + frames * self.embed_log_mel(self.front_end(audio[:, start:stop])).float()
-        return total / sum(frames for _, _, frames in windows)
+        weight = torch.zeros(len(audio), 1, device=audio.device)
+        for num_frames, windows in groups.items():
+            samples = config.n_fft + (num_frames - 1) * config.hop
+            for first in range(0, len(windows), _WINDOWS_AT_ONCE):
+                part = windows[first : first + _WINDOWS_AT_ONCE]
+                batch = torch.stack([audio[row, start : start + samples] for row, start in part])
+                vectors = self.embed_log_mel(self.front_end(batch)).float()
+                rows = torch.tensor([row for row, _ in part], device=audio.device)
+                total = total.index_add(0, rows, vectors * num_frames)
+                weight = weight.index_add(0, rows, vectors.new_full((len(part), 1), num_frames))
+        return total / weight
+
+    def _windows(self, audio: Tensor, lengths: Tensor | Sequence[int] | None) -> dict[int, list[tuple[int, int]]]:
+        """The windows of all rows as (row, first sample), grouped by their number of frames."""
+        if audio.ndim != 2:
+            raise SondoError(f"a student takes audio of shape (batch, samples), not {tuple(audio.shape)}")
+        batch, num_samples = audio.shape
+        each = [num_samples] * batch if lengths is None else [int(length) for length in lengths]
+        if len(each) != batch or any(length > num_samples for length in each):
+            raise SondoError(
+                f"lengths {each} do not fit audio of shape {tuple(audio.shape)}: one number of samples for each row, "
+                f"at most {num_samples}"
+            )
+        groups: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for row, length in enumerate(each):
+            for start, _, num_frames in window_frames(length, config=self.front_end.config):
+                groups[num_frames].append((row, start))
+        return groups
