@@ -339,7 +339,7 @@ def _export(settings: Any) -> None:
     from sondo.students import load
 
     folder = Path(settings.run)
-    student, _ = load(folder / "student" if (folder / "student").is_dir() else folder)
+    student = load(folder / "student" if (folder / "student").is_dir() else folder)
     path = to_onnx(student, settings.out or folder / "student.onnx", overwrite=settings.overwrite)
     report = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
     output.print(f"{path}: {path.stat().st_size:,} bytes, smallest cosine to torch {report['smallest_cosine']:.7f}")

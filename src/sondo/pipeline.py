@@ -22,7 +22,7 @@ from sondo.evaluate import compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
 from sondo.recipe import Recipe, claim_folder, write_json
 from sondo.screen import progress, say
-from sondo.students import TorchModel, available, load
+from sondo.students import TorchModel, available, load, load_projector
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
 
@@ -92,7 +92,7 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
         folder = train(
             bank, teacher=column, clusters=clusters, student=recipe.student, config=recipe.train, out=out
         )
-    student, projector = load(folder)
+    student, projector = load(folder), load_projector(folder)
     with clock("export"):
         onnx_path = out / "student.onnx"
         if not onnx_path.exists():
@@ -115,7 +115,7 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
         },
         "student": {
             "name": recipe.student.name,
-            "params": sum(parameter.numel() for parameter in student.backbone.parameters()),
+            "params": student.num_params,
             "embedding_dim": student.embedding_dim,
             "space_id": student.space_id,
         },

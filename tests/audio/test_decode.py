@@ -44,7 +44,7 @@ def test_every_format_gives_what_was_written(tmp_path, extension):
     assert got.dtype == np.float32
     assert got.shape == want.shape
     error = np.sqrt(np.mean((got - want) ** 2) / np.mean(want**2))
-    assert error < (1e-3 if extension in LOSSLESS else 0.2)
+    assert error < (1e-3 if extension in LOSSLESS else 0.3)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 22050, 32000, 48000, 96000, 192000])
@@ -146,7 +146,9 @@ def test_shortest_sound(tmp_path):
 
 
 @pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "ogg"])
-@pytest.mark.parametrize(("content", "reason"), [(b"", "empty"), (b"this is no sound at all\n" * 50, "not a sound file")])
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "empty"), (b"this is no sound at all\n" * 50, "not a sound file")]
+)
 def test_what_is_no_sound(tmp_path, extension, content, reason):
     path = tmp_path / f"bad.{extension}"
     path.write_bytes(content)
@@ -157,12 +159,12 @@ def test_what_is_no_sound(tmp_path, extension, content, reason):
 
 
 def test_missing_file_folder_and_header_without_sound(tmp_path):
-    with pytest.raises(AudioError, match="gone.wav: no such file"):
+    with pytest.raises(AudioError, match=r"gone\.wav: no such file"):
         probe(tmp_path / "gone.wav")
     with pytest.raises(AudioError, match="not a file"):
         probe(tmp_path)
     soundfile.write(tmp_path / "none.wav", np.zeros(0, np.float32), 8000)
-    with pytest.raises(AudioError, match="none.wav: holds no sound"):
+    with pytest.raises(AudioError, match=r"none\.wav: holds no sound"):
         probe(tmp_path / "none.wav")
 
 
@@ -185,7 +187,7 @@ def test_a_wav_whose_length_was_never_filled_in_is_fine(tmp_path, size):
     if size:
         assert len(load_audio(path)) == 8000
     else:
-        with pytest.raises(AudioError, match="holds no sound|0.000 s"):
+        with pytest.raises(AudioError, match=r"0\.000 s of sound"):
             load_audio(path)
 
 

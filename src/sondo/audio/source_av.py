@@ -154,6 +154,7 @@ class AvSource:
             landing = round(position) - int(first.samples)
             return landing if 0 < landing <= start else 0
 
+
 def _has_true_times(container: Any) -> bool:
     """Whether time stamps are stored (MP4, Matroska) and not guessed from the bit rate (raw AAC and others)."""
     return any(name in container.format.name for name in ("mp4", "matroska"))

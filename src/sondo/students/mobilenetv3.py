@@ -153,7 +153,7 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Weigh the channels."""
-        gate = self.fc2(self.fc1(features.mean((2, 3))).relu()).sigmoid()
+        gate: Tensor = self.fc2(self.fc1(features.mean((2, 3))).relu()).sigmoid()
         return features * gate[:, :, None, None]
 
 

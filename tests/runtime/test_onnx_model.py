@@ -1,0 +1,89 @@
+"""A tiny ONNX graph as a model: embedding = (mean, peak) of the samples."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sondo.audio.logmel import LogMelConfig
+from sondo.errors import SondoError
+from sondo.runtime import OnnxModel
+
+onnx = pytest.importorskip("onnx", reason="needs the extra train")
+
+METADATA = {
+    "sondo.format": "1",
+    "sondo.name": "tiny",
+    "sondo.space_id": "tiny-abc",
+    "sondo.sample_rate": "32000",
+    "sondo.embedding_dim": "2",
+    "sondo.licence": "CC0-1.0",
+    "sondo.front_end": json.dumps(LogMelConfig().to_dict()),
+}
+
+
+def write(path, metadata, *, output="embedding"):
+    helper, tensor_type = onnx.helper, onnx.TensorProto.FLOAT
+    nodes = [
+        helper.make_node("ReduceMean", ["audio", "axes"], ["mean"], keepdims=1),
+        helper.make_node("ReduceMax", ["audio", "axes"], ["peak"], keepdims=1),
+        helper.make_node("Concat", ["mean", "peak"], [output], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("audio", tensor_type, ["batch", "samples"])],
+        [helper.make_tensor_value_info(output, tensor_type, ["batch", 2])],
+        [helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [1])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_it_runs_and_knows_itself(tmp_path, threads):
+    model = OnnxModel(write(tmp_path / "tiny.onnx", METADATA), threads=threads)
+    assert (model.name, model.embedding_dim, model.sample_rate) == ("tiny", 2, 32000)
+    assert (model.space_id, model.licence) == ("tiny-abc", "CC0-1.0")
+    assert model.front_end == LogMelConfig()
+    sound = np.random.default_rng(0).uniform(-1, 1, 380000).astype(np.float32)
+    windows = [sound[:320000], sound[320000:]]
+    want = np.array([[part.mean(), part.max()] for part in windows])
+    np.testing.assert_allclose(model.embed_segments(sound, sample_rate=32000), want, atol=1e-5)
+    frames = [624, 1 + (60000 - 1024) // 512]
+    np.testing.assert_allclose(model.embed(sound, sample_rate=32000), np.average(want, 0, frames), atol=1e-5)
+    assert model.embed(np.stack([sound, sound, -sound]), sample_rate=32000).shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sondo.format": None}, "not one that `sondo export` wrote"),
+        ({"sondo.format": "2"}, "format 2 and this sondo reads format 1"),
+        ({"sondo.space_id": None, "sondo.licence": None}, "lacks sondo.space_id, sondo.licence"),
+        ({"sondo.embedding_dim": "many"}, "metadata cannot be read"),
+        ({"sondo.embedding_dim": "3"}, "contradicts itself"),
+        ({"sondo.sample_rate": "16000"}, "contradicts itself"),
+        ({"sondo.front_end": "{"}, "metadata cannot be read"),
+        ({"sondo.front_end": "[1]"}, "metadata cannot be read"),
+        ({"sondo.front_end": '{"n_mels": 128}'}, "metadata cannot be read.*n_mels"),
+    ],
+)
+def test_metadata_that_does_not_fit(tmp_path, change, message):
+    metadata = {key: value for key, value in {**METADATA, **change}.items() if value is not None}
+    with pytest.raises(SondoError, match=f"tiny.onnx: .*{message}"):
+        OnnxModel(write(tmp_path / "tiny.onnx", metadata))
+
+
+def test_files_that_are_no_model(tmp_path):
+    with pytest.raises(SondoError, match="no such model file"):
+        OnnxModel(tmp_path / "gone.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(SondoError, match="onnxruntime cannot open it"):
+        OnnxModel(tmp_path / "text.onnx")
+    with pytest.raises(SondoError, match="lacks output embedding"):
+        OnnxModel(write(tmp_path / "other.onnx", METADATA, output="logits"))
+    with pytest.raises(SondoError, match="0 threads"):
+        OnnxModel(write(tmp_path / "tiny.onnx", METADATA), threads=0)
