@@ -115,13 +115,22 @@ class BankData(lightning.LightningDataModule):
         if self.config.workers:
             # Lance keeps threads, which a forked process would lose.
             options = {"multiprocessing_context": "spawn", "persistent_workers": True}
+        # A generator of its own: a loader draws a seed when it is iterated, which lightning does at another moment in a
+        # resumed run, and the dropout of the two runs would differ.
         return DataLoader(
-            self.batches, sampler=sampler, batch_size=None, num_workers=self.config.workers, **options
+            self.batches,
+            sampler=sampler,
+            batch_size=None,
+            num_workers=self.config.workers,
+            generator=torch.Generator(),
+            **options,
         )
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Batches of this process."""
-        return self._loader(self._sampler(rank=self.trainer.global_rank if self.trainer else 0))
+        sampler = self._sampler(rank=self.trainer.global_rank if self.trainer else 0)
+        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        return self._loader(sampler)
 
     def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
         """Batches that are watched; none where the bank has no validation split."""

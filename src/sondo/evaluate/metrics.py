@@ -51,7 +51,8 @@ def _mean_of_classes(decision: Floats, targets: NDArray[np.int64], weights: Floa
     counted = np.zeros(len(weights))
     for scores, positive in zip(decision.T, targets.T, strict=True):
         order = np.argsort(-scores, kind="stable")
-        last_of_equals = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
+        ranked = scores[order]
+        last_of_equals = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
         weight = weights[:, order]
         true_positives = np.cumsum(weight * positive[order], axis=1)[:, last_of_equals]
         retrieved = np.cumsum(weight, axis=1)[:, last_of_equals]

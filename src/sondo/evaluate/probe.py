@@ -76,10 +76,9 @@ def fit_probe(
         vectors: (clips, dim). targets: (clips,) or (clips, classes).
     """
     require("sklearn", extra="train", why="The linear probe needs scikit-learn")
-    from threadpoolctl import threadpool_limits
-
+    threads = require("threadpoolctl", extra="train", why="The linear probe needs threadpoolctl")
     # Matrices of this size are multiplied faster by one thread (four times, for 400 clips on two busy cores).
-    with threadpool_limits(1 if vectors[train].size < _ONE_THREAD_BELOW else None):
+    with threads.threadpool_limits(1 if vectors[train].size < _ONE_THREAD_BELOW else None):
         totals = np.zeros(len(grid))
         for fit, score in inner:
             path = _fit_path(vectors[fit], targets[fit], num_classes=num_classes, grid=grid)

@@ -1,0 +1,80 @@
+"""Write a student as one ONNX file, and refuse to leave one that does not agree with torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+from sondo.export.graph import student_model
+from sondo.export.verify import THRESHOLD, VerifyReport, compare
+from sondo.students import Student
+
+
+def to_onnx(
+    student: Student,
+    path: str | Path,
+    *,
+    overwrite: bool = False,
+    clips: Sequence[NDArray[np.float32]] | None = None,
+    threshold: float = THRESHOLD,
+) -> Path:
+    """Export a student to one file that takes raw sound, and verify it.
+
+    Input `audio` (batch, samples) float32, mono at the student's rate, any batch and any length; output `embedding`
+    (batch, embedding_dim), the same average over windows that the student itself gives. Sound shorter than 0.1 s gives
+    NaN. The report of the comparison lies beside the file, as `<path>.json`.
+
+    Args:
+        student: The student; it stays as it is.
+        path: The file, ending in `.onnx`.
+        overwrite: Replace a file that is there already.
+        clips: Real sound to compare with besides made sound, each (samples,) at the student's rate.
+        threshold: The cosine to torch that every clip must reach.
+
+    Returns:
+        The path.
+
+    Raises:
+        SondoError: The file is there already, the student cannot be exported, or the file does not agree with torch;
+            no file is left then.
+
+    Example:
+        `to_onnx(sondo.students.load("student/"), "student.onnx")`
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise SondoError(f"{path}: an exported student is called something.onnx")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+    content = student_model(student).SerializeToString()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.writing")
+    try:
+        scratch.write_bytes(content)
+        report = dataclasses.replace(compare(student, scratch, clips=clips, threshold=threshold), path=str(path))
+        if not report.passed:
+            raise SondoError(_refusal(report))
+        report.save()
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return path
+
+
+def _refusal(report: VerifyReport) -> str:
+    if report.smallest_cosine >= report.threshold:
+        return (
+            f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}. "
+            "This is a fault of the exported graph: please report it with the student's name"
+        )
+    worst = min(report.cases, key=lambda case: case.smallest_cosine)
+    return (
+        f"{report.path} was not written: it does not agree with torch. The cosine is {report.smallest_cosine:.6f} "
+        f"({worst.name}), at least {report.threshold} is asked for"
+    )

@@ -1,0 +1,129 @@
+"""The teachers by name. A teacher's module is imported when the teacher is made, not before."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from sondo.errors import SondoError
+from sondo.teachers.base import TeacherInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sondo.teachers.base import Teacher
+
+FUNCTION_FORM = "package.module:function"
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Where a teacher is made: a callable `make(name, *, checkpoint, ...)` of a module."""
+
+    module: str
+    make: str
+    info: TeacherInfo
+
+
+def _entry(module: str, make: str, **info: Any) -> _Entry:
+    return _Entry(f"sondo.teachers.{module}", make, TeacherInfo(**info))
+
+
+_FUNCTION = _entry(
+    "function",
+    "make_function_teacher",
+    name=FUNCTION_FORM,
+    params=None,
+    embedding_dim=None,
+    sample_rate=None,
+    licence="its own",
+    source="your code",
+    description="any Python function from (batch, samples) to (batch, dim), or an object shaped like a teacher",
+)
+_ENTRIES = (
+    _entry(
+        "modulation",
+        "make_modulation_teacher",
+        name="modulation",
+        params=0,
+        embedding_dim=544,
+        sample_rate=32000,
+        licence="MIT",
+        source="Elliott & Theunissen 2009 (doi 10.1371/journal.pcbi.1000302)",
+        description="log-mel statistics and the modulation power spectrum; built in, nothing to download",
+    ),
+    _entry(
+        "onnx",
+        "make_onnx_teacher",
+        name="onnx",
+        params=None,
+        embedding_dim=None,
+        sample_rate=None,
+        licence="that of the file",
+        source="checkpoint: an .onnx file",
+        description="a file that takes audio; its sample rate from its metadata or the option sample_rate",
+    ),
+    _entry(
+        "precomputed",
+        "make_precomputed_teacher",
+        name="precomputed",
+        params=None,
+        embedding_dim=None,
+        sample_rate=None,
+        licence="that of the vectors",
+        source="checkpoint: a .parquet file, or .npy with its ids in a .json, .csv or .txt beside it",
+        description="vectors that were computed elsewhere, joined by clip id or path",
+    ),
+)
+_BY_NAME = {entry.info.name: entry for entry in _ENTRIES}
+
+
+def available() -> list[TeacherInfo]:
+    """What `create` knows; the last is the form in which a function of your own is named."""
+    return [entry.info for entry in (*_ENTRIES, _FUNCTION)]
+
+
+def create(name: str, *, checkpoint: str | Path | None = None, **options: Any) -> Teacher:
+    """Make a teacher.
+
+    Args:
+        name: One of `available()`, or `package.module:function`.
+        checkpoint: File of weights or vectors, for the teachers that need one.
+        options: What this teacher takes besides, e.g. `sample_rate` in Hz for an ONNX file that does not say its own.
+
+    Raises:
+        SondoError: No teacher has that name, an option it does not take, or a file that cannot be used.
+
+    Example:
+        `create("modulation").embed(audio)` with audio (batch, samples) at 32 kHz gives (batch, 544).
+    """
+    entry = _FUNCTION if ":" in name else _BY_NAME.get(name)
+    if entry is None:
+        raise SondoError(_unknown(name))
+    make = cast("Callable[..., Teacher]", getattr(importlib.import_module(entry.module), entry.make))
+    _check_options(name, make, options)
+    return make(name, checkpoint=None if checkpoint is None else str(checkpoint), **options)
+
+
+def _check_options(name: str, make: Callable[..., Teacher], options: dict[str, Any]) -> None:
+    parameters = inspect.signature(make).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "checkpoint"]
+    wrong = sorted(set(options) - set(known))
+    if wrong:
+        takes = ", ".join(known) if known else "none"
+        raise SondoError(f"teacher {name} has no option {', '.join(wrong)}; its options: {takes}")
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.lower(), _BY_NAME, n=2, cutoff=0.5)
+    guess = f" (did you mean {' or '.join(near)}?)" if near else ""
+    if name.lower().endswith(".onnx"):
+        guess = f" (for the file, use teacher onnx with checkpoint {name})"
+    names = ", ".join(sorted(_BY_NAME))
+    return f"no teacher is called {name!r}{guess}: there is {names}, and {FUNCTION_FORM} for your own"

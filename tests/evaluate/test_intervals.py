@@ -1,0 +1,47 @@
+"""Intervals against scipy's formulas and known cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sondo.evaluate.intervals import bootstrap_weights, fold_interval, fold_ratio_interval, percentile_interval
+
+
+def test_fold_interval_is_the_t_interval_of_scipy():
+    values = [0.8, 0.85, 0.78, 0.9, 0.82]
+    expected = stats.t.interval(0.95, 4, loc=np.mean(values), scale=stats.sem(values))
+    assert fold_interval(values) == pytest.approx(expected)
+
+
+def test_fold_interval_stays_between_0_and_1():
+    assert fold_interval([0.9, 1.0, 1.0]).high == 1.0
+    assert fold_interval([0.0, 0.1]).low == 0.0
+
+
+def test_retention_interval_cancels_what_both_models_share():
+    teacher = np.array([0.6, 0.7, 0.8, 0.9])
+    assert fold_ratio_interval(teacher, 0.9 * teacher) == pytest.approx((0.9, 0.9))
+    student = 0.9 * teacher + np.array([0.01, -0.01, 0.01, -0.01])
+    low, high = fold_ratio_interval(teacher, student)
+    ratios = stats.t.interval(0.95, 3, loc=np.mean(student / teacher), scale=stats.sem(student / teacher))
+    assert (low + high) / 2 == pytest.approx(student.mean() / teacher.mean())
+    assert (low, high) == pytest.approx(ratios, abs=0.005)
+
+
+def test_bootstrap_of_a_share_is_the_binomial_interval():
+    correct = np.repeat([1.0, 0.0], [80, 20])
+    weights = bootstrap_weights(100, num_resamples=4000)
+    assert (weights.sum(axis=1) == 100).all()
+    low, high = percentile_interval(weights @ correct / 100)
+    expected = stats.binom.ppf([0.025, 0.975], 100, 0.8) / 100
+    assert (low, high) == pytest.approx(expected, abs=0.011)
+
+
+def test_bootstrap_draws_groups_whole():
+    groups = ["a", "a", "b", "c", "c", "c"]
+    weights = bootstrap_weights(6, groups=groups, num_resamples=50)
+    assert (weights[:, 0] == weights[:, 1]).all()
+    assert (weights[:, 3:5] == weights[:, 5:]).all()
+    assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()

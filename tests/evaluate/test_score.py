@@ -1,0 +1,88 @@
+"""Scores of known vectors, and the comparison that goes into summary.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sondo.errors import SondoError
+from sondo.evaluate import Task, compare, evaluate_vectors
+
+
+def make_task(num_clips=100, classes=4, split=False, seed=0):
+    labels = np.arange(num_clips) % classes
+    vectors = np.random.default_rng(seed).normal(size=(num_clips, 12)) + 3 * np.eye(classes, 12)[labels]
+    block = np.arange(num_clips) // classes % 5
+    columns = {"splits": tuple("test" if b < 2 else "train" for b in block)} if split else {"folds": tuple(block)}
+    task = Task(
+        name="made", paths=tuple(Path(f"{i}.wav") for i in range(num_clips)), labels=tuple(f"c{i}" for i in labels),
+        metric="accuracy", **columns,
+    )  # fmt: skip
+    return task, vectors
+
+
+def test_separable_classes_score_high_and_shuffled_labels_score_chance():
+    task, vectors = make_task(400)
+    result = evaluate_vectors(task, vectors)
+    assert result.score > 0.9
+    assert result.score == pytest.approx(np.mean(result.per_fold))
+    assert len(result.chosen_c) == len(result.per_fold) == 5
+    assert result.interval == "folds"
+    shuffled = replace(task, labels=tuple(np.random.default_rng(2).permutation(task.labels).tolist()))
+    assert evaluate_vectors(shuffled, vectors).score == pytest.approx(0.25, abs=0.07)
+
+
+def test_labels_of_a_test_fold_do_not_reach_the_choice_for_it():
+    task, vectors = make_task()
+    labels = np.array(task.labels)
+    fold = np.array(task.folds) == 2
+    labels[fold] = np.random.default_rng(0).permutation(labels[fold])
+    before, after = evaluate_vectors(task, vectors), evaluate_vectors(replace(task, labels=tuple(labels)), vectors)
+    assert before.chosen_c[2] == after.chosen_c[2]
+    assert (before.parts[2].decision == after.parts[2].decision).all()
+
+
+def test_one_split_gives_a_bootstrap_interval():
+    task, vectors = make_task(200, split=True)
+    result = evaluate_vectors(task, vectors)
+    assert result.interval == "bootstrap"
+    assert len(result.per_fold) == 1
+    assert result.ci95.low <= result.score <= result.ci95.high
+    assert result.ci95.high - result.ci95.low < 0.2
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_comparison_is_the_entry_of_the_summary(split):
+    task, vectors = make_task(200, split=split)
+    worse = vectors + 2 * np.random.default_rng(1).normal(size=vectors.shape)
+    entry = json.loads(json.dumps(compare(task, vectors, worse).to_dict()))
+    assert list(entry) == ["metric", "teacher", "student", "ci95_teacher", "ci95_student", "retention",
+                           "ci95_retention"]  # fmt: skip
+    assert entry["retention"] == pytest.approx(entry["student"] / entry["teacher"])
+    assert entry["student"] < entry["teacher"] <= 1
+    assert entry["ci95_retention"][0] < entry["retention"] < entry["ci95_retention"][1]
+    same = compare(task, vectors, vectors)
+    assert same.retention == 1.0
+    assert same.ci95_retention == pytest.approx((1.0, 1.0))
+
+
+def test_several_labels_give_mean_average_precision():
+    task, vectors = make_task()
+    several = replace(task, metric="map", labels=tuple((label, "all") if label != "c0" else (label,)
+                                                       for label in task.labels))  # fmt: skip
+    result = evaluate_vectors(several, vectors)
+    assert result.metric == "map"
+    assert result.score > 0.9
+
+
+def test_wrong_vectors_are_named():
+    task, vectors = make_task()
+    with pytest.raises(SondoError, match="100 clips, but the vectors have the shape"):
+        evaluate_vectors(task, vectors[:-1])
+    vectors[7, 3] = np.nan
+    with pytest.raises(SondoError, match=r"1 vectors hold NaN or infinity, first that of 7.wav"):
+        evaluate_vectors(task, vectors)

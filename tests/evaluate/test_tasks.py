@@ -1,0 +1,163 @@
+"""Reading tasks from disk: layouts, folds and the mistakes that people make."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from sondo.errors import SondoError
+from sondo.evaluate import available, load_task
+
+
+def touch_audio(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.zeros(800, dtype=np.float32), 8000)
+
+
+def write_table(path, header, rows, *, audio=True, column=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    if audio:
+        for row in rows:
+            touch_audio(path.parent / row[column])
+
+
+def test_available_lists_every_task_with_its_terms():
+    assert {info.name for info in available()} == {"esc10", "fsdd", "folder"}
+    assert all(info.metric and info.citation and info.licence and info.source and info.layout for info in available())
+
+
+def test_esc10_layout(tmp_path):
+    rows = [(f"{fold}-{label}.wav", fold, 0, label) for fold in (1, 2, 3) for label in ("rain", "dog")]
+    write_table(tmp_path / "esc10.csv", "filename,fold,target,category", rows, audio=False)
+    for row in rows:
+        touch_audio(tmp_path / "audio" / row[0])
+    task = load_task("esc10", tmp_path)
+    assert task.folds == (1, 1, 2, 2, 3, 3)
+    assert task.labels == ("rain", "dog") * 3
+    assert task.paths[0] == tmp_path / "audio" / "1-rain.wav"
+    assert task.metric == "accuracy"
+    assert task.licence == "CC BY 3.0"
+    (tmp_path / "audio" / "2-dog.wav").unlink()
+    with pytest.raises(SondoError, match=r"1 of 6 audio files are missing \(2-dog.wav\)"):
+        load_task("esc10", tmp_path)
+
+
+def test_fsdd_layout(tmp_path):
+    rows = [(f"{digit}_a_{take}.wav", "train" if take else "test", digit) for digit in (0, 1) for take in range(3)]
+    write_table(tmp_path / "fsdd.csv", "filename,split,digit", rows, audio=False)
+    for row in rows:
+        touch_audio(tmp_path / "audio" / row[0])
+    task = load_task("fsdd", tmp_path)
+    assert task.splits == ("test", "train", "train") * 2
+    assert task.labels == ("0",) * 3 + ("1",) * 3
+
+
+def test_class_folders_get_stratified_folds_with_a_fixed_seed(tmp_path):
+    for label in ("cat", "dog"):
+        for number in range(10):
+            touch_audio(tmp_path / label / f"{number}.wav")
+    task = load_task("folder", tmp_path, title="pets")
+    assert task.name == "pets"
+    assert Counter(zip(task.labels, task.folds, strict=True)) == {
+        (label, fold): 2 for label in ("cat", "dog") for fold in range(1, 6)
+    }
+    assert "made by sondo" in task.note
+    assert load_task("folder", tmp_path).folds == task.folds
+    assert load_task("folder", tmp_path, seed=1).folds != task.folds
+
+
+def test_class_folders_below_split_folders(tmp_path):
+    for split, count in (("train", 4), ("val", 1), ("test", 2)):
+        for label in ("cat", "dog"):
+            for number in range(count):
+                touch_audio(tmp_path / split / label / f"{number}.wav")
+    task = load_task("folder", tmp_path)
+    assert Counter(task.splits) == {"train": 8, "valid": 2, "test": 4}
+    assert task.classes == ("cat", "dog")
+
+
+def test_table_with_several_labels_and_groups(tmp_path):
+    rows = [(f"{i}.wav", "a;b" if i % 2 else "b;c", f"source{i // 4}") for i in range(40)]
+    write_table(tmp_path / "labels.csv", "File,Labels,Group", rows)
+    task = load_task("folder", tmp_path)
+    assert task.metric == "map"
+    assert task.labels[:2] == (("b", "c"), ("a", "b"))
+    fold_of = {}
+    for group, fold in zip(task.groups, task.folds, strict=True):
+        assert fold_of.setdefault(group, fold) == fold
+    assert sorted(Counter(task.folds).values()) == [8] * 5
+    assert load_task("folder", tmp_path / "labels.csv") == task
+
+
+def test_a_fold_column_is_taken_as_it_is(tmp_path):
+    rows = [(f"{i}.wav", "ab"[i % 2], i // 2 + 7) for i in range(6)]
+    write_table(tmp_path / "labels.csv", "path,label,fold", rows)
+    task = load_task("folder", tmp_path)
+    assert task.folds == (7, 7, 8, 8, 9, 9)
+    assert task.note == ""
+
+
+FIVE = [(f"{i}.wav", "ab"[i % 2]) for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("path,label", [(f"{i}.wav", "a") for i in range(6)], "two classes"),
+        ("path,label", [*FIVE[:8], ("8.wav", ""), ("9.wav", "")], r"2 of 10 rows have no label \(8.wav, 9.wav\)"),
+        ("path,label", [*FIVE, ("x.wav", "rare")], r"1 classes have fewer clips than the 5 folds \(rare: 1\)"),
+        ("path,label", [*FIVE, ("0.wav", "a")], "listed more than once"),
+        ("path,label,fold", [(*row, "one") for row in FIVE], "fold 'one' is not a whole number"),
+        ("path,label,fold", [(*row, 1) for row in FIVE], "two folds"),
+        ("path,label,fold", [(*row, "ab".index(row[1])) for row in FIVE], "are in one fold"),
+        ("path,label,fold", [(*row, "" if i else 1) for i, row in enumerate(FIVE)], "9 of 10 rows have no fold"),
+        ("path,label,split", [(*row, "train") for row in FIVE], "no clip has the split 'test'"),
+        ("path,label,split", [(*row, "tset") for row in FIVE], "split 'tset'"),
+        ("path,label,split", [(*row, "test" if row[1] == "a" else "train") for row in FIVE], "no training clip"),
+        (
+            "path,label,fold,group",
+            [(*row, i // 2, "one") for i, row in enumerate(FIVE)],
+            "groups have clips in several",
+        ),
+        ("path,label,group", [(*row, row[1]) for row in FIVE], "come from one group"),
+        ("path,tag", FIVE, "needed are one of path, filename, file"),
+        ("path,label", [*FIVE, ("only-a-path",)], r"line 12: 1 cells, but 2 columns"),
+        ("path,label", [], "no rows"),
+    ],
+)
+def test_mistakes_in_a_table_are_named(tmp_path, header, rows, message):
+    write_table(tmp_path / "labels.csv", header, rows, audio=all(len(row) > 1 for row in rows))
+    with pytest.raises(SondoError, match=message):
+        load_task("folder", tmp_path)
+
+
+def test_missing_audio_is_counted_and_named(tmp_path):
+    write_table(tmp_path / "labels.csv", "path,label", FIVE, audio=False)
+    with pytest.raises(SondoError, match=r"10 of 10 audio files are missing \(0.wav, 1.wav, 2.wav, …\)"):
+        load_task("folder", tmp_path)
+
+
+def test_folders_without_labels_are_refused(tmp_path):
+    with pytest.raises(SondoError, match="no audio files and no CSV"):
+        load_task("folder", tmp_path)
+    touch_audio(tmp_path / "loose.wav")
+    with pytest.raises(SondoError, match="1 audio files outside of class folders"):
+        load_task("folder", tmp_path)
+    touch_audio(tmp_path / "cat" / "1.wav")
+    with pytest.raises(SondoError, match=r"in no class folder \(loose.wav\)"):
+        load_task("folder", tmp_path)
+
+
+def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
+    with pytest.raises(SondoError, match="There are: esc10, fsdd, folder"):
+        load_task("esc11", tmp_path)
+    with pytest.raises(SondoError, match="no such folder"):
+        load_task("esc10", tmp_path / "nothing")
+    with pytest.raises(SondoError, match=r"No such file: .*esc10.csv"):
+        load_task("esc10", tmp_path)
+    with pytest.raises(SondoError, match="no option seed"):
+        load_task("esc10", tmp_path, seed=1)
