@@ -88,7 +88,9 @@ def test_a_recipe_and_options_go_together_and_options_win(capsys, tmp_path):
 
 
 def test_an_unknown_teacher_names_those_that_exist(capsys, sound_folder, tmp_path):
-    code, text = run(capsys, "distill", "--audio", str(sound_folder), "--teacher", "modulatoin", "--out", str(tmp_path / "o"))
+    code, text = run(
+        capsys, "distill", "--audio", str(sound_folder), "--teacher", "modulatoin", "--out", str(tmp_path / "o")
+    )
     assert code == 1
     assert "modulation" in text
 

@@ -33,11 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error} (see sondo {' '.join(given[:1])} --help)", code=2)
     except SondoError as error:
         _fail(str(error), code=1)
-    except BrokenPipeError:
-        sys.stderr.close()
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and stop.code in (0, None):
-            raise
+    except KeyboardInterrupt:
         console.print("interrupted: what was done is kept, the same command goes on from there")
         raise SystemExit(130) from None
 

@@ -89,9 +89,7 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
             k = recipe.cluster.k or default_k(len(bank))
             clusters = cluster(bank, teacher=column, k=k, seed=recipe.cluster.seed)
     with clock("train"):
-        folder = train(
-            bank, teacher=column, clusters=clusters, student=recipe.student, config=recipe.train, out=out
-        )
+        folder = train(bank, teacher=column, clusters=clusters, student=recipe.student, config=recipe.train, out=out)
     student, projector = load(folder), load_projector(folder)
     with clock("export"):
         onnx_path = out / "student.onnx"

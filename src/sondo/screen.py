@@ -6,7 +6,8 @@ May import: rich.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -16,6 +17,9 @@ from rich.text import Text
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 output = Console(highlight=False)
+
+LOG_EVERY_S = 15.0
+"""How often a log file hears of long work; a terminal has a moving line instead."""
 
 _active: ContextVar[Progress | None] = ContextVar("sondo_progress", default=None)
 
@@ -46,6 +50,7 @@ def progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console,
+        disable=not console.is_terminal,
     )
     token = _active.set(view)
     try:
@@ -56,18 +61,42 @@ def progress() -> Iterator[Progress]:
 
 
 class Tracker:
-    """One line of the progress view."""
+    """One piece of work on the screen: a moving line in a terminal, a line now and then in a log file."""
 
-    def __init__(self, update: Callable[..., None]) -> None:
-        self._update = update
+    def __init__(self, description: str, *, total: float, unit: str, done: float, view: Progress) -> None:
+        self._view, self._unit, self._total = view, unit, total
+        self._description, self._done, self._note = description, done, ""
+        self._start_s = self._told_s = time.monotonic()
+        self._done_before = done
+        self._task = view.add_task(description, total=total, completed=done, unit=unit, note="")
 
     def advance(self, count: float = 1) -> None:
         """Count finished items."""
-        self._update(advance=count)
+        self._done += count
+        self._view.update(self._task, advance=count)
+        if not console.is_terminal and time.monotonic() - self._told_s >= LOG_EVERY_S:
+            self.tell()
 
     def note(self, text: str) -> None:
         """Show a short remark at the end of the line, e.g. the current loss."""
-        self._update(note=text)
+        self._note = text
+        self._view.update(self._task, note=text)
+
+    def tell(self) -> None:
+        """Write how far the work is, with rate and time left, as a line of a log."""
+        self._told_s = time.monotonic()
+        rate = (self._done - self._done_before) / max(self._told_s - self._start_s, 1e-9)
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if rate > 0 and self._done < self._total else ""
+        note = f", {self._note}" if self._note else ""
+        amount = f"{self._done:,.0f}/{self._total:,.0f} {self._unit}"
+        console.print(f"{self._description}: {amount}, {rate:,.1f} {self._unit}/s{left}{note}")
+
+    def close(self) -> None:
+        """Stop the clock of the line."""
+        self._view.stop_task(self._task)
+        self._view.refresh()
+        if not console.is_terminal:
+            self.tell()
 
 
 @contextmanager
@@ -81,10 +110,11 @@ def track(description: str, *, total: float, unit: str = "clips", done: float = 
         done: Items that an earlier, interrupted run finished already.
     """
     with progress() as view:
-        task = view.add_task(description, total=total, completed=done, unit=unit, note="")
-        yield Tracker(lambda **fields: view.update(task, **fields))
-        view.stop_task(task)
-        view.refresh()
+        line = Tracker(description, total=total, unit=unit, done=done, view=view)
+        try:
+            yield line
+        finally:
+            line.close()
 
 
 def say(message: str) -> None:

@@ -14,12 +14,16 @@ from sondo.errors import SondoError
 
 
 def rows(bank):
-    return Bank(bank).read(["clip_id", "uri", "offset_s", "duration_s", "split", "fold", "labels", "frames"]).to_pylist()
+    return (
+        Bank(bank).read(["clip_id", "uri", "offset_s", "duration_s", "split", "fold", "labels", "frames"]).to_pylist()
+    )
 
 
 def test_a_folder_is_read_recursively_and_long_sound_is_cut(sound_folder, tmp_path):
     report = ingest(tmp_path / "b.lance", audio=sound_folder)
-    found = [(row["uri"].split("/")[-1], row["offset_s"], round(row["duration_s"], 3)) for row in rows(tmp_path / "b.lance")]
+    found = [
+        (row["uri"].split("/")[-1], row["offset_s"], round(row["duration_s"], 3)) for row in rows(tmp_path / "b.lance")
+    ]
     assert report.num_clips == report.num_added == 7
     assert ("long.flac", 0.0, 10.0) in found
     assert ("long.flac", 10.0, 1.5) in found
@@ -103,9 +107,7 @@ def test_no_sound_to_find(tmp_path, folder, message):
 
 def test_a_manifest_names_parts_splits_folds_and_labels(sound_folder, tmp_path):
     (tmp_path / "m.csv").write_text(
-        "filename,offset,duration,split,fold,label\n"
-        "deep/long.flac,2.5,3,train,1,hum;tone\n"
-        "1.wav,,,test,2,tone\n"
+        "filename,offset,duration,split,fold,label\ndeep/long.flac,2.5,3,train,1,hum;tone\n1.wav,,,test,2,tone\n"
     )
     ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
     first, second = rows(tmp_path / "b.lance")

@@ -14,7 +14,12 @@ def state():
     optimizer = torch.optim.Adam([weight], lr=1e-3, betas=(0.8, 0.9))
     (weight**2).sum().backward()
     optimizer.step()
-    return {"state_dict": {"w": weight.detach()}, "optimizer_states": [optimizer.state_dict()], "epoch": 3, "none": None}
+    return {
+        "state_dict": {"w": weight.detach()},
+        "optimizer_states": [optimizer.state_dict()],
+        "epoch": 3,
+        "none": None,
+    }
 
 
 def test_a_round_trip_keeps_tensors_tuples_and_whole_number_keys(tmp_path):

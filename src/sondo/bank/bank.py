@@ -40,9 +40,7 @@ class Bank:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.exists(self.path):
-            raise SondoError(
-                f"no bank at {self.path}: make one with `sondo ingest --audio DIR --bank {self.path}`"
-            )
+            raise SondoError(f"no bank at {self.path}: make one with `sondo ingest --audio DIR --bank {self.path}`")
         try:
             self._dataset = lance.dataset(str(self.path))
         except (OSError, ValueError) as error:
@@ -121,9 +119,7 @@ class Bank:
 
     # -- reading ---------------------------------------------------------------------------------------------
 
-    def scan(
-        self, columns: Sequence[str], *, batch_size: int = 1024, start: int = 0
-    ) -> Iterator[dict[str, pa.Array]]:
+    def scan(self, columns: Sequence[str], *, batch_size: int = 1024, start: int = 0) -> Iterator[dict[str, pa.Array]]:
         """Stream columns in row order.
 
         Args:
@@ -171,9 +167,7 @@ class Bank:
         )
         self.refresh()
 
-    def add_column(
-        self, column: str, kind: pa.DataType, values: Iterator[pa.Array], origin: dict[str, Any]
-    ) -> None:
+    def add_column(self, column: str, kind: pa.DataType, values: Iterator[pa.Array], origin: dict[str, Any]) -> None:
         """Write a whole column in one commit; one that stood there is replaced.
 
         Args:

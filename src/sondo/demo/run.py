@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def run_demo(out: Path, *, seconds: float = 150.0, seed: int = 0) -> dict[str, A
     """
     recipe = Recipe(
         out=str(out),
-        audio=str(out / "sound"),
+        manifest=str(out / "sound" / "manifest.csv"),
         student=StudentConfig(width_mult=WIDTH_MULT),
         train=TrainConfig(epochs=max(1, round(seconds * EPOCHS_PER_SECOND)), seed=seed),
         task="folder",
@@ -37,4 +36,4 @@ def run_demo(out: Path, *, seconds: float = 150.0, seed: int = 0) -> dict[str, A
     claim_folder(out, recipe.to_dict())
     say(f"making sound in {out / 'sound'}")
     make_demo_sound(out / "sound", seed=seed)
-    return distil(replace(recipe))
+    return distil(recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class BankData(lightning.LightningDataModule):
         self.batches = BankBatches(bank.path, column)
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
 
-    def _sampler(self, rank: int) -> EpochSampler:
+    def _sampler(self, rank: int, world_size: int) -> EpochSampler:
         return EpochSampler(
             self.weights,
             self.frames,
@@ -102,13 +103,13 @@ class BankData(lightning.LightningDataModule):
             replacement=self.config.replacement,
             seed=self.config.seed,
             rank=rank,
-            world_size=self.config.devices,
+            world_size=world_size,
         )
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps in an epoch, the same in every process."""
-        return len(self._sampler(rank=0))
+        return len(self._sampler(0, self.config.devices))
 
     def _loader(self, sampler: Any) -> DataLoader[tuple[Tensor, Tensor]]:
         options: dict[str, Any] = {}
@@ -128,9 +129,15 @@ class BankData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Batches of this process."""
-        sampler = self._sampler(rank=self.trainer.global_rank if self.trainer else 0)
+        sampler = self._sampler(self.trainer.global_rank if self.trainer else 0, self.config.devices)
         sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
         return self._loader(sampler)
+
+    def fresh_batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of one more epoch, for what is measured after training."""
+        sampler = self._sampler(0, 1)
+        sampler.set_epoch(epoch)
+        return (self.batches[rows] for rows in sampler)
 
     def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
         """Batches that are watched; none where the bank has no validation split."""

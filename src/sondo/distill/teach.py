@@ -54,9 +54,7 @@ def origin_of(teacher: Teacher) -> dict[str, Any]:
     }
 
 
-def teach(
-    bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2, overwrite: bool = False
-) -> str:
+def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2, overwrite: bool = False) -> str:
     """Add the column of a teacher; clips that have a vector of this teacher already are left alone.
 
     Args:

@@ -21,6 +21,7 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.distill import losses
+from sondo.distill.batch_norm import measure_batch_norms
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.cluster import cluster_origin, require_complete
 from sondo.distill.data import BankData
@@ -85,6 +86,8 @@ def train(
     )
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _fit(module, data, config, out)
+    network.cpu()
+    measure_batch_norms(network, data.fresh_batches(config.epochs))
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     _save(network, projector, target, origin, bank, config, len(train_rows))
     return target
@@ -179,7 +182,10 @@ def _fit(module: Distillation, data: BankData, config: TrainConfig, out: Path) -
             num_sanity_val_steps=0,
         )
         last = out / "checkpoints" / "last.ckpt"
-        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
+        try:
+            trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
+        except SystemExit as stop:  # lightning's way to leave after Ctrl-C
+            raise KeyboardInterrupt from stop
         if trainer.interrupted:
             raise KeyboardInterrupt
 

@@ -127,8 +127,8 @@ def _filters(config: LogMelConfig, rows: int, columns: int) -> NDArray[np.float3
         -> (num_mels, kept columns).
     """
     bins = (np.arange(rows // 2 + 1)[:, None] + rows * np.arange(columns)).ravel()
-    bins = np.where(bins > config.n_fft // 2, config.n_fft - bins, bins)
-    _, places = np.unique(bins, return_index=True)
-    filters = np.zeros((config.num_mels, len(bins)), dtype=np.float32)
+    mirrored = np.minimum(bins, config.n_fft - bins)
+    _, places = np.unique(mirrored, return_index=True)
+    filters: NDArray[np.float32] = np.zeros((config.num_mels, len(bins)), dtype=np.float32)
     filters[:, places] = mel_filterbank(config)
     return filters

@@ -1,8 +1,10 @@
 """The whole student as one ONNX graph: windows, front-end, network and average.
 
-The graph loops over all windows of all clips; each turn cuts one window at its true length and embeds it by itself. So
-a clip gives the same bits alone and in a batch, memory does not grow with the length of the sound, and no masks are
-needed. Sound that has no window (shorter than 0.1 s) gives NaN: 0 frames, 0 / 0.
+The graph loops over all windows of all clips; each turn cuts one window at its true length, embeds it by itself and
+adds it to the clip's sum. So a clip gives the same bits alone and in a batch, memory does not grow with the length of
+the sound, and no masks are needed. Sound that has no window (shorter than 0.1 s) gives NaN: 0 frames, 0 / 0.
+
+The sum runs inside the loop because onnxruntime's ReduceSum adds in another order for a batch than for a single clip.
 """
 
 from __future__ import annotations
@@ -33,18 +35,19 @@ def student_model(student: Student) -> ModelProto:
         have any length.
     """
     config = student.front_end.config
-    hop, window_hops = config.hop, WINDOW_SAMPLES // config.hop
-    assert WINDOW_SAMPLES % hop == 0, "a window is a whole number of hops"
+    assert WINDOW_SAMPLES % config.hop == 0, "a window is a whole number of hops"
     constants: dict[str, NDArray[Any]] = {
-        "window_hops": np.array(window_hops),
+        "window_frames": np.array(config.num_frames(WINDOW_SAMPLES)),
         "window_samples": np.array(WINDOW_SAMPLES),
-        "hop": np.array(hop),
+        "hop": np.array(config.hop),
         "least_frames": np.array(min_window_frames(config)),
-        "zero": np.array(0),
         "one": np.array(1),
         "zero_axis": np.array([0]),
         "one_axis": np.array([1]),
+        "last": np.array([-1]),
+        "end": np.array([2**62]),
         "dimension": np.array([student.embedding_dim]),
+        "no_sum": np.zeros(student.embedding_dim, dtype=np.float32),
     }
     steps: list[_Step] = [
         ("Shape", ["audio"], "batch_axis", {"start": 0, "end": 1}),
@@ -61,21 +64,21 @@ def student_model(student: Student) -> ModelProto:
         ("Add", ["full_windows", "rest_windows"], "windows", {}),
         ("Mul", ["batch", "windows"], "turns", {}),
     ]
-    loop = helper.make_node("Loop", ["turns", ""], ["vectors"], name="loop", body=_window_graph(student))
+    loop = helper.make_node(
+        "Loop", ["turns", "", "no_sum"], ["sum_at_end", "sums"], name="loop", body=_window_graph(student)
+    )
     ends: list[_Step] = [
         ("Unsqueeze", ["windows", "zero_axis"], "windows_axis", {}),
         ("Concat", ["batch_axis", "windows_axis", "dimension"], "by_clip", {"axis": 0}),
-        ("Reshape", ["vectors", "by_clip"], "clip_vectors", {"allowzero": 1}),
-        ("Range", ["zero", "windows", "one"], "index", {}),
-        ("Less", ["index", "full_windows"], "is_full", {}),
-        ("Sub", ["window_hops", "one"], "window_frames", {}),
-        ("Where", ["is_full", "window_frames", "rest_frames"], "frames", {}),
-        ("Cast", ["frames"], "weights", {"to": TensorProto.FLOAT}),
-        ("Unsqueeze", ["weights", "one_axis"], "weights_column", {}),
-        ("Mul", ["clip_vectors", "weights_column"], "weighted", {}),
-        ("ReduceSum", ["weighted", "one_axis"], "total", {"keepdims": 0}),
-        ("ReduceSum", ["weights"], "all_frames", {"keepdims": 0}),
-        ("Div", ["total", "all_frames"], "embedding", {}),
+        ("Reshape", ["sums", "by_clip"], "clip_sums", {"allowzero": 1}),
+        # the sum behind a clip's last window; a slice, as there may be no window
+        ("Slice", ["clip_sums", "last", "end", "one_axis"], "last_sum", {}),
+        ("ReduceSum", ["last_sum", "one_axis"], "total", {"keepdims": 0}),
+        ("Mul", ["full_windows", "window_frames"], "full_frames", {}),
+        ("Mul", ["rest_windows", "rest_frames"], "counted_rest", {}),
+        ("Add", ["full_frames", "counted_rest"], "frames", {}),
+        ("Cast", ["frames"], "weight", {"to": TensorProto.FLOAT}),
+        ("Div", ["total", "weight"], "embedding", {}),
     ]
     graph = helper.make_graph(
         [*_nodes(steps), loop, *_nodes(ends)],
@@ -107,7 +110,7 @@ def metadata(student: Student) -> dict[str, str]:
 
 
 def _window_graph(student: Student) -> GraphProto:
-    """One turn of the loop: the turn's number in, the vector of that window out. It owns its weights.
+    """One turn of the loop: the turn's number and the clip's sum in, the sum with this window out. It owns its weights.
 
     onnxruntime folds constants and fuses operators only where the weights belong to the same graph.
     """
@@ -118,6 +121,9 @@ def _window_graph(student: Student) -> GraphProto:
         "window/samples": np.array(WINDOW_SAMPLES),
         "window/hop": np.array(config.hop),
         "window/one": np.array([1]),
+        "window/single": np.array(1),
+        "window/none": np.array(0),
+        "window/no_sum": np.zeros(student.embedding_dim, dtype=np.float32),
         "window/axes": np.array([0, 1]),
         "window/first_axis": np.array([0]),
         **front_end_constants,
@@ -140,17 +146,29 @@ def _window_graph(student: Student) -> GraphProto:
         ("Concat", ["window/next_row", "window/stop_axis"], "window/to", {"axis": 0}),
         ("Slice", ["audio", "window/from", "window/to", "window/axes"], "window/audio", {}),
     ]
-    last: list[_Step] = [("Squeeze", [network.output[0].name, "window/first_axis"], "window/vector", {})]
+    add: list[_Step] = [
+        ("Squeeze", [network.output[0].name, "window/first_axis"], "window/vector", {}),
+        ("Div", ["window/used", "window/hop"], "window/hops", {}),
+        ("Sub", ["window/hops", "window/single"], "window/frames", {}),
+        ("Cast", ["window/frames"], "window/weight", {"to": TensorProto.FLOAT}),
+        ("Mul", ["window/vector", "window/weight"], "window/weighted", {}),
+        ("Equal", ["window/number", "window/none"], "window/is_first", {}),
+        ("Where", ["window/is_first", "window/no_sum", "window/sum_before"], "window/sum_so_far", {}),
+        ("Add", ["window/sum_so_far", "window/weighted"], "window/sum", {}),
+        ("Identity", ["window/sum"], "window/sum_of_turn", {}),
+    ]
     return helper.make_graph(
-        [*_nodes(cut), *front_end, *network.node, *_nodes(last)],
+        [*_nodes(cut), *front_end, *network.node, *_nodes(add)],
         "one_window",
         [
             helper.make_tensor_value_info("window/turn", TensorProto.INT64, []),
             helper.make_tensor_value_info("window/condition", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("window/sum_before", TensorProto.FLOAT, [student.embedding_dim]),
         ],
         [
             helper.make_tensor_value_info("window/go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("window/vector", TensorProto.FLOAT, [student.embedding_dim]),
+            helper.make_tensor_value_info("window/sum", TensorProto.FLOAT, [student.embedding_dim]),
+            helper.make_tensor_value_info("window/sum_of_turn", TensorProto.FLOAT, [student.embedding_dim]),
         ],
         [*_tensors(constants), *network.initializer],
     )

@@ -205,8 +205,14 @@ def _open(student: Student, path: Path) -> Any:
 
 
 def _torch_vectors(student: Student, audio: _Audio) -> _Audio:
-    with torch.inference_mode():
-        vectors: _Audio = student(torch.from_numpy(audio)).numpy()
+    """One thread: on a machine that others use too, small tensors wait longer for their threads than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            vectors: _Audio = student(torch.from_numpy(audio)).numpy()
+    finally:
+        torch.set_num_threads(threads)
     return vectors
 
 

@@ -80,12 +80,13 @@ def show_next_steps(run: Path) -> None:
 
 
 def show_infos(title: str, infos: Sequence[Any]) -> None:
-    """A list of what there is: one row for each, one column for each field of its dataclass."""
-    table = Table(title=title, title_justify="left")
-    names = [field.name for field in dataclasses.fields(infos[0])]
-    for name in names:
-        table.add_column(name.replace("_", " "), overflow="fold")
+    """A list of what there is: a name, its figures on one line, its texts below."""
+    output.print(f"[bold]{title}[/]")
     for info in infos:
-        values = [getattr(info, name) for name in names]
-        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value or "") for value in values))
-    output.print(table)
+        values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+        name = values.pop("name")
+        figures = [f"{key.replace('_', ' ')} {value:,}" for key, value in values.items() if isinstance(value, int)]
+        output.print(f"\n[bold]{name}[/]" + (f"  {', '.join(figures)}" if figures else ""))
+        for key, value in values.items():
+            if value and not isinstance(value, int):
+                output.print(f"  {key.replace('_', ' ')}: {value}", soft_wrap=True)

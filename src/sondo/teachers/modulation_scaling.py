@@ -15,6 +15,8 @@ Source:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,5 +68,5 @@ def settings() -> dict[str, object]:
     return {name: value for name, value in globals().items() if name.isupper()}
 
 
-def _quadratic(at: NDArray[np.float64], coefficients: tuple[float, float, float]) -> NDArray[np.float64]:
+def _quadratic(at: NDArray[np.floating[Any]], coefficients: tuple[float, float, float]) -> NDArray[np.float64]:
     return np.asarray(np.polynomial.polynomial.polyval(at, coefficients), dtype=np.float64)

@@ -1,0 +1,146 @@
+"""A teacher over a bank: any object of the teacher's shape, resumed, checked, never mixed."""
+
+import numpy as np
+import pytest
+import torch
+
+from sondo.bank import Bank, ingest
+from sondo.distill.cluster import cluster, default_k
+from sondo.distill.teach import teach
+from sondo.errors import SondoError
+
+
+class Loudness:
+    """Mean square, mean and length in seconds of each clip."""
+
+    name, sample_rate, embedding_dim, fingerprint, licence = "loudness", 16000, 3, "v1", "CC0"
+
+    def __init__(self, *, fail_after: int | None = None):
+        self.seen, self.fail_after = 0, fail_after
+
+    def embed(self, audio):
+        self.seen += len(audio)
+        if self.fail_after is not None and self.seen > self.fail_after:
+            raise KeyboardInterrupt
+        seconds = torch.full((len(audio),), audio.shape[1] / self.sample_rate)
+        return torch.stack([audio.square().mean(1), audio.mean(1), seconds], dim=1)
+
+
+@pytest.fixture
+def bank(sound_folder, tmp_path):
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    return Bank(tmp_path / "b.lance")
+
+
+def column(bank, name="teacher.loudness"):
+    return np.array(bank.read([name]).column(0).to_pylist())
+
+
+def test_each_clip_is_heard_whole_at_the_teachers_rate(bank):
+    assert teach(bank, Loudness()) == "teacher.loudness"
+    durations = bank.read(["duration_s"]).column(0).to_numpy()
+    vectors = column(bank)
+    assert vectors[:, 2] == pytest.approx(durations, abs=0.01)
+    assert vectors[:, 0] == pytest.approx(0.3**2 / 2 + 0.02**2, rel=0.05)  # a tone of 0.3 in noise of 0.02
+    assert bank.origin("teacher.loudness")["licence"] == "CC0"
+
+
+def test_a_second_time_nothing_is_taught(bank):
+    teach(bank, Loudness())
+    again = Loudness()
+    teach(bank, again)
+    assert again.seen == 0
+
+
+def test_an_interrupted_stage_goes_on_and_gives_the_same_column(bank, monkeypatch, tmp_path, sound_folder):
+    monkeypatch.setattr("sondo.distill.teach.CLIPS_PER_COMMIT", 2)
+    ingest(tmp_path / "other.lance", audio=sound_folder)
+    other = Bank(tmp_path / "other.lance")
+    teach(other, Loudness())
+    with pytest.raises(KeyboardInterrupt):
+        teach(bank, Loudness(fail_after=4), batch_size=1)
+    assert not bank.has_column("teacher.loudness")
+    rest = Loudness()
+    teach(bank, rest)
+    assert rest.seen == len(bank) - 4
+    assert np.array_equal(column(bank), column(other))
+
+
+def test_another_version_of_a_teacher_is_named_as_stale(bank):
+    teach(bank, Loudness())
+    newer = Loudness()
+    newer.fingerprint = "v2"
+    with pytest.raises(SondoError, match="fingerprint was 'v1', is now 'v2'"):
+        teach(bank, newer)
+    teach(bank, newer, overwrite=True)
+    assert bank.origin("teacher.loudness")["fingerprint"] == "v2"
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        ([float("nan"), 0, 0], "gave nan for"),
+        ([1e6, 0, 0], "float16"),
+        ([0, 0, 0], "a zero vector"),
+        ([1, 2], r"shape \(\d, 2\)"),
+    ],
+)
+def test_vectors_that_are_none_are_refused(bank, vector, message):
+    teacher = Loudness()
+    teacher.embed = lambda audio: torch.tensor([vector] * len(audio), dtype=torch.float32)
+    with pytest.raises(SondoError, match=message):
+        teach(bank, teacher)
+
+
+def test_sound_that_is_gone_is_named(bank, sound_folder):
+    (sound_folder / "3.wav").unlink()
+    with pytest.raises(SondoError, match=r"3\.wav is gone"):
+        teach(bank, Loudness())
+
+
+def test_vectors_computed_elsewhere_need_no_sound(bank, sound_folder):
+    class Looked:
+        name, sample_rate, embedding_dim, needs_audio = "looked", 0, 2, False
+
+        def lookup(self, clip_ids, uris, offsets_s):
+            return np.array([[len(uri), offset + 1] for uri, offset in zip(uris, offsets_s, strict=True)], np.float32)
+
+    (sound_folder / "3.wav").unlink()
+    teach(bank, Looked())
+    rows = bank.read(["uri", "offset_s"]).to_pylist()
+    assert column(bank, "teacher.looked").tolist() == [[len(r["uri"]), r["offset_s"] + 1] for r in rows]
+
+
+def test_clusters_part_what_is_apart(bank):
+    teach(bank, Loudness())
+    name = cluster(bank, teacher="teacher.loudness", k=2)
+    assert name == "cluster.loudness.2"
+    numbers = bank.read([name]).column(0).to_numpy()
+    long = column(bank)[:, 2] > 5
+    assert len(set(numbers[long])) == len(set(numbers[~long])) == 1
+    assert set(numbers[long]) != set(numbers[~long])
+
+
+def test_clusters_of_changed_vectors_are_made_again(bank, capsys):
+    teach(bank, Loudness())
+    cluster(bank, teacher="teacher.loudness", k=2)
+    cluster(bank, teacher="teacher.loudness", k=2)
+    assert "is there for all" in capsys.readouterr().err
+    newer = Loudness()
+    newer.fingerprint = "v2"
+    teach(bank, newer, overwrite=True)
+    cluster(bank, teacher="teacher.loudness", k=2)
+    assert "made again" in capsys.readouterr().err
+    assert bank.origin("cluster.loudness.2")["teacher"]["fingerprint"] == "v2"
+
+
+def test_clusters_need_vectors_and_enough_clips(bank):
+    with pytest.raises(SondoError, match=r"no column teacher\.loudness.*sondo teach"):
+        cluster(bank, teacher="teacher.loudness", k=2)
+    teach(bank, Loudness())
+    with pytest.raises(SondoError, match="8 clusters of 7 clips"):
+        cluster(bank, teacher="teacher.loudness", k=8)
+
+
+def test_the_number_of_clusters_follows_the_paper_or_the_bank():
+    assert [default_k(n) for n in (2, 40, 200, 10**6)] == [1, 10, 50, 50]

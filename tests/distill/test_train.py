@@ -1,0 +1,99 @@
+"""Training from a bank: it learns, it resumes to the same weights, it refuses what is not the same run."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from sondo.bank import Bank, ingest
+from sondo.distill.alignment import alignment
+from sondo.distill.cluster import cluster
+from sondo.distill.data import stack_repeated
+from sondo.distill.module import Distillation
+from sondo.distill.train import train
+from sondo.errors import SondoError
+from sondo.recipe import StudentConfig, TrainConfig
+from sondo.students import load, load_projector
+
+SMALL = StudentConfig(width_mult=0.1)
+
+
+@pytest.fixture
+def bank(sound_folder, tmp_path):
+    (sound_folder / "deep" / "long.flac").unlink()
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    opened = Bank(tmp_path / "b.lance")
+    vectors = np.random.default_rng(0).standard_normal((len(opened), 8)).astype(np.float16)
+    values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8)
+    origin = {"teacher": "fake", "fingerprint": "1", "embedding_dim": 8, "licence": "CC0", "num_params": 5}
+    opened.add_column("teacher.fake", values.type, iter([values]), origin)
+    return opened
+
+
+def run(bank, out, **settings):
+    clusters = cluster(bank, teacher="teacher.fake", k=2)
+    config = TrainConfig(**{"epochs": 2, "batch_size": 4, "clips_per_epoch": 8, "learning_rate": 3e-3} | settings)
+    return train(bank, teacher="teacher.fake", clusters=clusters, student=SMALL, config=config, out=out)
+
+
+def test_the_student_comes_closer_to_its_teacher(bank, tmp_path):
+    before = run(bank, tmp_path / "one", epochs=1)
+    after = run(bank, tmp_path / "many", epochs=25)
+    cosines = [alignment(bank, "teacher.fake", load(f), load_projector(f))["cosine"] for f in (before, after)]
+    assert cosines[1] > cosines[0] + 0.2
+    assert load(after).teacher["licence"] == "CC0"
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch):
+    whole = run(bank, tmp_path / "whole", epochs=3)
+    step = Distillation.training_step
+
+    def killed(self, batch, batch_idx):
+        if self.current_epoch == 2:
+            raise RuntimeError("killed")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Distillation, "training_step", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(bank, tmp_path / "broken", epochs=3)
+    monkeypatch.setattr(Distillation, "training_step", step)
+    resumed = run(bank, tmp_path / "broken", epochs=3)
+    for name in ("model.safetensors", "projector.safetensors"):
+        expected, found = load_file(whole / name), load_file(resumed / name)
+        assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_other_settings_in_the_same_folder_are_refused(bank, tmp_path):
+    run(bank, tmp_path / "r", epochs=1)
+    with pytest.raises(SondoError, match=r"holds another run: train\.epochs was 1, is now 2"):
+        run(bank, tmp_path / "r", epochs=2)
+
+
+def test_a_stale_cluster_column_is_named(bank, tmp_path):
+    clusters = cluster(bank, teacher="teacher.fake", k=2)
+    values = bank.read(["teacher.fake"]).column(0).combine_chunks()
+    origin = bank.origin("teacher.fake") | {"fingerprint": "2"}
+    bank.add_column("teacher.fake", values.type, iter([values]), origin)
+    config = TrainConfig(epochs=1, batch_size=4)
+    with pytest.raises(SondoError, match=r"cluster\.fake\.2 is stale"):
+        train(bank, teacher="teacher.fake", clusters=clusters, student=SMALL, config=config, out=tmp_path / "r")
+
+
+def test_test_clips_are_never_trained_on(sound_folder, tmp_path):
+    (tmp_path / "m.csv").write_text("path,split\n" + "".join(f"{i}.wav,test\n" for i in range(5)))
+    ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+    bank = Bank(tmp_path / "b.lance")
+    values = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(10, np.float16)), 2)
+    bank.add_column("teacher.fake", values.type, iter([values]), {"embedding_dim": 2})
+    config = TrainConfig(epochs=1, sampling="uniform")
+    with pytest.raises(SondoError, match="0 clips to train on.*splits there: test"):
+        train(bank, teacher="teacher.fake", clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+
+
+def test_short_clips_are_repeated_to_the_longest():
+    short, long = np.arange(6, dtype=np.float16).reshape(2, 3), np.zeros((2, 7), np.float16)
+    stacked = stack_repeated([short, long])
+    assert stacked.shape == (2, 2, 7)
+    assert stacked[0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
+    assert stacked.dtype == torch.float32
