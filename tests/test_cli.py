@@ -8,6 +8,9 @@ import pytest
 
 from sondo.cli import main
 
+VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
+VERBS += ["teachers", "students", "tasks"]
+
 
 def run(capsys, *arguments):
     """Exit code and what was said."""
@@ -34,12 +37,12 @@ def test_help_loads_nothing_heavy_and_names_the_verbs():
         "assert not {'torch', 'lance', 'sklearn'} & set(sys.modules)"
     )
     text = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
-    for verb in "demo distill ingest teach cluster train evaluate export embed teachers students tasks".split():
+    for verb in VERBS:
         assert f" {verb} " in text
 
 
 def test_every_verb_has_help(capsys):
-    for verb in "demo distill ingest teach cluster train evaluate export embed teachers students tasks".split():
+    for verb in VERBS:
         code, text = run(capsys, verb, "--help")
         assert code == 0
         assert "usage" in text

@@ -63,9 +63,10 @@ def progress() -> Iterator[Progress]:
 class Tracker:
     """One piece of work on the screen: a moving line in a terminal, a line now and then in a log file."""
 
-    def __init__(self, description: str, *, total: float, unit: str, done: float, view: Progress) -> None:
+    def __init__(self, description: str, *, total: int, unit: str, done: int, view: Progress) -> None:
         self._view, self._unit, self._total = view, unit, total
-        self._description, self._done, self._note = description, done, ""
+        self._description, self._note = description, ""
+        self._done: float = done
         self._start_s = self._told_s = time.monotonic()
         self._done_before = done
         self._task = view.add_task(description, total=total, completed=done, unit=unit, note="")
@@ -100,7 +101,7 @@ class Tracker:
 
 
 @contextmanager
-def track(description: str, *, total: float, unit: str = "clips", done: float = 0) -> Iterator[Tracker]:
+def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -> Iterator[Tracker]:
     """Show a piece of work with its rate and the time left.
 
     Args:

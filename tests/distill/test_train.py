@@ -87,7 +87,7 @@ def test_test_clips_are_never_trained_on(sound_folder, tmp_path):
     values = pa.FixedSizeListArray.from_arrays(pa.array(np.ones(10, np.float16)), 2)
     bank.add_column("teacher.fake", values.type, iter([values]), {"embedding_dim": 2})
     config = TrainConfig(epochs=1, sampling="uniform")
-    with pytest.raises(SondoError, match="0 clips to train on.*splits there: test"):
+    with pytest.raises(SondoError, match=r"0 clips to train on.*splits there: test"):
         train(bank, teacher="teacher.fake", clusters=None, student=SMALL, config=config, out=tmp_path / "r")
 
 

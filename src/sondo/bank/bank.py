@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +157,7 @@ class Bank:
         values = self.take(rows, ["logmel"]).column(0).combine_chunks()
         mels = self.info.front_end.num_mels
         flat, ends = values.values.to_numpy(), values.offsets.to_numpy()
-        return [flat[a:b].reshape(mels, -1) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [flat[a:b].reshape(mels, -1) for a, b in pairwise(ends)]
 
     # -- writing ---------------------------------------------------------------------------------------------
 

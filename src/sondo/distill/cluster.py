@@ -114,7 +114,7 @@ def _fit_predict(bank: Bank, column: str, k: int, seed: int) -> NDArray[np.int32
             rows = np.arange(first, min(first + BATCH_CLIPS, num_clips))
             labels.append(model.predict(_vectors(bank, column, rows)))
             line.advance(len(rows))
-    return np.concatenate(labels).astype(np.int32)
+    return np.asarray(np.concatenate(labels), dtype=np.int32)
 
 
 def _vectors(bank: Bank, column: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:

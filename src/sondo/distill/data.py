@@ -45,7 +45,7 @@ class BankBatches(Dataset[tuple[Tensor, Tensor]]):
     def targets(self, bank: Bank, rows: list[int]) -> NDArray[np.float32]:
         """Teacher vectors of some rows, (rows, dim) float32."""
         values = bank.take(rows, [self.column]).column(0).combine_chunks()
-        return values.flatten().to_numpy().astype(np.float32).reshape(len(rows), -1)
+        return np.asarray(values.flatten().to_numpy(), dtype=np.float32).reshape(len(rows), -1)
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_bank": None}

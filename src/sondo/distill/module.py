@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import lightning
 import torch
@@ -54,7 +54,8 @@ class Distillation(lightning.LightningModule):
 
     def _step(self, batch: tuple[Tensor, Tensor], name: str) -> Tensor:
         log_mel, target = batch
-        value: Tensor = self.loss(self.projector(self.student.embed_log_mel(log_mel)), target)
+        student = cast(TrainableStudent, self.student)
+        value: Tensor = self.loss(self.projector(student.embed_log_mel(log_mel)), target)
         self.log(name, value, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
         return value
 

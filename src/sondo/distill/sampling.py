@@ -43,14 +43,14 @@ def draw(
     if replacement:
         cumulated = np.cumsum(weights)
         drawn = np.searchsorted(cumulated, generator.random(num_draws) * cumulated[-1], side="right")
-        return np.minimum(drawn, len(weights) - 1).astype(np.int64)
+        return np.asarray(np.minimum(drawn, len(weights) - 1), dtype=np.int64)
     if num_draws > len(weights):
         raise SondoError(
             f"{num_draws} clips an epoch cannot be drawn without replacement from {len(weights)}: "
             "lower --train.clips_per_epoch or set --train.replacement true"
         )
     keys = generator.exponential(size=len(weights)) / weights
-    return np.argsort(keys, kind="stable")[:num_draws].astype(np.int64)
+    return np.asarray(np.argsort(keys, kind="stable")[:num_draws], dtype=np.int64)
 
 
 class EpochSampler(Sampler[list[int]]):

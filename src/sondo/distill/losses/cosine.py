@@ -21,7 +21,7 @@ class CosineLoss(nn.Module):
     1.0
     """
 
-    def forward(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:  # noqa: N803
+    def forward(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
         """See the class."""
-        cosine_B = functional.cosine_similarity(student_BD.float(), teacher_BD.float(), dim=-1)  # noqa: N806
+        cosine_B = functional.cosine_similarity(student_BD.float(), teacher_BD.float(), dim=-1)
         return (1.0 - cosine_B).mean()
