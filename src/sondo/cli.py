@@ -111,7 +111,7 @@ def _parser() -> jsonargparse.ArgumentParser:
 
 def _build_demo(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--out", default="runs/demo", help="folder of the run")
-    verb.add_argument("--seconds", type=float, default=150.0, help="seconds to spend on training, about")
+    verb.add_argument("--seconds", type=float, default=120.0, help="seconds to spend on training, about")
     verb.add_argument("--seed", type=int, default=0, help="seed of the sound and of the training")
 
 
@@ -203,6 +203,9 @@ def _instance(kind: type, values: Any) -> Any:
 
 
 def _demo(settings: Any) -> None:
+    from sondo.errors import require
+
+    require("lightning", extra="train", why="The demo trains, which needs torch and lightning")
     from sondo.demo.run import run_demo
     from sondo.report import show_next_steps, show_summary
 
@@ -363,6 +366,9 @@ def _teachers(settings: Any) -> None:
 
 
 def _students(settings: Any) -> None:
+    from sondo.errors import require
+
+    require("torch", extra="train", why="Students are made with torch")
     from sondo.report import show_infos
     from sondo.students import available
 

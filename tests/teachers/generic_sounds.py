@@ -28,9 +28,11 @@ class _Maker:
         return _unit(np.fft.irfft(spectrum * np.maximum(self.frequency, 40.0) ** (-slope / 2), self.samples))
 
     def wander(self) -> np.ndarray:
-        slow = (self.frequency > 0) & (self.frequency < 60)
-        size = np.where(slow, 1 / np.sqrt(np.maximum(self.frequency, 0.25)), 0)
-        return _unit(np.fft.irfft(size * np.exp(2j * np.pi * self.random.random(len(size))), self.samples))
+        slow = self.frequency[self.frequency < 60]
+        spectrum = np.zeros(len(self.frequency), dtype=complex)
+        phase = np.exp(2j * np.pi * self.random.random(len(slow)))
+        spectrum[: len(slow)] = np.where(slow > 0, phase / np.sqrt(np.maximum(slow, 0.25)), 0)
+        return _unit(np.fft.irfft(spectrum, self.samples))
 
     def carrier(self, kind: int) -> np.ndarray:
         random = self.random

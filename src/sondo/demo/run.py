@@ -11,10 +11,11 @@ from sondo.recipe import Recipe, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
 
 WIDTH_MULT = 0.4
-EPOCHS_PER_SECOND = 0.2
+EPOCHS_PER_SECOND = 0.3
+"""Measured on two cores: 640 clips of 3 s an epoch, about 200 clips a second."""
 
 
-def run_demo(out: Path, *, seconds: float = 150.0, seed: int = 0) -> dict[str, Any]:
+def run_demo(out: Path, *, seconds: float = 120.0, seed: int = 0) -> dict[str, Any]:
     """Make sound, distil the built-in teacher on it, measure what the student keeps, export it.
 
     Args:

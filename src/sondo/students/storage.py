@@ -28,7 +28,6 @@ from sondo.students.student import Student
 
 FORMAT = 1
 CONFIG, WEIGHTS, PROJECTOR, CARD = "config.json", "model.safetensors", "projector.safetensors", "README.md"
-_PREFIXES = {"backbone.": "model."}
 
 
 def save(
@@ -110,9 +109,7 @@ def load(folder: str | Path) -> Student:
         raise SondoError(f"{path} is damaged: {type(error).__name__} {error}. Save the student again") from error
     except SondoError as error:
         raise SondoError(f"{path}: {error}") from error
-    weights = _read_weights(folder / WEIGHTS)
-    ours = {old: new for new, old in _PREFIXES.items()}
-    _fill(student, {_renamed(key, ours): tensor for key, tensor in weights.items()}, folder / WEIGHTS)
+    _fill(student, folder / WEIGHTS)
     found = student.embedding_dim, student.space_id
     if found != expected:
         raise SondoError(
@@ -136,19 +133,17 @@ def load_projector(folder: str | Path) -> Projector | None:
         projector = Projector(int(config["embedding_dim"]), **config["projector"])
     except (KeyError, TypeError, ValueError) as error:
         raise SondoError(f"{folder / CONFIG} is damaged: projector: {error}. Save the student again") from error
-    _fill(projector, _read_weights(folder / PROJECTOR), folder / PROJECTOR)
+    _fill(projector, folder / PROJECTOR)
     return projector.eval()
 
 
 def _published(student: Student) -> dict[str, Tensor]:
-    return {_renamed(key, _PREFIXES): tensor for key, tensor in _plain(student.state_dict()).items()}
+    return {_published_name(key): tensor for key, tensor in _plain(student.state_dict()).items()}
 
 
-def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
-    for old, new in prefixes.items():
-        if key.startswith(old):
-            return new + key.removeprefix(old)
-    return key
+def _published_name(key: str) -> str:
+    """The name in the file: `backbone.features.…` of ours is `model.features.…` in the published checkpoints."""
+    return f"model.{key.removeprefix('backbone.')}" if key.startswith("backbone.") else key
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -192,21 +187,23 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _fill(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Strict loading with one sentence about what does not fit."""
-    state = module.state_dict()
-    missing = sorted(set(state) - set(weights))
-    unknown = sorted(set(weights) - set(state))
+def _fill(module: nn.Module, path: Path) -> None:
+    """Load strictly, with one sentence about what does not fit."""
+    weights = _read_weights(path)
+    keys = {_published_name(key): key for key in module.state_dict()}
+    shapes = {_published_name(key): tensor.shape for key, tensor in module.state_dict().items()}
+    missing = sorted(set(keys) - set(weights))
+    unknown = sorted(set(weights) - set(keys))
     other = [
-        f"{key} is {tuple(weights[key].shape)} where {tuple(state[key].shape)} belongs"
-        for key in sorted(set(state) & set(weights))
-        if weights[key].shape != state[key].shape
+        f"{name} is {tuple(weights[name].shape)} where {tuple(shapes[name])} belongs"
+        for name in sorted(set(keys) & set(weights))
+        if weights[name].shape != shapes[name]
     ]
     problems = [_some("lacks", missing), _some("has unknown", unknown), _some("has another shape:", other)]
     problems = [problem for problem in problems if problem]
     if problems:
         raise SondoError(f"{path} does not fit the student in {CONFIG}: it {'; it '.join(problems)}")
-    module.load_state_dict(weights)
+    module.load_state_dict({keys[name]: tensor for name, tensor in weights.items()})
 
 
 def _some(verb: str, items: list[str]) -> str:
