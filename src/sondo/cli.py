@@ -334,12 +334,11 @@ def _export(settings: Any) -> None:
     from sondo.screen import output
 
     require("torch", extra="train", why="Exporting needs torch and onnx")
-    from sondo.export import to_onnx
-    from sondo.students import load
+    from sondo.pipeline import export_run
 
-    folder = Path(settings.run)
-    student = load(folder / "student" if (folder / "student").is_dir() else folder)
-    path = to_onnx(student, settings.out or folder / "student.onnx", overwrite=settings.overwrite)
+    path = export_run(
+        Path(settings.run), None if settings.out is None else Path(settings.out), overwrite=settings.overwrite
+    )
     report = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
     output.print(f"{path}: {path.stat().st_size:,} bytes, smallest cosine to torch {report['smallest_cosine']:.7f}")
 

@@ -12,6 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.decode import read_clips
+from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, default_k
@@ -25,6 +30,8 @@ from sondo.screen import progress, say
 from sondo.students import TorchModel, available, load, load_projector
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
+
+REAL_CLIPS = 4
 
 
 def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
@@ -94,7 +101,7 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
     with clock("export"):
         onnx_path = out / "student.onnx"
         if not onnx_path.exists():
-            to_onnx(student, onnx_path)
+            to_onnx(student, onnx_path, clips=_some_sound(bank))
         report = json.loads(onnx_path.with_name("student.onnx.json").read_text(encoding="utf-8"))
     with clock("evaluate"):
         tasks = {}
@@ -128,6 +135,40 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
             }
         },
     }
+
+
+def export_run(folder: Path, path: Path | None = None, *, overwrite: bool = False) -> Path:
+    """Export the student of a run, or of a student's folder, as one ONNX file.
+
+    Args:
+        folder: Folder of a run or of a student.
+        path: The file to write; `student.onnx` in the folder by default.
+        overwrite: Replace a file that is there.
+
+    Returns:
+        The file. It has been compared with torch, on clips of the run's bank too where those can be read.
+
+    Raises:
+        SondoError: No student there, a file in the way, or a file that does not agree with torch.
+    """
+    student = load(folder / "student" if (folder / "student").is_dir() else folder)
+    note = folder / "train.json"
+    bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
+    clips = _some_sound(Bank(bank)) if bank is not None and Bank.exists(bank) else None
+    return to_onnx(student, path or folder / "student.onnx", overwrite=overwrite, clips=clips)
+
+
+def _some_sound(bank: Bank) -> list[NDArray[np.float32]]:
+    """A few clips from all over the bank, for comparing an export; those that can no longer be read are passed over."""
+    rows = np.unique(np.linspace(0, len(bank) - 1, REAL_CLIPS).astype(np.int64))
+    sounds: list[NDArray[np.float32]] = []
+    for row in bank.take(rows, ["uri", "offset_s", "duration_s"]).to_pylist():
+        try:
+            clip = (row["offset_s"], row["duration_s"])
+            sounds += read_clips(row["uri"], [clip], sample_rate=bank.info.front_end.sample_rate)
+        except AudioError as error:
+            say(f"not compared: {error}")
+    return sounds
 
 
 class _Clock:
