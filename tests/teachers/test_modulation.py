@@ -145,6 +145,18 @@ def test_deterministic_and_alone_as_in_a_batch(teacher, sounds):
         torch.testing.assert_close(teacher.embed(sounds[index : index + 1])[0], together[index], atol=1e-5, rtol=1e-5)
 
 
+def test_the_number_of_threads_is_left_alone_and_does_not_matter(teacher, sounds):
+    before, vectors = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            vectors.append(teacher.embed(sounds[:4]))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    torch.testing.assert_close(vectors[0], vectors[1], atol=0, rtol=0)
+
+
 @pytest.mark.parametrize("samples", [3200, 3201, 16000, 42_000, 330_000])
 def test_every_length_from_a_tenth_of_a_second(teacher, samples):
     vector = teacher.embed(torch.from_numpy(_noise(11.0)[:samples])[None])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -91,8 +93,9 @@ class ModulationTeacher:
                 f"teacher {self.name} takes sound of shape (batch, samples) with {_MIN_SAMPLES} samples (0.1 s) or "
                 f"more, not {tuple(audio.shape)}"
             )
-        log_mel = self._log_mel(audio.float())
-        return band_statistics(log_mel), modulation_spectrum(log_mel)
+        with _one_thread():
+            log_mel = self._log_mel(audio.float())
+            return band_statistics(log_mel), modulation_spectrum(log_mel)
 
     def _log_mel(self, audio: Tensor) -> Tensor:
         """The log-mel of `FRONT_END`, in blocks that bound the memory: (batch, samples) -> (batch, 64, frames)."""
@@ -124,6 +127,21 @@ def make_modulation_teacher(
     if sample_rate not in (None, FRONT_END.sample_rate):
         raise SondoError(f"teacher {name} hears at {FRONT_END.sample_rate} Hz, not {sample_rate}: leave the rate out")
     return ModulationTeacher(name)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch's operations on the calling thread.
+
+    They are so short that threads waiting for one another cost up to ten times the work wherever a core is busy, with
+    decoding for instance; and the result does not depend on the number of cores.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _soften(values: Tensor, over: tuple[int, ...]) -> Tensor:
