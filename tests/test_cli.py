@@ -104,6 +104,16 @@ def test_a_folder_with_something_else_in_it_is_left_alone(capsys, sound_folder):
     assert "no run of sondo" in text
 
 
+def test_a_run_that_stopped_before_it_did_anything_can_be_typed_again(capsys, sound_folder, tmp_path):
+    out = ["--out", str(tmp_path / "o"), "--student.width_mult", "0.1", "--train.epochs", "1"]
+    assert run(capsys, "distill", "--audio", str(tmp_path / "mistyped"), *out)[0] == 1
+    assert run(capsys, "distill", "--audio", str(sound_folder), "--teacher", "mistyped", *out)[0] == 1
+    code, text = run(capsys, "ingest", "--audio", str(sound_folder), "--bank", str(tmp_path / "b.lance"))
+    assert (code, "7 clips (7 new)" in text) == (0, True)
+    code, text = run(capsys, "distill", "--audio", str(tmp_path / "mistyped"), *out)
+    assert "no such folder" in text
+
+
 def test_lists_of_what_there_is(capsys):
     assert "modulation" in run(capsys, "teachers")[1]
     assert "mobilenetv3" in run(capsys, "students")[1]
@@ -114,6 +124,7 @@ def test_another_recipe_in_the_same_folder_is_refused(capsys, sound_folder, tmp_
     out = tmp_path / "o"
     out.mkdir()
     (out / "recipe.json").write_text(json.dumps({"train": {"epochs": 7}}))
+    (out / "bank.lance").mkdir()
     code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(out))
     assert code == 1
     assert "holds another run" in text

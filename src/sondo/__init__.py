@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sondo import bank, distill, evaluate, export, runtime, students, teachers
+    from sondo import bank, distill, evaluate, export, recipe, runtime, students, teachers
     from sondo.errors import SondoError
     from sondo.loading import load
 
@@ -26,12 +26,13 @@ __all__ = [
     "evaluate",
     "export",
     "load",
+    "recipe",
     "runtime",
     "students",
     "teachers",
 ]
 
-_ROOMS = ("bank", "distill", "evaluate", "export", "runtime", "students", "teachers")
+_ROOMS = ("bank", "distill", "evaluate", "export", "recipe", "runtime", "students", "teachers")
 _NAMES = {"SondoError": "sondo.errors", "load": "sondo.loading"}
 
 

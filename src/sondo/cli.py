@@ -155,7 +155,9 @@ def _build_evaluate(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("model", help="folder of a run or of a student, or an .onnx file")
     verb.add_argument("--task", required=True, help="name of the task, see `sondo tasks`")
     verb.add_argument("--data", required=True, help="folder of the task")
-    verb.add_class_arguments(TeacherConfig, "teacher", default=None)
+    verb.add_argument("--teacher.name", type=str | None, help="teacher to compare with; that of the run by default")
+    verb.add_argument("--teacher.checkpoint", type=str | None, help="file of the teacher")
+    verb.add_argument("--teacher.sample_rate", type=int | None, help="sample rate of the teacher in Hz")
     verb.add_argument("--json", help="write the result here too")
 
 
@@ -199,7 +201,7 @@ _BUILDERS: dict[str, tuple[str, Callable[[jsonargparse.ArgumentParser], None]]] 
 
 def _instance(kind: type, values: Any) -> Any:
     """A configuration dataclass from what was parsed."""
-    return kind(**values.as_dict()) if values is not None else kind()
+    return kind(**values.as_dict())
 
 
 def _demo(settings: Any) -> None:
@@ -234,7 +236,7 @@ def _distill(settings: Any) -> None:
 
 def _ingest(settings: Any) -> None:
     from sondo.errors import require
-    from sondo.screen import output
+    from sondo.screen import tell
 
     require("lance", extra="train", why="A bank needs lance")
     from sondo.bank import ingest
@@ -246,14 +248,12 @@ def _ingest(settings: Any) -> None:
         max_bad_share=settings.max_bad_share,
         workers=settings.workers,
     )
-    output.print(
-        f"{settings.bank}: {report.num_clips} clips ({report.num_added} new), {len(report.rejected)} files set aside"
-    )
+    tell(f"{settings.bank}: {report.num_clips} clips ({report.num_added} new), {len(report.rejected)} files set aside")
 
 
 def _teach(settings: Any) -> None:
     from sondo.errors import require
-    from sondo.screen import output, say
+    from sondo.screen import say, tell
 
     config: TeacherConfig = _instance(TeacherConfig, settings.teacher)
     require("torch", extra="train", why="A teacher needs torch")
@@ -265,12 +265,12 @@ def _teach(settings: Any) -> None:
     teacher = create(config.name, **config.options())
     say(f"teacher {teacher.name}: its licence ({getattr(teacher, 'licence', 'unknown')}) holds for the student too")
     column = teach(bank, teacher, batch_size=config.batch_size, overwrite=settings.overwrite)
-    output.print(f"{settings.bank}: column {column}, {teacher.embedding_dim} values for each of {len(bank)} clips")
+    tell(f"{settings.bank}: column {column}, {teacher.embedding_dim} values for each of {len(bank)} clips")
 
 
 def _cluster(settings: Any) -> None:
     from sondo.errors import require
-    from sondo.screen import output
+    from sondo.screen import tell
 
     require("torch", extra="train", why="Clustering needs scikit-learn and lance")
     from sondo.bank import Bank
@@ -283,7 +283,7 @@ def _cluster(settings: Any) -> None:
         k=settings.k or default_k(len(bank)),
         seed=settings.seed,
     )
-    output.print(f"{settings.bank}: column {column}")
+    tell(f"{settings.bank}: column {column}")
 
 
 def _column(config: TeacherConfig) -> str:
@@ -294,7 +294,7 @@ def _column(config: TeacherConfig) -> str:
 
 def _train(settings: Any) -> None:
     from sondo.errors import require
-    from sondo.screen import output
+    from sondo.screen import tell
 
     config: TrainConfig = _instance(TrainConfig, settings.train)
     clusters: ClusterConfig = _instance(ClusterConfig, settings.cluster)
@@ -314,7 +314,7 @@ def _train(settings: Any) -> None:
         config=config,
         out=Path(settings.out),
     )
-    output.print(f"student: {folder}")
+    tell(f"student: {folder}")
 
 
 def _evaluate(settings: Any) -> None:
@@ -322,7 +322,7 @@ def _evaluate(settings: Any) -> None:
     from sondo.recipe import write_json
     from sondo.report import show_task
 
-    teacher = None if settings.teacher is None else _instance(TeacherConfig, settings.teacher)
+    teacher = None if settings.teacher.name is None else _instance(TeacherConfig, settings.teacher)
     result = evaluate(Path(settings.model), task=settings.task, data=Path(settings.data), teacher=teacher)
     show_task(settings.task, result)
     if settings.json:
@@ -331,7 +331,7 @@ def _evaluate(settings: Any) -> None:
 
 def _export(settings: Any) -> None:
     from sondo.errors import require
-    from sondo.screen import output
+    from sondo.screen import tell
 
     require("torch", extra="train", why="Exporting needs torch and onnx")
     from sondo.pipeline import export_run
@@ -340,12 +340,12 @@ def _export(settings: Any) -> None:
         Path(settings.run), None if settings.out is None else Path(settings.out), overwrite=settings.overwrite
     )
     report = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
-    output.print(f"{path}: {path.stat().st_size:,} bytes, smallest cosine to torch {report['smallest_cosine']:.7f}")
+    tell(f"{path}: {path.stat().st_size:,} bytes, smallest cosine to torch {report['smallest_cosine']:.7f}")
 
 
 def _embed(settings: Any) -> None:
     from sondo.embed import embed_files
-    from sondo.screen import output
+    from sondo.screen import tell
 
     names, shape = embed_files(
         settings.model,
@@ -354,7 +354,7 @@ def _embed(settings: Any) -> None:
         overwrite=settings.overwrite,
         threads=settings.threads,
     )
-    output.print(f"{settings.out}: {len(names)} sounds, {shape[1]} values each")
+    tell(f"{settings.out}: {len(names)} sounds, {shape[1]} values each")
 
 
 def _teachers(settings: Any) -> None:

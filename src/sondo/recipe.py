@@ -187,6 +187,8 @@ RUN_NOTES = ("recipe.json", "train.json")
 def claim_folder(folder: Path, settings: dict[str, Any], *, note: str = "recipe.json") -> None:
     """Make a folder the run of some settings, or find that it is that run already.
 
+    A run that stopped before it left anything but its notes (a mistyped path, say) may be replaced by another.
+
     Args:
         folder: The run's folder.
         settings: What makes the run, JSON-able.
@@ -197,7 +199,7 @@ def claim_folder(folder: Path, settings: dict[str, Any], *, note: str = "recipe.
     """
     assert note in RUN_NOTES
     file = folder / note
-    if file.exists():
+    if file.exists() and {child.name for child in folder.iterdir()} - {*RUN_NOTES, "seconds.json"}:
         _same_settings(file, settings)
         return
     is_run = any((folder / name).exists() for name in RUN_NOTES)

@@ -121,3 +121,8 @@ def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -
 def say(message: str) -> None:
     """Tell the user something while work goes on."""
     console.print(message)
+
+
+def tell(message: str) -> None:
+    """Give a result on standard output, on one line however long it is."""
+    output.print(message, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sondo.screen import output
+from sondo.screen import output, tell
 
 
 def show_summary(summary: dict[str, Any]) -> None:
@@ -30,14 +30,14 @@ def show_summary(summary: dict[str, Any]) -> None:
     table.add_row(f"cosine to the teacher, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
     onnx = summary["export"]["onnx"]
-    output.print(
+    tell(
         f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
         f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
     )
-    output.print(f"licence handed down by the teacher: {teacher['licence']}")
+    tell(f"licence handed down by the teacher: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
-    output.print(f"took {sum(seconds.values()):.0f} s: {stages}")
+    tell(f"took {sum(seconds.values()):.0f} s: {stages}")
 
 
 def show_task(name: str, result: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ def _count(number: int) -> str:
 
 def show_next_steps(run: Path) -> None:
     """What to type after the demo."""
-    output.print(
+    tell(
         "\nNow your own sound:\n"
         "  sondo distill --audio YOUR_FOLDER --out runs/mine --student.width_mult 0.4\n"
         "and what the student hears in a file:\n"

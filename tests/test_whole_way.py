@@ -1,0 +1,117 @@
+"""The whole way on little sound: a folder in, a student, a file and a summary out, each figure where it belongs."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+import sondo
+from sondo.cli import main
+
+SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run on labelled sound of two classes, and what it printed."""
+    root = tmp_path_factory.mktemp("whole")
+    generator = np.random.default_rng(0)
+    for name, level in (("loud", 0.5), ("quiet", 0.01)):
+        (root / "sound" / name).mkdir(parents=True)
+        for index in range(8):
+            wave = level * generator.standard_normal(16000 + 500 * index)
+            soundfile.write(root / "sound" / name / f"{index}.wav", wave.clip(-1, 1), 32000)
+    arguments = ["distill", "--audio", str(root / "sound"), "--out", str(root / "run"), *SETTINGS]
+    main([*arguments, "--task", "folder", "--data", str(root / "sound")])
+    return root
+
+
+def test_the_summary_has_the_figures_of_the_design(finished):
+    summary = json.loads((finished / "run" / "summary.json").read_text())
+    assert summary["teacher"]["name"] == "modulation"
+    assert summary["student"]["params"] < 100_000
+    task = summary["tasks"]["folder"]
+    assert task["metric"] == "accuracy"
+    assert task["retention"] == pytest.approx(task["student"] / task["teacher"])
+    assert summary["export"]["onnx"]["cosine_to_torch"] >= 0.9999
+    assert summary["export"]["onnx"]["bytes"] == (finished / "run" / "student.onnx").stat().st_size
+    assert {"ingest", "teach", "cluster", "train", "export", "evaluate"} <= set(summary["seconds"])
+
+
+def test_the_screen_says_what_the_summary_says(finished, capsys):
+    sound, out = str(finished / "sound"), str(finished / "run")
+    main(["distill", "--audio", sound, "--out", out, *SETTINGS, "--task", "folder", "--data", sound])
+    said = capsys.readouterr()
+    assert "is finished" in said.err
+    task = json.loads((finished / "run" / "summary.json").read_text())["tasks"]["folder"]
+    assert f"{100 * task['student']:.1f}" in said.out
+    assert f"{100 * task['retention']:.1f} %" in said.out
+
+
+def test_the_file_and_the_folder_give_the_same_vector(finished):
+    sound = finished / "sound" / "loud" / "3.wav"
+    from_file = sondo.load(finished / "run" / "student.onnx")
+    from_folder = sondo.load(finished / "run")
+    assert from_file.space_id == from_folder.space_id
+    assert from_file.licence == from_folder.licence == "MIT"
+    assert from_file.embed(sound) == pytest.approx(from_folder.embed(sound), abs=1e-4)
+
+
+def test_embed_writes_what_the_model_gives(finished, tmp_path):
+    out = tmp_path / "vectors.npz"
+    main(["embed", str(finished / "run" / "student.onnx"), str(finished / "sound" / "loud"), "--out", str(out)])
+    stored = np.load(out)
+    assert stored["embeddings"].shape == (8, 96)
+    expected = sondo.load(finished / "run" / "student.onnx").embed(str(stored["names"][2]))
+    assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_evaluate_finds_the_teacher_of_the_run(finished, tmp_path):
+    arguments = [str(finished / "run"), "--task", "folder", "--data", str(finished / "sound")]
+    main(["evaluate", *arguments, "--json", str(tmp_path / "kept.json")])
+    kept = json.loads((tmp_path / "kept.json").read_text())["folder"]
+    task = json.loads((finished / "run" / "summary.json").read_text())["tasks"]["folder"]
+    assert kept["teacher"] == pytest.approx(task["teacher"])
+    assert kept["student"] == pytest.approx(task["student"])
+
+
+def test_evaluate_takes_a_file_and_a_named_teacher(finished, tmp_path):
+    arguments = [str(finished / "run" / "student.onnx"), "--task", "folder", "--data", str(finished / "sound")]
+    main(["evaluate", *arguments, "--json", str(tmp_path / "alone.json")])
+    assert json.loads((tmp_path / "alone.json").read_text())["folder"]["teacher"] is None
+    main(["evaluate", *arguments, "--teacher", "modulation", "--json", str(tmp_path / "kept.json")])
+    assert json.loads((tmp_path / "kept.json").read_text())["folder"]["retention"] > 0
+
+
+def test_export_again_needs_overwrite(finished, capsys):
+    with pytest.raises(SystemExit):
+        main(["export", str(finished / "run"), "--format", "onnx"])
+    assert "--overwrite" in capsys.readouterr().err
+    main(["export", str(finished / "run"), "--overwrite"])
+    assert "smallest cosine to torch" in capsys.readouterr().out
+
+
+def test_the_stages_by_hand_give_the_student_of_the_whole_way(finished, tmp_path):
+    bank = str(tmp_path / "b.lance")
+    main(["ingest", "--audio", str(finished / "sound"), "--bank", bank])
+    main(["teach", "--bank", bank, "--teacher", "modulation"])
+    main(["cluster", "--bank", bank, "--teacher", "modulation"])
+    main(["train", "--bank", bank, "--teacher", "modulation", "--out", str(tmp_path / "run"), *SETTINGS])
+    by_hand = (tmp_path / "run" / "student" / "model.safetensors").read_bytes()
+    assert by_hand == (finished / "run" / "student" / "model.safetensors").read_bytes()
+
+
+def test_from_python_with_an_own_teacher(finished, tmp_path):
+    class Loudness:
+        name, sample_rate, embedding_dim = "loudness", 16000, 2
+
+        def embed(self, audio):
+            return audio.square().mean(1, keepdim=True).sqrt() * audio.new_tensor([1.0, -2.0])
+
+    train = sondo.recipe.TrainConfig(epochs=1, batch_size=4)
+    student = sondo.recipe.StudentConfig(width_mult=0.1)
+    out = tmp_path / "run"
+    summary = sondo.distill(audio=finished / "sound", out=out, teacher=Loudness(), student=student, train=train)
+    assert summary["teacher"]["name"] == "loudness"
+    assert (out / "student.onnx").is_file()
