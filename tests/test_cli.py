@@ -62,6 +62,7 @@ def test_every_verb_has_help(capsys):
         (["embed", "absent.onnx", "x.wav", "--out", "e.npz"], "no model at absent.onnx"),
         (["export", "absent"], "absent"),
         (["frobnicate"], "frobnicate"),
+        (["embed", "a:x:b[c].onnx", "x.wav", "--out", "e.npz"], "no model at a:x:b[c].onnx"),
     ],
 )
 def test_a_mistake_gets_one_message_and_a_code(capsys, tmp_path, monkeypatch, arguments, message):

@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonargparse
 import yaml
+from rich.text import Text
 
 from sondo.errors import SondoError
 from sondo.recipe import ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
@@ -39,12 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _fail(message: str, *, code: int) -> None:
-    console.print(f"[bold red]error:[/] {_escape(message)}")
+    console.print(Text.assemble(("error: ", "bold red"), message))
     raise SystemExit(code)
-
-
-def _escape(message: str) -> str:
-    return message.replace("[", r"\[")
 
 
 def _spelled_out(arguments: list[str]) -> list[str]:

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-console = Console(stderr=True, highlight=False, soft_wrap=True)
-output = Console(highlight=False)
+# Paths and names of users are shown as they are: no markup, no emoji in them.
+console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+output = Console(highlight=False, markup=False, emoji=False)
 
 LOG_EVERY_S = 15.0
 """How often a log file hears of long work; a terminal has a moving line instead."""
@@ -48,7 +49,7 @@ def progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
         disable=not console.is_terminal,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from sondo.screen import output, tell
 
@@ -81,12 +82,12 @@ def show_next_steps(run: Path) -> None:
 
 def show_infos(title: str, infos: Sequence[Any]) -> None:
     """A list of what there is: a name, its figures on one line, its texts below."""
-    output.print(f"[bold]{title}[/]")
+    output.print(title, style="bold")
     for info in infos:
         values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
         name = values.pop("name")
         figures = [f"{key.replace('_', ' ')} {value:,}" for key, value in values.items() if isinstance(value, int)]
-        output.print(f"\n[bold]{name}[/]" + (f"  {', '.join(figures)}" if figures else ""))
+        output.print(Text.assemble("\n", (str(name), "bold"), "  " + ", ".join(figures) if figures else ""))
         for key, value in values.items():
             if value and not isinstance(value, int):
                 output.print(f"  {key.replace('_', ' ')}: {value}", soft_wrap=True)
