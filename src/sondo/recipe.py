@@ -85,7 +85,6 @@ class TrainConfig:
         precision: `auto` takes bfloat16 on a GPU that has it and float32 elsewhere.
         seed: Seed of weights, draws and dropout.
         workers: Processes that read the bank; 0 reads in the training process.
-        devices: Number of processors or GPUs to train on.
     """
 
     epochs: int = 100
@@ -105,7 +104,6 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     workers: int = 0
-    devices: int = 1
 
     def __post_init__(self) -> None:
         wrong = [
@@ -119,7 +117,6 @@ class TrainConfig:
                 ("last_factor", "more than 0 and at most 1", 0 < self.last_factor <= 1),
                 ("gradient_clip", "more than 0", self.gradient_clip > 0),
                 ("workers", "at least 0", self.workers >= 0),
-                ("devices", "at least 1", self.devices >= 1),
             )
             if not good
         ]

@@ -108,8 +108,8 @@ class BankData(lightning.LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimiser steps in an epoch, the same in every process."""
-        return len(self._sampler(0, self.config.devices))
+        """Optimiser steps in an epoch."""
+        return len(self._sampler(0, 1))
 
     def _loader(self, sampler: Any) -> DataLoader[tuple[Tensor, Tensor]]:
         options: dict[str, Any] = {}
@@ -129,8 +129,9 @@ class BankData(lightning.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
         """Batches of this process."""
-        sampler = self._sampler(self.trainer.global_rank if self.trainer else 0, self.config.devices)
-        sampler.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        assert self.trainer is not None, "lightning asks for batches after it has taken this over"
+        sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
+        sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(sampler)
 
     def fresh_batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -164,7 +164,7 @@ def _fit(module: Distillation, data: BankData, config: TrainConfig, out: Path) -
         csv = CSVLogger(out, name="logs")
         trainer = lightning.Trainer(
             accelerator="auto",
-            devices=config.devices,
+            devices=1,
             max_epochs=config.epochs,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
@@ -173,7 +173,7 @@ def _fit(module: Distillation, data: BankData, config: TrainConfig, out: Path) -
             callbacks=[
                 # No score chooses between epochs: the last one is what a resumed run needs, and the result.
                 ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
-                ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch // config.devices),
+                ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch),
             ],
             plugins=[SafetensorsCheckpointIO()],
             use_distributed_sampler=False,
