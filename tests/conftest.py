@@ -1,6 +1,8 @@
-"""Small sound for every test that needs some."""
+"""Small sound and small students for every test that needs some."""
 
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -25,3 +27,23 @@ def sound_folder(tmp_path: Path) -> Path:
         soundfile.write(folder / f"{index}.wav", wave, rate)
     soundfile.write(folder / "deep" / "long.flac", tone(11.5, hz=90.0, seed=9), 32000)
     return folder
+
+
+@pytest.fixture(scope="session")
+def recipe() -> SimpleNamespace:
+    """The functions of `tests/golden/student_recipe.py`."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "golden" / "student_recipe.py")))
+
+
+@pytest.fixture
+def student(recipe):
+    """A student of width 0.1 with seeded weights: new weights give values too small to compare."""
+    import torch
+
+    from sondo.students import create
+
+    made = create("mobilenetv3", width_mult=0.1)
+    shapes = {key: tuple(value.shape) for key, value in made.backbone.state_dict().items()}
+    weights = {key: torch.from_numpy(value) for key, value in recipe.seeded_weights(shapes).items()}
+    made.backbone.load_state_dict(weights)
+    return made.eval()

@@ -115,3 +115,31 @@ def test_from_python_with_an_own_teacher(finished, tmp_path):
     summary = sondo.distill(audio=finished / "sound", out=out, teacher=Loudness(), student=student, train=train)
     assert summary["teacher"]["name"] == "loudness"
     assert (out / "student.onnx").is_file()
+    main(
+        [
+            "evaluate",
+            str(out),
+            "--task",
+            "folder",
+            "--data",
+            str(finished / "sound"),
+            "--json",
+            str(tmp_path / "k.json"),
+        ]
+    )
+    assert json.loads((tmp_path / "k.json").read_text())["folder"]["retention"] is None
+
+
+def test_vectors_from_elsewhere_teach_and_are_never_asked_to_listen(finished, tmp_path, capsys):
+    files = sorted((finished / "sound").rglob("*.wav"))
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((len(files), 3)).astype(np.float32))
+    (tmp_path / "v.json").write_text(json.dumps([str(file) for file in files]))
+    teacher = ["--teacher", "precomputed", "--teacher.checkpoint", str(tmp_path / "v.npy")]
+    arguments = ["distill", "--audio", str(finished / "sound"), "--out", str(tmp_path / "run"), *SETTINGS, *teacher]
+    task = ["--task", "folder", "--data", str(finished / "sound")]
+    with pytest.raises(SystemExit):
+        main([*arguments, *task])
+    assert "leave out --task and --data" in capsys.readouterr().err
+    main(arguments)
+    main(["evaluate", str(tmp_path / "run"), *task])
+    assert "this is the student by itself" in capsys.readouterr().err

@@ -56,6 +56,11 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
         return finished
     teacher = teacher or create_teacher(recipe.teacher.name, **recipe.teacher.options())
+    if recipe.task is not None and not getattr(teacher, "needs_audio", True):
+        raise SondoError(
+            f"teacher {teacher.name} has vectors of the bank's clips alone, so it cannot be scored on {recipe.task}: "
+            "leave out --task and --data, and score the student afterwards with `sondo evaluate`"
+        )
     licence = getattr(teacher, "licence", "unknown")
     say(f"teacher {teacher.name}: its licence ({licence}) holds for the student too")
     clock = _Clock(out / "seconds.json")

@@ -12,6 +12,7 @@ from sondo.evaluate.score import compare_results, evaluate_vectors
 from sondo.evaluate.tasks import load_task
 from sondo.loading import load
 from sondo.recipe import TeacherConfig
+from sondo.screen import say
 
 
 def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | None = None) -> dict[str, Any]:
@@ -33,9 +34,9 @@ def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | Non
     require("sklearn", extra="train", why="A probe needs scikit-learn")
     encoder = load(model)
     loaded = load_task(task, data)
-    teacher = teacher or _teacher_of(model)
+    made = _teacher(model, teacher, task)
     student_result = evaluate_vectors(loaded, embed_task(loaded, encoder.embed, description=f"{task}: student"))
-    if teacher is None:
+    if made is None:
         return {
             "metric": loaded.metric,
             "student": student_result.score,
@@ -43,19 +44,32 @@ def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | Non
             "teacher": None,
             "retention": None,
         }
-    require("torch", extra="train", why="A teacher needs torch")
-    from sondo.teachers import create
-
-    made = create(teacher.name, **teacher.options())
-    if not getattr(made, "needs_audio", True):
-        raise SondoError(f"teacher {made.name} has vectors of the bank's clips alone: it cannot be scored on {task}")
     vectors = embed_task(loaded, teacher_embedder(made), description=f"{task}: teacher")
     return compare_results(loaded, evaluate_vectors(loaded, vectors), student_result).to_dict()
 
 
+def _teacher(model: Path, named: TeacherConfig | None, task: str) -> Any:
+    """The teacher to compare with: the one that was named, else that of the run, else None."""
+    config = named or _teacher_of(model)
+    if config is None:
+        return None
+    require("torch", extra="train", why="A teacher needs torch")
+    from sondo.teachers import create
+
+    made = create(config.name, **config.options())
+    if getattr(made, "needs_audio", True):
+        return made
+    reason = f"teacher {made.name} has vectors of the bank's clips alone: it cannot be scored on {task}"
+    if named is not None:
+        raise SondoError(reason)
+    say(f"{reason}; this is the student by itself")
+    return None
+
+
 def _teacher_of(model: Path) -> TeacherConfig | None:
-    """The teacher that a run's recipe names."""
+    """The teacher that a run's recipe names; None where the run was given an object that only its process had."""
     note = model / "recipe.json"
     if not note.is_file():
         return None
-    return TeacherConfig(**json.loads(note.read_text(encoding="utf-8"))["teacher"])
+    recipe = json.loads(note.read_text(encoding="utf-8"))
+    return None if "teacher_object" in recipe else TeacherConfig(**recipe["teacher"])
