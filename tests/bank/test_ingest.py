@@ -130,6 +130,7 @@ def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
         ("path\n", "lists no sound"),
         ("path,offset\n1.wav,soon\n", r"row 1: offset is 'soon'"),
         ("path,duration\n1.wav,0\n", "a duration of 0 s"),
+        ("path,label\n1.wav,a\n0.wav,b\n1.wav,c\n", r"rows 1 and 3 name the same sound, .*1\.wav"),
     ],
 )
 def test_a_manifest_that_makes_no_sense(sound_folder, tmp_path, text, message):

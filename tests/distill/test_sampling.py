@@ -51,6 +51,9 @@ def test_rows_of_weight_zero_are_never_drawn():
     weights = np.array([0.0, 1.0, 0.0, 1.0, 0.0])
     drawn = draw(weights, 1000, replacement=True, generator=np.random.default_rng(0))
     assert set(drawn.tolist()) == {1, 3}
+    assert sorted(draw(weights, 2, replacement=False, generator=np.random.default_rng(0))) == [1, 3]
+    with pytest.raises(SondoError, match="cannot be drawn without replacement from 2"):
+        draw(weights, 3, replacement=False, generator=np.random.default_rng(0))
 
 
 def test_an_epoch_depends_on_seed_and_epoch_alone():

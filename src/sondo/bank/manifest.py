@@ -56,7 +56,8 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         root: What relative paths start from; the manifest's own folder by default.
 
     Raises:
-        SondoError: The manifest cannot be read, lacks a path column, is empty or holds a value of the wrong kind.
+        SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or holds a value of the
+            wrong kind.
     """
     table = _read(manifest)
     path_column = next((name for name in PATH_COLUMNS if name in table.column_names), None)
@@ -69,7 +70,16 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         raise SondoError(f"{manifest} lists no sound")
     base = root if root is not None else manifest.parent
     rows = table.to_pylist()
-    return [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
+    sources = [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
+    seen: dict[tuple[Path, float], int] = {}
+    for number, source in enumerate(sources, 1):
+        first = seen.setdefault((source.path, source.offset_s or 0.0), number)
+        if first != number:
+            raise SondoError(
+                f"{manifest}, rows {first} and {number} name the same sound, {source.path} from "
+                f"{source.offset_s or 0.0:g} s: keep one row, with its labels separated by `;`"
+            )
+    return sources
 
 
 def _read(manifest: Path) -> pa.Table:

@@ -32,25 +32,26 @@ def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
 def draw(
     weights: NDArray[np.float64], num_draws: int, *, replacement: bool, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw clips by weight.
+    """Draw clips by weight; those of weight 0 are never drawn.
 
     Without replacement, clip `i` gets the key `E_i / w_i` with `E_i` exponential, and the smallest keys win
     (Efraimidis and Spirakis 2006), which is the same as drawing one after another.
 
     Raises:
-        SondoError: More draws without replacement than clips.
+        SondoError: More draws without replacement than clips that have a weight.
     """
+    rows = np.flatnonzero(weights)
     if replacement:
-        cumulated = np.cumsum(weights)
+        cumulated = np.cumsum(weights[rows])
         drawn = np.searchsorted(cumulated, generator.random(num_draws) * cumulated[-1], side="right")
-        return np.asarray(np.minimum(drawn, len(weights) - 1), dtype=np.int64)
-    if num_draws > len(weights):
+        return np.asarray(rows[np.minimum(drawn, len(rows) - 1)], dtype=np.int64)
+    if num_draws > len(rows):
         raise SondoError(
-            f"{num_draws} clips an epoch cannot be drawn without replacement from {len(weights)}: "
+            f"{num_draws} clips an epoch cannot be drawn without replacement from {len(rows)}: "
             "lower --train.clips_per_epoch or set --train.replacement true"
         )
-    keys = generator.exponential(size=len(weights)) / weights
-    return np.asarray(np.argsort(keys, kind="stable")[:num_draws], dtype=np.int64)
+    keys = generator.exponential(size=len(rows)) / weights[rows]
+    return np.asarray(rows[np.argsort(keys, kind="stable")[:num_draws]], dtype=np.int64)
 
 
 class EpochSampler(Sampler[list[int]]):
