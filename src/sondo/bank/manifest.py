@@ -56,8 +56,8 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         root: What relative paths start from; the manifest's own folder by default.
 
     Raises:
-        SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or holds a value of the
-            wrong kind.
+        SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or holds a
+            value of the wrong kind.
     """
     table = _read(manifest)
     path_column = next((name for name in PATH_COLUMNS if name in table.column_names), None)
