@@ -59,8 +59,10 @@ class MobileNetV3(nn.Module):
         if not 0 < width_mult <= 100:
             raise SondoError(f"width_mult is {width_mult}: the width of a student must be above 0, e.g. 0.4 or 1.0")
         channels = make_divisible(_STEM_CHANNELS * width_mult)
+        ends: dict[int, int] = {}  # layer -> channels, for the last block of each width
         layers: list[nn.Module] = [_conv_norm(1, channels, kernel=3, stride=2, activation=nn.Hardswish)]
-        for kernel, expanded, out, squeezed, hard_swish, stride in _BLOCKS:
+        for index, (kernel, expanded, out, squeezed, hard_swish, stride) in enumerate(_BLOCKS):
+            is_last = index + 1 == len(_BLOCKS) or _BLOCKS[index + 1][2] != out
             block = InvertedResidual(
                 channels,
                 make_divisible(expanded * width_mult),
@@ -72,16 +74,34 @@ class MobileNetV3(nn.Module):
             )
             layers.append(block)
             channels = make_divisible(out * width_mult)
+            if is_last:
+                ends[len(layers) - 1] = channels
         self.num_features: int = _LAST_EXPANSION * channels
         self.projector_width: int = make_divisible(_LAST_CHANNELS * width_mult)
         layers.append(_conv_norm(channels, self.num_features, activation=nn.Hardswish))
         self.features = nn.Sequential(*layers)
+        self.stage_features: tuple[int, ...] = (*ends.values(), self.num_features)
+        self._stage_ends = (*ends, len(layers) - 1)
         self.apply(_initialise)
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Map a log-mel to features."""
         features: Tensor = self.features(log_mel)
         return features
+
+    def stages(self, log_mel: Tensor) -> list[Tensor]:
+        """The maps at the last block of each width (16, 24, 40, 80, 112 and 160 channels at width 1.0), and the last.
+
+        Shape:
+            (batch, 1, mels, frames) -> list of (batch, channels, height, width), channels as in `stage_features`.
+        """
+        maps: list[Tensor] = []
+        features = log_mel
+        for index, layer in enumerate(self.features):
+            features = layer(features)
+            if index in self._stage_ends:
+                maps.append(features)
+        return maps
 
 
 class InvertedResidual(nn.Module):
