@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sondo.audio.decode import list_audio_files
+from sondo.audio.windows import Compat
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime.write import check_writable, write_embeddings
@@ -17,7 +18,14 @@ from sondo.screen import say, track
 
 
 def embed_files(
-    model: str | Path, files: list[Path], out: Path, *, overwrite: bool = False, threads: int | None = None
+    model: str | Path,
+    files: list[Path],
+    out: Path,
+    *,
+    overwrite: bool = False,
+    threads: int | None = None,
+    compat: Compat = None,
+    allow_code: bool = False,
 ) -> tuple[list[str], tuple[int, int]]:
     """Embed files and write their vectors.
 
@@ -27,6 +35,8 @@ def embed_files(
         out: `.npz`, `.csv`, `.npy` or `.parquet`.
         overwrite: Replace `out`.
         threads: Threads for an exported file.
+        compat: As for `sondo.load`.
+        allow_code: As for `sondo.load`.
 
     Returns:
         The files that were embedded, and the shape of the vectors.
@@ -39,7 +49,7 @@ def embed_files(
     sounds = [sound for file in files for sound in (list_audio_files(file) if file.is_dir() else [file])]
     if not sounds:
         raise SondoError(f"no audio in {', '.join(map(str, files))}")
-    encoder = load(model, threads=threads)
+    encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
     names, vectors, bad = [], [], []
     with track("embed", total=len(sounds), unit="files") as line:
         for sound in sounds:

@@ -1,22 +1,32 @@
-"""`sondo.load`: whatever kind of model a path names, as one object with `embed` and `embed_segments`.
+"""`sondo.load`: whatever kind of model a path or a name means, as one object with `embed` and `embed_segments`.
 
-May import: `sondo.runtime`; `sondo.students` inside functions only, because it needs torch.
+May import: `sondo.runtime`; `sondo.students` and `sondo.weights` inside functions only, because they need torch.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from sondo.audio.windows import Compat
 from sondo.errors import SondoError, require
 from sondo.runtime import Model, OnnxModel
 
+_HUB = "hf://"
+_CHECKPOINTS = (".ckpt", ".pt", ".pth")
+_SHORT_NAME = re.compile(r"(matpac|m2d)-[a-z0-9]+")
+_KINDS = "an .onnx file, the folder of a student or of a run, a published .ckpt, or a name such as matpac-mobilenetv3"
 
-def load(path: str | Path, *, threads: int | None = None) -> Model:
+
+def load(path: str | Path, *, threads: int | None = None, compat: Compat = None, allow_code: bool = False) -> Model:
     """Open a student.
 
     Args:
-        path: An exported `.onnx` file (needs no torch), the folder of a student, or the folder of a run.
+        path: An exported `.onnx` file (needs no torch); the folder of a student or of a run; a published S-SONDO
+            checkpoint (`.ckpt`); its short name, such as `matpac-mobilenetv3`; or `hf://owner/repository/file`.
         threads: Threads for an exported file; all cores by default.
+        compat: `ssondo` gives the published behaviour: only full windows of 10 s count, what is left is dropped.
+        allow_code: Import the module that a student's folder names, for a student that is a function of your own.
 
     Returns:
         A model with `embed`, `embed_segments`, `embedding_dim`, `sample_rate`, `space_id` and `licence`.
@@ -27,17 +37,43 @@ def load(path: str | Path, *, threads: int | None = None) -> Model:
     Example:
         `sondo.load("student.onnx").embed("dog.wav")` gives an (embedding_dim,) float32 array.
     """
+    name = str(path)
     path = Path(path)
+    is_hub = name.startswith(_HUB)
+    if is_hub and path.suffix == ".onnx":
+        from sondo.weights import fetch_hub
+
+        path, is_hub = fetch_hub(name), False
+    if is_hub or path.suffix.lower() in _CHECKPOINTS or (not path.exists() and _SHORT_NAME.fullmatch(name)):
+        return _published(name, compat)
     if not path.exists():
-        raise SondoError(f"no model at {path}: give an .onnx file, the folder of a student or the folder of a run")
+        raise SondoError(f"no model at {path}: give {_KINDS}")
     if path.is_file():
         if path.suffix.lower() != ".onnx":
-            raise SondoError(f"{path} is no model that sondo knows: expected an .onnx file or a folder")
+            raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")
+        _refuse_compat(compat, "an exported file keeps the behaviour that it was exported with")
         return OnnxModel(path, threads=threads)
     folder = path / "student" if (path / "student" / "config.json").is_file() else path
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")
+    _refuse_compat(compat, "it is for published checkpoints")
     require("torch", extra="train", why=f"Loading the weights in {folder} needs torch (an exported .onnx does not)")
     from sondo.students import TorchModel
 
-    return TorchModel.from_folder(folder)
+    return TorchModel.from_folder(folder, allow_code=allow_code)
+
+
+def _published(name: str, compat: Compat) -> Model:
+    require("torch", extra="train", why=f"Loading {name} needs torch (export it once to .onnx to do without)")
+    from sondo.students import TorchModel
+    from sondo.students.published import PUBLISHED, load_published
+
+    if not name.startswith(_HUB) and Path(name).suffix.lower() not in _CHECKPOINTS and name not in PUBLISHED:
+        raise SondoError(f"no model at {name}, and no published one has that name: there is {', '.join(PUBLISHED)}")
+    student, _ = load_published(name, compat=compat)
+    return TorchModel(student)
+
+
+def _refuse_compat(compat: Compat, why: str) -> None:
+    if compat is not None:
+        raise SondoError(f"compat={compat!r} does not fit here: {why}")

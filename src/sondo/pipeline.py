@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,16 @@ from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, default_k
-from sondo.distill.teach import origin_of, teach
+from sondo.distill.teach import origin_of, say_licence, teach
 from sondo.distill.train import train
 from sondo.errors import SondoError
-from sondo.evaluate import compare, embed_task, load_task, teacher_embedder
+from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
 from sondo.recipe import Recipe, claim_folder, write_json
 from sondo.screen import progress, say
-from sondo.students import TorchModel, available, load, load_projector
+from sondo.students import Student, TorchModel, load, load_projectors
+from sondo.students.published import load_published
+from sondo.students.registry import check_name
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
 
@@ -55,32 +57,34 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         say(f"{out} is finished; this is its summary")
         finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
         return finished
-    teacher = teacher or create_teacher(recipe.teacher.name, **recipe.teacher.options())
-    if recipe.task is not None and not getattr(teacher, "needs_audio", True):
-        raise SondoError(
-            f"teacher {teacher.name} has vectors of the bank's clips alone, so it cannot be scored on {recipe.task}: "
-            "leave out --task and --data, and score the student afterwards with `sondo evaluate`"
-        )
-    licence = getattr(teacher, "licence", "unknown")
-    say(f"teacher {teacher.name}: its licence ({licence}) holds for the student too")
+    teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
+    for each in teachers:
+        _check_teacher(each, recipe.task)
+        say_licence(each)
     clock = _Clock(out / "seconds.json")
     with progress():
-        summary = _stages(recipe, teacher, clock)
+        summary = _stages(recipe, teachers, clock)
     summary["seconds"] = {stage: round(seconds, 2) for stage, seconds in clock.seconds.items()}
     write_json(summary_file, summary)
     return summary
 
 
+def _check_teacher(teacher: Teacher, task: str | None) -> None:
+    if task is not None and not getattr(teacher, "needs_audio", True):
+        raise SondoError(
+            f"teacher {teacher.name} has vectors of the bank's clips alone, so it cannot be scored on {task}: "
+            "leave out --task and --data, and score the student afterwards with `sondo evaluate`"
+        )
+
+
 def _check_names(recipe: Recipe) -> None:
     """Refuse early what would fail after an hour."""
-    known = {info.name for info in available()}
-    if recipe.student.name not in known:
-        raise SondoError(f"no student is called {recipe.student.name!r}: there is {', '.join(sorted(known))}")
+    check_name(recipe.student.name)
     if recipe.audio is None and recipe.manifest is None and not Bank.exists(recipe.bank_path):
         raise SondoError("nothing to listen to: give a folder of sound (--audio) or a bank that exists (--bank)")
 
 
-def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
+def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str, Any]:
     out = Path(recipe.out)
     task = load_task(recipe.task, Path(recipe.data)) if recipe.task and recipe.data else None
     with clock("ingest"):
@@ -94,35 +98,29 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
             )
     bank = Bank(recipe.bank_path)
     with clock("teach"):
-        column = teach(bank, teacher, batch_size=recipe.teacher.batch_size)
+        sizes = [config.batch_size for config in recipe.teachers]
+        columns = [teach(bank, each, batch_size=size) for each, size in zip(teachers, sizes, strict=True)]
     clusters = None
     if recipe.train.sampling == "balanced":
         with clock("cluster"):
             k = recipe.cluster.k or default_k(len(bank))
-            clusters = cluster(bank, teacher=column, k=k, seed=recipe.cluster.seed)
+            clusters = cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)
     with clock("train"):
-        folder = train(bank, teacher=column, clusters=clusters, student=recipe.student, config=recipe.train, out=out)
-    student, projector = load(folder), load_projector(folder)
+        folder = train(bank, teachers=columns, clusters=clusters, student=recipe.student, config=recipe.train, out=out)
+    student, projectors = load(folder, allow_code=True), load_projectors(folder)
     with clock("export"):
         onnx_path = out / "student.onnx"
         if not onnx_path.exists():
             to_onnx(student, onnx_path, clips=_some_sound(bank))
         report = json.loads(onnx_path.with_name("student.onnx.json").read_text(encoding="utf-8"))
     with clock("evaluate"):
-        tasks = {}
-        if task is not None:
-            teacher_vectors = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: teacher")
-            model = TorchModel(student)
-            student_vectors = embed_task(task, model.embed, description=f"{task.name}: student")
-            tasks[task.name] = compare(task, teacher_vectors, student_vectors).to_dict()
-        closeness = alignment(bank, column, student, projector)
+        tasks = {task.name: _scores(task, teachers, student)} if task is not None else {}
+        closeness = [
+            alignment(bank, column, student, projector) for column, projector in zip(columns, projectors, strict=True)
+        ]
     return {
-        "teacher": {
-            "name": teacher.name,
-            "params": int(getattr(teacher, "num_params", 0)),
-            "embedding_dim": teacher.embedding_dim,
-            "licence": origin_of(teacher)["licence"],
-        },
+        "teacher": _about(teachers[0]),
+        **({"teachers": [_about(each) for each in teachers]} if len(teachers) > 1 else {}),
         "student": {
             "name": recipe.student.name,
             "params": student.num_params,
@@ -130,7 +128,8 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
             "space_id": student.space_id,
         },
         "bank": {"path": str(recipe.bank_path), "clips": len(bank), "set_aside": len(bank.rejected())},
-        "alignment": closeness,
+        "alignment": closeness[0],
+        **({"alignments": _by_name(teachers, closeness)} if len(teachers) > 1 else {}),
         "tasks": tasks,
         "export": {
             "onnx": {
@@ -142,13 +141,39 @@ def _stages(recipe: Recipe, teacher: Teacher, clock: _Clock) -> dict[str, Any]:
     }
 
 
-def export_run(folder: Path, path: Path | None = None, *, overwrite: bool = False) -> Path:
-    """Export the student of a run, or of a student's folder, as one ONNX file.
+def _scores(task: Task, teachers: list[Teacher], student: Student) -> dict[str, Any]:
+    """The student's score beside its first teacher's, and under `teachers` beside each of several."""
+    vectors = embed_task(task, TorchModel(student).embed, description=f"{task.name}: student")
+    results = []
+    for teacher in teachers:
+        theirs = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: {teacher.name}")
+        results.append(compare(task, theirs, vectors).to_dict())
+    return results[0] | ({"teachers": _by_name(teachers, results)} if len(teachers) > 1 else {})
+
+
+def _by_name(teachers: list[Teacher], values: Sequence[Any]) -> dict[str, Any]:
+    return {teacher.name: value for teacher, value in zip(teachers, values, strict=True)}
+
+
+def _about(teacher: Teacher) -> dict[str, Any]:
+    return {
+        "name": teacher.name,
+        "params": int(getattr(teacher, "num_params", 0)),
+        "embedding_dim": teacher.embedding_dim,
+        "licence": origin_of(teacher)["licence"],
+    }
+
+
+def export_run(
+    source: str | Path, path: Path | None = None, *, overwrite: bool = False, allow_code: bool = False
+) -> Path:
+    """Export the student of a run, of a student's folder or of a published checkpoint, as one ONNX file.
 
     Args:
-        folder: Folder of a run or of a student.
+        source: Folder of a run or of a student; a published checkpoint, or its name.
         path: The file to write; `student.onnx` in the folder by default.
         overwrite: Replace a file that is there.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Returns:
         The file. It has been compared with torch, on clips of the run's bank too where those can be read.
@@ -156,11 +181,21 @@ def export_run(folder: Path, path: Path | None = None, *, overwrite: bool = Fals
     Raises:
         SondoError: No student there, a file in the way, or a file that does not agree with torch.
     """
-    student = load(folder / "student" if (folder / "student").is_dir() else folder)
+    folder = Path(source)
+    if not folder.is_dir():
+        return _export_published(str(source), path, overwrite=overwrite)
+    student = load(folder / "student" if (folder / "student").is_dir() else folder, allow_code=allow_code)
     note = folder / "train.json"
     bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
     clips = _some_sound(Bank(bank)) if bank is not None and Bank.exists(bank) else None
     return to_onnx(student, path or folder / "student.onnx", overwrite=overwrite, clips=clips)
+
+
+def _export_published(source: str, path: Path | None, *, overwrite: bool) -> Path:
+    if path is None:
+        raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
+    student, _ = load_published(source)
+    return to_onnx(student, path, overwrite=overwrite)
 
 
 def _some_sound(bank: Bank) -> list[NDArray[np.float32]]:

@@ -20,21 +20,31 @@ class TeacherConfig:
     """Who teaches.
 
     Args:
-        name: A teacher's name (see `sondo teachers`), or `package.module:function`.
-        checkpoint: File of weights or vectors, for the teachers that need one.
+        name: A teacher's name (see `sondo teachers`), `hf:MODEL`, `hear:package.module` or `package.module:function`.
+        checkpoint: File or folder of weights or vectors, for the teachers that need one.
+        label: What to call it: its column in the bank is `teacher.<label>`; left out, it follows from the name.
         sample_rate: Sample rate in Hz, for a teacher that does not say its own.
+        pooling: How an `hf:` teacher's frames become one vector: mean, cls, pooler or projection.
+        revision: Commit, branch or tag of an `hf:` teacher.
+        trust_remote_code: Run the code that comes with an `hf:` teacher.
+        input_size: Bands x frames of an M2D checkpoint whose folder's name does not say it, e.g. 80x608.
         batch_size: Clips of equal length that the teacher gets at a time.
     """
 
     name: str = "modulation"
     checkpoint: str | None = None
+    label: str | None = None
     sample_rate: int | None = None
+    pooling: str | None = None
+    revision: str | None = None
+    trust_remote_code: bool = False
+    input_size: str | None = None
     batch_size: int = 8
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.teachers.create`, without those that were not set."""
-        wanted = {"checkpoint": self.checkpoint, "sample_rate": self.sample_rate}
-        return {key: value for key, value in wanted.items() if value is not None}
+        values = dataclasses.asdict(self)
+        return {key: value for key, value in values.items() if key not in ("name", "batch_size") and value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,12 +52,21 @@ class StudentConfig:
     """Who learns.
 
     Args:
-        name: A student's name (see `sondo students`).
-        width_mult: Factor on the number of channels; 1.0 is the paper's size, 0.4 has 0.5 M parameters.
+        name: A student's name (see `sondo students`), `timm:MODEL`, or `package.module:function` for your own.
+        width_mult: Factor on the number of channels; 1.0 is the paper's size, mobilenetv3 at 0.4 has 0.5 M parameters.
+        readout: How its maps of features become one vector: last, multilevel or stats.
+        init: Weights to start from, `efficientat/mn10_im` and the like, or a file of such weights; random if left out.
     """
 
     name: str = "mobilenetv3"
-    width_mult: float = 1.0
+    width_mult: float | None = None
+    readout: str = "last"
+    init: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Keyword arguments for `sondo.students.create`, without those that were not set."""
+        width = {} if self.width_mult is None else {"width_mult": self.width_mult}
+        return {"readout": self.readout} | width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +101,7 @@ class TrainConfig:
         ramp_down_epochs: Length of the fall; left out, up to the last epoch.
         last_factor: Where the fall ends, as a factor on the learning rate.
         gradient_clip: Largest norm of the gradient.
+        teacher_dropping: With several teachers, the probability with which each but a clip's hardest is left out.
         precision: `auto` takes bfloat16 on a GPU that has it and float32 elsewhere.
         seed: Seed of weights, draws and dropout.
         workers: Processes that read the bank; 0 reads in the training process.
@@ -101,6 +121,7 @@ class TrainConfig:
     ramp_down_epochs: float | None = None
     last_factor: float = 0.01
     gradient_clip: float = 5.0
+    teacher_dropping: float = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     workers: int = 0
@@ -116,6 +137,7 @@ class TrainConfig:
                 ("weight_decay", "at least 0", self.weight_decay >= 0),
                 ("last_factor", "more than 0 and at most 1", 0 < self.last_factor <= 1),
                 ("gradient_clip", "more than 0", self.gradient_clip > 0),
+                ("teacher_dropping", "from 0 to 1", 0 <= self.teacher_dropping <= 1),
                 ("workers", "at least 0", self.workers >= 0),
             )
             if not good
@@ -134,6 +156,7 @@ class Recipe:
         manifest: CSV or Parquet that lists the sound; relative paths start from `audio` where it is given.
         bank: The bank's path; left out, `bank.lance` in the run's folder.
         teacher: Who teaches.
+        more_teachers: Who else teaches; each has a mapping head of its own, and their losses are averaged.
         student: Who learns.
         cluster: The clusters that training draws from.
         train: How the student is trained.
@@ -148,6 +171,7 @@ class Recipe:
     manifest: str | None = None
     bank: str | None = None
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    more_teachers: list[TeacherConfig] = field(default_factory=list)
     student: StudentConfig = field(default_factory=StudentConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -159,6 +183,11 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.task is None) != (self.data is None):
             raise SondoError("task and data go together: name the task (--task) and its folder (--data), or neither")
+
+    @property
+    def teachers(self) -> list[TeacherConfig]:
+        """All teachers; the clusters are those of the first."""
+        return [self.teacher, *self.more_teachers]
 
     @property
     def bank_path(self) -> Path:

@@ -34,7 +34,7 @@ def bank(sound_folder, tmp_path):
 def run(bank, out, **settings):
     clusters = cluster(bank, teacher="teacher.fake", k=2)
     config = TrainConfig(**{"epochs": 2, "batch_size": 4, "clips_per_epoch": 8, "learning_rate": 3e-3} | settings)
-    return train(bank, teacher="teacher.fake", clusters=clusters, student=SMALL, config=config, out=out)
+    return train(bank, teachers=["teacher.fake"], clusters=clusters, student=SMALL, config=config, out=out)
 
 
 def test_the_student_comes_closer_to_its_teacher(bank, tmp_path):
@@ -77,7 +77,7 @@ def test_a_stale_cluster_column_is_named(bank, tmp_path):
     bank.add_column("teacher.fake", values.type, iter([values]), origin)
     config = TrainConfig(epochs=1, batch_size=4)
     with pytest.raises(SondoError, match=r"cluster\.fake\.2 is stale"):
-        train(bank, teacher="teacher.fake", clusters=clusters, student=SMALL, config=config, out=tmp_path / "r")
+        train(bank, teachers=["teacher.fake"], clusters=clusters, student=SMALL, config=config, out=tmp_path / "r")
 
 
 def test_test_clips_are_never_trained_on(sound_folder, tmp_path):
@@ -88,7 +88,7 @@ def test_test_clips_are_never_trained_on(sound_folder, tmp_path):
     bank.add_column("teacher.fake", values.type, iter([values]), {"embedding_dim": 2})
     config = TrainConfig(epochs=1, sampling="uniform")
     with pytest.raises(SondoError, match=r"0 clips to train on.*splits there: test"):
-        train(bank, teacher="teacher.fake", clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+        train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
 
 
 def test_short_clips_are_repeated_to_the_longest():

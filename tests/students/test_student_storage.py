@@ -114,7 +114,8 @@ def _rename_a_tensor(folder):
         (lambda f: (f / "config.json").write_text("{"), "config.json.*damaged"),
         (lambda f: (f / "config.json").write_text("[]"), "no format version"),
         (lambda f: _edit(f, format=2), "format version 2"),
-        (lambda f: _edit(f, student={"name": "dymn", "options": {}}), "config.json.*dymn"),
+        (lambda f: _edit(f, student={"name": "dynm", "options": {}}), "config.json.*dynm"),
+        (lambda f: _edit(f, student={"name": "dymn", "options": {}}), "does not fit.*lacks model.in_c"),
         (
             lambda f: _edit(f, student={"name": "mobilenetv3", "options": {"width_mult": 0.4}}),
             "model.safetensors.*shape",

@@ -32,12 +32,12 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
     held_out = np.flatnonzero([split.lower() not in ("train", "training") for split in splits])
     rows = held_out if len(held_out) else np.arange(len(bank))
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:MAX_CLIPS])
-    batches = BankBatches(bank.path, column)
+    batches = BankBatches(bank.path, [column])
     cosines = []
     student.eval()
     with torch.inference_mode():
         for row in rows:
-            log_mel, target = batches[[int(row)]]
+            log_mel, (target,) = batches[[int(row)]]
             mapped = student.embed_log_mel(log_mel)  # type: ignore[operator]
             mapped = mapped if projector is None else projector.eval()(mapped)
             cosines.append(float(functional.cosine_similarity(mapped.float(), target).mean()))

@@ -12,19 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from sondo.distill.data import Batch
 from sondo.distill.module import TrainableStudent
 
 BATCHES = 64
 
 
-def measure_batch_norms(student: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+def measure_batch_norms(student: nn.Module, batches: Iterable[Batch]) -> None:
     """Replace running means and variances by averages over fresh batches; the weights stay.
 
     Args:
         student: Has `embed_log_mel`.
-        batches: (log-mel, target) as in training; at most 64 are used.
+        batches: As in training; at most 64 are used.
     """
     norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if not norms:
@@ -39,10 +40,10 @@ def measure_batch_norms(student: nn.Module, batches: Iterable[tuple[Tensor, Tens
     for norm in norms:
         norm.train()
     with torch.no_grad():
-        for number, (log_mel, _) in enumerate(batches):
+        for number, batch in enumerate(batches):
             if number == BATCHES:
                 break
-            trainable.embed_log_mel(log_mel)
+            trainable.embed_log_mel(batch.log_mel)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     student.train(was_training)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
@@ -20,35 +20,46 @@ from sondo.recipe import TrainConfig
 MAX_CLIPS_PER_EPOCH = 100_000
 
 
-class BankBatches(Dataset[tuple[Tensor, Tensor]]):
+class Batch(NamedTuple):
+    """What training sees at a time.
+
+    Attributes:
+        log_mel: (batch, mels, frames of the longest), float32.
+        targets: For each teacher its vectors, (batch, teacher dim), float32.
+    """
+
+    log_mel: Tensor
+    targets: tuple[Tensor, ...]
+
+
+class BankBatches(Dataset[Batch]):
     """Whole batches by their rows; the bank is opened in the process that reads it.
 
     Args:
         bank: Path of the bank.
-        column: The teacher's column.
+        columns: The teachers' columns.
     """
 
-    def __init__(self, bank: Path, column: str) -> None:
-        self.path, self.column = bank, column
+    def __init__(self, bank: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = bank, list(columns)
         self._bank: Bank | None = None
 
-    def __getitem__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
-        """Read a batch.
-
-        Shape:
-            - output: (batch, mels, frames of the longest) float32, (batch, teacher dim) float32
-        """
+    def __getitem__(self, rows: list[int]) -> Batch:
+        """Read a batch."""
         if self._bank is None:
             self._bank = Bank(self.path)
-        return stack_repeated(self._bank.log_mels(rows)), torch.from_numpy(self.targets(self._bank, rows))
-
-    def targets(self, bank: Bank, rows: list[int]) -> NDArray[np.float32]:
-        """Teacher vectors of some rows, (rows, dim) float32."""
-        values = bank.take(rows, [self.column]).column(0).combine_chunks()
-        return np.asarray(values.flatten().to_numpy(), dtype=np.float32).reshape(len(rows), -1)
+        values = self._bank.take(rows, self.columns)
+        return Batch(
+            stack_repeated(self._bank.log_mels(rows)),
+            tuple(torch.from_numpy(_vectors(values.column(index), len(rows))) for index in range(len(self.columns))),
+        )
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_bank": None}
+
+
+def _vectors(column: Any, num_rows: int) -> NDArray[np.float32]:
+    return np.asarray(column.combine_chunks().flatten().to_numpy(), dtype=np.float32).reshape(num_rows, -1)
 
 
 def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
@@ -73,7 +84,7 @@ class BankData(lightning.LightningDataModule):
 
     Args:
         bank: The bank.
-        column: The teacher's column.
+        columns: The teachers' columns.
         weights: (rows,) probability of each row, 0 for those that are not trained on.
         valid_rows: Rows that are watched.
         config: How to train.
@@ -82,7 +93,7 @@ class BankData(lightning.LightningDataModule):
     def __init__(
         self,
         bank: Bank,
-        column: str,
+        columns: Sequence[str],
         *,
         weights: NDArray[np.float64],
         valid_rows: NDArray[np.int64],
@@ -91,7 +102,7 @@ class BankData(lightning.LightningDataModule):
         super().__init__()
         self.weights, self.valid_rows, self.config = weights, valid_rows, config
         self.frames = bank.read(["frames"]).column(0).to_numpy()
-        self.batches = BankBatches(bank.path, column)
+        self.batches = BankBatches(bank.path, columns)
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
 
     def _sampler(self, rank: int, world_size: int) -> EpochSampler:
@@ -111,7 +122,7 @@ class BankData(lightning.LightningDataModule):
         """Optimiser steps in an epoch."""
         return len(self._sampler(0, 1))
 
-    def _loader(self, sampler: Any) -> DataLoader[tuple[Tensor, Tensor]]:
+    def _loader(self, sampler: Any) -> DataLoader[Batch]:
         options: dict[str, Any] = {}
         if self.config.workers:
             # Lance keeps threads, which a forked process would lose.
@@ -127,20 +138,20 @@ class BankData(lightning.LightningDataModule):
             **options,
         )
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of this process."""
         assert self.trainer is not None, "lightning asks for batches after it has taken this over"
         sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
         sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(sampler)
 
-    def fresh_batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def fresh_batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of one more epoch, for what is measured after training."""
         sampler = self._sampler(0, 1)
         sampler.set_epoch(epoch)
         return (self.batches[rows] for rows in sampler)
 
-    def val_dataloader(self) -> list[DataLoader[tuple[Tensor, Tensor]]]:
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Batches that are watched; none where the bank has no validation split."""
         size = self.config.batch_size
         rows = [int(row) for row in self.valid_rows]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 import lightning
 import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
+
+from sondo.distill.data import Batch
+from sondo.distill.several import combine_losses
 
 
 class TrainableStudent(Protocol):
@@ -20,31 +23,38 @@ class TrainableStudent(Protocol):
 
 
 class Distillation(lightning.LightningModule):
-    """Train a student so that its mapped embedding meets the teacher's.
+    """Train a student so that its mapped embedding meets its teacher's, or those of several teachers.
 
     Args:
         student: A `sondo.students.Student`.
-        projector: Maps (batch, student dim) to (batch, teacher dim).
-        loss: `forward(student, teacher) -> scalar`.
+        projectors: For each teacher, a module from (batch, student dim) to (batch, teacher dim).
+        losses: For each teacher, `forward(student, teacher) -> scalar`.
         optimizer: Makes the optimiser from the parameters.
         schedule: Factor on the learning rate as a function of the epoch; it moves with every step.
         steps_per_epoch: Optimiser steps in an epoch.
         seed: Of the dropout; set anew at each epoch, so that a resumed run repeats an undisturbed one.
+        names: What to call the teachers in the log.
+        teacher_dropping: See `sondo.distill.several`.
     """
 
     def __init__(
         self,
         student: nn.Module,
-        projector: nn.Module,
-        loss: nn.Module,
+        projectors: Sequence[nn.Module],
+        losses: Sequence[nn.Module],
         *,
         optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
         schedule: Callable[[float], float],
         steps_per_epoch: int,
         seed: int,
+        names: Sequence[str] = ("teacher",),
+        teacher_dropping: float = 0.0,
     ) -> None:
         super().__init__()
-        self.student, self.projector, self.loss = student, projector, loss
+        assert len(projectors) == len(losses) == len(names), "each teacher has a mapping head, a loss and a name"
+        self.student = student
+        self.projectors, self.losses = nn.ModuleList(projectors), nn.ModuleList(losses)
+        self._names, self._teacher_dropping = list(names), teacher_dropping
         self._make_optimizer, self._schedule = optimizer, schedule
         self._steps_per_epoch, self._seed = steps_per_epoch, seed
 
@@ -52,20 +62,27 @@ class Distillation(lightning.LightningModule):
         """Tie the random numbers to the epoch."""
         torch.manual_seed(self._seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
 
-    def _step(self, batch: tuple[Tensor, Tensor], name: str) -> Tensor:
-        log_mel, target = batch
-        student = cast(TrainableStudent, self.student)
-        value: Tensor = self.loss(self.projector(student.embed_log_mel(log_mel)), target)
-        self.log(name, value, on_epoch=True, on_step=False, batch_size=len(target), sync_dist=True)
-        return value
+    def _step(self, batch: Batch, name: str, *, teacher_dropping: float) -> Tensor:
+        embedding = cast(TrainableStudent, self.student).embed_log_mel(batch.log_mel)
+        parts = zip(self.losses, self.projectors, batch.targets, strict=True)
+        values = [loss(projector(embedding), target) for loss, projector, target in parts]
+        total = combine_losses(values, drop_probability=teacher_dropping)
+        self._log(name, total, batch)
+        if len(values) > 1:
+            for teacher, value in zip(self._names, values, strict=True):
+                self._log(f"{name}.{teacher}", value.mean(), batch)
+        return total
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """One batch of (log-mel, teacher vector)."""
-        return self._step(batch, "train_loss")
+    def _log(self, name: str, value: Tensor, batch: Batch) -> None:
+        self.log(name, value, on_epoch=True, on_step=False, batch_size=len(batch.log_mel), sync_dist=True)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
-        """The same on clips that are not trained on."""
-        return self._step(batch, "valid_loss")
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One batch."""
+        return self._step(batch, "train_loss", teacher_dropping=self._teacher_dropping)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The same on clips that are not trained on; no teacher is dropped."""
+        return self._step(batch, "valid_loss", teacher_dropping=0.0)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and the schedule."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,56 @@ POOL_BATCHES = 16
 def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
     """Probability of each clip so that every cluster that has clips is drawn equally often.
 
+    Of a hierarchy, every cluster of the coarsest level is drawn equally often, within it every cluster of the next,
+    and so on down to the clips.
+
     Args:
-        clusters: (clips,) cluster of each clip.
+        clusters: (clips,) cluster of each clip, or (clips, levels) from the finest level to the coarsest.
 
     Returns:
-        (clips,) float64, sums to 1: `1 / (size of the clip's cluster)`, normalised.
+        (clips,) float64, sums to 1: for one level `1 / (size of the clip's cluster)`, normalised.
 
-    Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`.
+    Source: S-SONDO section 2 (inverse cluster frequency); for a hierarchy Vo et al. 2024 (arXiv 2405.15613), section 3.
     """
-    _, index, counts = np.unique(clusters, return_inverse=True, return_counts=True)
-    weights = 1.0 / counts[index]
+    levels = clusters.reshape(len(clusters), -1)
+    weights = np.ones(len(levels))
+    for level in reversed(range(levels.shape[1])):
+        # Clips that share this cluster and all above it; groups of the level below share the weight of one of these.
+        _, path = np.unique(levels[:, level:], axis=0, return_inverse=True)
+        below = np.unique(levels[:, max(level - 1, 0) :], axis=0, return_inverse=True)[1] if level else None
+        parts = np.arange(len(levels)) if below is None else below
+        pairs = np.unique(np.stack([path.reshape(-1), parts.reshape(-1)], axis=1), axis=0)
+        weights /= np.bincount(pairs[:, 0])[path.reshape(-1)]
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def class_balanced_weights(
+    labels: Sequence[Sequence[str]], *, how: Literal["sum", "max"] = "sum", offset: float = 100.0
+) -> NDArray[np.float64]:
+    """Probability of each clip so that rare classes are drawn more often.
+
+    A class of n clips weighs `1 / (n + offset)`; a clip weighs the sum, or the largest, of its classes' weights.
+
+    Args:
+        labels: The classes of each clip; a class that is listed twice counts once.
+        how: `sum` or `max` over a clip's classes.
+        offset: Keeps a class of very few clips from filling the epoch.
+
+    Returns:
+        (clips,) float64, sums to 1; 0 for a clip without a class.
+
+    Raises:
+        SondoError: No clip has a class.
+
+    Source: EfficientAT and the supervised baseline of S-SONDO, which multiply by 1000 and do not normalise, and which count
+    a class that is listed twice twice in the sum.
+    """
+    classes = [sorted(set(of_clip)) for of_clip in labels]
+    counts = Counter(name for of_clip in classes for name in of_clip)
+    if not counts:
+        raise SondoError("class-balanced sampling needs labels: the bank has none (a manifest's labels column brings them)")
+    combine = sum if how == "sum" else max
+    weights = np.array([combine(1.0 / (counts[c] + offset) for c in of_clip) if of_clip else 0.0 for of_clip in classes])
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

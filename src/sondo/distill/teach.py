@@ -54,6 +54,11 @@ def origin_of(teacher: Teacher) -> dict[str, Any]:
     }
 
 
+def say_licence(teacher: Teacher) -> None:
+    """Name the licence before a teacher is used, for it holds for the student too."""
+    say(f"teacher {teacher.name}: its licence ({getattr(teacher, 'licence', 'unknown')}) holds for the student too")
+
+
 def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2, overwrite: bool = False) -> str:
     """Add the column of a teacher; clips that have a vector of this teacher already are left alone.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from sondo.distill.schedule import WarmUpRampDown
 from sondo.errors import SondoError
 from sondo.recipe import StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
-from sondo.students import Projector, Student, create, save
+from sondo.students import create, save
+from sondo.students.efficientat import start_from
 
 WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
 TRAIN_SPLITS = ("train", "training")
@@ -40,9 +41,9 @@ VALID_SPLITS = ("valid", "validation", "val", "dev")
 
 
 def train(
-    bank: Bank, *, teacher: str, clusters: str | None, student: StudentConfig, config: TrainConfig, out: Path
+    bank: Bank, *, teachers: Sequence[str], clusters: str | None, student: StudentConfig, config: TrainConfig, out: Path
 ) -> Path:
-    """Distil a teacher's column into a student.
+    """Distil a teacher's column into a student, or the columns of several teachers.
 
     Rows whose split is empty or `train` are trained on, those of a `valid` split are watched, others (`test`) are
     left out. After every epoch the state is on disk; the same call goes on from there and, on the same machine,
@@ -50,7 +51,7 @@ def train(
 
     Args:
         bank: The bank, with log-mels and the columns named here.
-        teacher: The teacher's column.
+        teachers: The teachers' columns.
         clusters: The cluster column that balanced sampling draws from; None for uniform sampling.
         student: Which student.
         config: How to train.
@@ -62,40 +63,49 @@ def train(
     Raises:
         SondoError: A column that is absent or stale, a folder of another run, or no clips to train on.
     """
-    require_complete(bank, teacher)
-    origin = bank.origin(teacher) or {}
-    weights, train_rows, valid_rows = _rows(bank, teacher, clusters)
-    claim_folder(out, _settings(bank, teacher, clusters, student, config, len(train_rows)), note="train.json")
+    if len(set(teachers)) < len(teachers):
+        raise SondoError(f"two teachers share the column {teachers[0]}: give one of them a name (--teacher.label)")
+    for teacher in teachers:
+        require_complete(bank, teacher)
+    origins = [bank.origin(teacher) or {} for teacher in teachers]
+    weights, train_rows, valid_rows = _rows(bank, clusters)
+    claim_folder(out, _settings(bank, teachers, clusters, student, config, len(train_rows)), note="train.json")
     target = out / "student"
     if (target / "config.json").exists():
         say(f"train: {target} is there already")
         return target
 
     lightning.seed_everything(config.seed, verbose=False)
-    network = create(student.name, width_mult=student.width_mult)
-    projector = network.make_projector(int(origin["embedding_dim"]))
-    data = BankData(bank, teacher, weights=weights, valid_rows=valid_rows, config=config)
+    network = create(student.name, **student.options())
+    init = {}
+    if student.init is not None:
+        init = start_from(
+            network.backbone, student.init, student_name=student.name, width_mult=student.width_mult or 1.0
+        )
+    projectors = [network.make_projector(int(origin["embedding_dim"])) for origin in origins]
+    data = BankData(bank, teachers, weights=weights, valid_rows=valid_rows, config=config)
     module = Distillation(
         network,
-        projector,
-        losses.create(config.loss),
+        projectors,
+        [losses.create(config.loss) for _ in teachers],
         optimizer=_optimizer(config),
         schedule=_schedule(config),
         steps_per_epoch=data.steps_per_epoch,
         seed=config.seed,
+        names=[teacher.removeprefix("teacher.") for teacher in teachers],
+        teacher_dropping=config.teacher_dropping,
     )
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _fit(module, data, config, out)
     network.cpu()
     measure_batch_norms(network, data.fresh_batches(config.epochs))
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    _save(network, projector, target, origin, bank, config, len(train_rows))
+    notes = {"clips": len(train_rows), **vars(config), **init}
+    save(network, target, projector=projectors, info=_info(origins, notes))
     return target
 
 
-def _rows(
-    bank: Bank, teacher: str, clusters: str | None
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _rows(bank: Bank, clusters: str | None) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Weights of all rows (0 outside the training part), rows to train on, rows to watch."""
     splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
     train_rows = np.flatnonzero([split.lower() in TRAIN_SPLITS for split in splits])
@@ -108,11 +118,12 @@ def _rows(
     weights = np.zeros(len(bank))
     weights[train_rows] = 1 / len(train_rows)
     if clusters is not None:
-        weights[train_rows] = balanced_weights(_cluster_numbers(bank, teacher, clusters)[train_rows])
+        weights[train_rows] = balanced_weights(_cluster_numbers(bank, clusters)[train_rows])
     return weights, train_rows, valid_rows
 
 
-def _cluster_numbers(bank: Bank, teacher: str, clusters: str) -> NDArray[np.int64]:
+def _cluster_numbers(bank: Bank, clusters: str) -> NDArray[np.int64]:
+    teacher = f"teacher.{clusters.removeprefix('cluster.').rpartition('.')[0]}"
     origin = bank.origin(clusters)
     if origin is None:
         there = ", ".join(bank.columns("cluster")) or "none"
@@ -126,12 +137,17 @@ def _cluster_numbers(bank: Bank, teacher: str, clusters: str) -> NDArray[np.int6
 
 
 def _settings(
-    bank: Bank, teacher: str, clusters: str | None, student: StudentConfig, config: TrainConfig, num_rows: int
+    bank: Bank,
+    teachers: Sequence[str],
+    clusters: str | None,
+    student: StudentConfig,
+    config: TrainConfig,
+    num_rows: int,
 ) -> dict[str, Any]:
     """What makes this run the same run."""
     return {
         "bank": {"path": str(bank.path.resolve()), "num_clips": len(bank), "num_training_clips": num_rows},
-        "teacher": {"column": teacher, "origin": bank.origin(teacher)},
+        "teachers": [{"column": teacher, "origin": bank.origin(teacher)} for teacher in teachers],
         "clusters": clusters,
         "student": vars(student),
         "train": vars(config),
@@ -204,28 +220,28 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _save(
-    network: Student,
-    projector: Projector,
-    target: Path,
-    origin: dict[str, Any],
-    bank: Bank,
-    config: TrainConfig,
-    num_clips: int,
-) -> None:
-    save(
-        network,
-        target,
-        projector=projector,
-        info={
-            "teacher": {
-                "name": origin.get("teacher", ""),
-                "fingerprint": origin.get("fingerprint", ""),
-                "licence": origin.get("licence", "unknown"),
-                "embedding_dim": origin.get("embedding_dim", 0),
-                "num_params": origin.get("num_params", 0),
-            },
-            "training": {"clips": num_clips, **vars(config)},
-            "sondo_version": __version__,
-        },
-    )
+def _info(origins: Sequence[dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
+    """Where the student comes from. Several teachers are one origin together, and each by itself."""
+    each = [
+        {
+            "name": origin.get("teacher", ""),
+            "fingerprint": origin.get("fingerprint", ""),
+            "licence": origin.get("licence", "unknown"),
+            "embedding_dim": origin.get("embedding_dim", 0),
+            "num_params": origin.get("num_params", 0),
+        }
+        for origin in origins
+    ]
+    together = each[0]
+    if len(each) > 1:
+        together = {
+            "name": "+".join(str(teacher["name"]) for teacher in each),
+            "fingerprint": "+".join(str(teacher["fingerprint"]) for teacher in each),
+            "licence": "; ".join(f"{teacher['name']}: {teacher['licence']}" for teacher in each),
+        }
+    return {
+        "teacher": together,
+        **({"teachers": each} if len(each) > 1 else {}),
+        "training": training,
+        "sondo_version": __version__,
+    }

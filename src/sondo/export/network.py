@@ -28,7 +28,7 @@ class _Core(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """(1, num_mels, frames) -> (1, embedding_dim)."""
-        embedding: Tensor = self.readout(self.backbone(log_mel.unsqueeze(1)))
+        embedding: Tensor = self.readout(self.backbone.stages(log_mel.unsqueeze(1)), log_mel)
         return embedding
 
 

@@ -19,23 +19,29 @@ def show_summary(summary: dict[str, Any]) -> None:
     Args:
         summary: As in `summary.json`.
     """
-    teacher, student = summary["teacher"], summary["student"]
-    table = Table(title=f"{student['name']} distilled from {teacher['name']}", title_justify="left")
+    student = summary["student"]
+    teachers = summary.get("teachers") or [summary["teacher"]]
+    names = " and ".join(teacher["name"] for teacher in teachers)
+    table = Table(title=f"{student['name']} distilled from {names}", title_justify="left")
     for name in ("", "teacher", "student", "kept"):
         table.add_column(name, justify="left" if not name else "right")
-    table.add_row("parameters", _count(teacher["params"]), _count(student["params"]), "")
-    table.add_row("embedding", f"{teacher['embedding_dim']}", f"{student['embedding_dim']}", "")
+    for teacher in teachers:
+        of = f" ({teacher['name']})" if len(teachers) > 1 else ""
+        table.add_row(f"parameters{of}", _count(teacher["params"]), _count(student["params"]), "")
+        table.add_row(f"embedding{of}", f"{teacher['embedding_dim']}", f"{student['embedding_dim']}", "")
     for name, task in summary["tasks"].items():
-        _add_task(table, name, task)
-    closeness = summary["alignment"]
-    table.add_row(f"cosine to the teacher, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
+        for teacher_name, result in (task.get("teachers") or {"": task}).items():
+            _add_task(table, f"{name} ({teacher_name})" if teacher_name else name, result)
+    for teacher_name, closeness in (summary.get("alignments") or {"the teacher": summary["alignment"]}).items():
+        table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
     onnx = summary["export"]["onnx"]
     tell(
         f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
         f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
     )
-    tell(f"licence handed down by the teacher: {teacher['licence']}")
+    for teacher in teachers:
+        tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
     tell(f"took {sum(seconds.values()):.0f} s: {stages}")

@@ -20,7 +20,7 @@ from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
 from sondo.audio.decode import read_windows
 from sondo.audio.errors import AudioError
 from sondo.audio.logmel import LogMelConfig
-from sondo.audio.windows import min_window_frames
+from sondo.audio.windows import WINDOW_SAMPLES, Compat, min_window_frames
 from sondo.errors import SondoError
 
 _MAX_BATCH = 16
@@ -37,16 +37,25 @@ class Model(ABC):
         space_id: The space of its vectors; those of two spaces must not be compared.
         licence: The licence of the weights, with what the teacher's hands down.
         front_end: Its log-mel settings; the default ones when left out.
+        compat: `ssondo` counts full windows alone, as the published code does.
     """
 
     def __init__(
-        self, *, name: str, embedding_dim: int, space_id: str, licence: str, front_end: LogMelConfig | None = None
+        self,
+        *,
+        name: str,
+        embedding_dim: int,
+        space_id: str,
+        licence: str,
+        front_end: LogMelConfig | None = None,
+        compat: Compat = None,
     ) -> None:
         self.name = name
         self.embedding_dim = embedding_dim
         self.space_id = space_id
         self.licence = licence
         self.front_end = front_end or LogMelConfig()
+        self.compat = compat
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, embedding_dim={self.embedding_dim}, space_id={self.space_id!r})"
@@ -114,7 +123,8 @@ class Model(ABC):
             if audio.ndim != 1:
                 raise SondoError(f"embed_segments takes one sound (samples,), not a batch of shape {audio.shape}")
             windows = self._windows_of_rows(audio[None], rate)
-        return np.concatenate([vectors for vectors, _ in self._segments(windows)])
+        segments = [vectors for vectors, _ in self._segments(windows)]
+        return np.concatenate(segments) if segments else np.empty((0, self.embedding_dim), dtype=np.float32)
 
     def _embed_list(self, sounds: Sequence[Any], sample_rate: int | None) -> NDArray[np.float32]:
         vectors = np.empty((len(sounds), self.embedding_dim), dtype=np.float32)
@@ -139,9 +149,11 @@ class Model(ABC):
 
     def _segments(self, windows: Iterator[NDArray[np.float32]]) -> Iterator[tuple[NDArray[np.float32], int]]:
         """Embed (batch, samples) windows one after the other; leave out a rest of less than 0.1 s."""
+        whole = self.front_end.num_frames(WINDOW_SAMPLES)
+        fewest = min_window_frames(self.front_end) if self.compat is None else whole
         for window in windows:
             frames = self.front_end.num_frames(window.shape[1])
-            if frames >= min_window_frames(self.front_end):
+            if frames >= fewest:
                 vectors = self._embed_windows(window)
                 if vectors.shape != (len(window), self.embedding_dim):
                     raise SondoError(
@@ -156,6 +168,10 @@ class Model(ABC):
         for vectors, frames in self._segments(windows):
             total = total + frames * vectors.astype(np.float64)
             num_frames += frames
+        if num_frames == 0:
+            raise AudioError(
+                f"the sound is shorter than {WINDOW_S:g} s, which compat='ssondo' drops: leave compat out to embed it"
+            )
         return np.asarray(total / num_frames, dtype=np.float32)
 
 

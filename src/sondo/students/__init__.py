@@ -13,7 +13,7 @@ from sondo.students.embedder import TorchModel
 from sondo.students.front_end import LogMel
 from sondo.students.head import Projector
 from sondo.students.registry import StudentInfo, available, create
-from sondo.students.storage import load, load_projector, save
+from sondo.students.storage import load, load_projector, load_projectors, save
 from sondo.students.student import Student
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "create",
     "load",
     "load_projector",
+    "load_projectors",
     "save",
 ]

@@ -30,17 +30,22 @@ class TorchModel(Model):
             space_id=student.space_id,
             licence=student.licence,
             front_end=student.front_end.config,
+            compat=student.compat,
         )
         self.student = student.eval()
 
     @classmethod
-    def from_folder(cls, folder: str | Path) -> TorchModel:
+    def from_folder(cls, folder: str | Path, *, allow_code: bool = False) -> TorchModel:
         """Open a folder that `sondo.students.save` wrote.
+
+        Args:
+            folder: The student's folder.
+            allow_code: Import the module that the folder names, for a student that is a function of your own.
 
         Raises:
             SondoError: No student there, or a damaged one.
         """
-        return cls(load(folder))
+        return cls(load(folder, allow_code=allow_code))
 
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         device = next(self.student.parameters()).device

@@ -7,14 +7,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
+from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
+from sondo.students.backbone import Backbone
+from sondo.students.dymn import DyMN
+from sondo.students.eres2net import ERes2Net, TemporalStatistics
+from sondo.students.front_end import LogMel
 from sondo.students.mobilenetv3 import MobileNetV3
+from sondo.students.own import TIMM, OwnBackbone, is_timm_model, own_network, timm_network
+from sondo.students.readout import make_readout
 from sondo.students.student import Student
+
+OWN_FORM = "package.module:function"
+TIMM_FORM = "timm:MODEL"
+_ERES2NET_CHANNELS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentInfo:
-    """A student as a list shows it, at its default size.
+    """A student as a list shows it, at its default size; None where it depends on the network.
 
     Args:
         name: What `create` takes.
@@ -26,24 +39,55 @@ class StudentInfo:
     """
 
     name: str
-    params: int
-    embedding_dim: int
+    params: int | None
+    embedding_dim: int | None
     sample_rate: int
     licence: str
     source: str
 
 
-def _mobilenetv3(*, width_mult: float = 1.0) -> Student:
+def _mobilenetv3(*, readout: str = "last", front_end: LogMelConfig | None = None, width_mult: float = 1.0) -> Student:
     backbone = MobileNetV3(width_mult=width_mult)
-    return Student(
-        backbone,
-        name="mobilenetv3",
-        options={"width_mult": float(width_mult)},
-        embedding_dim=backbone.num_features,
-        projector_width=backbone.projector_width,
+    return _student("mobilenetv3", backbone, {"width_mult": float(width_mult)}, readout, front_end)
+
+
+def _dymn(
+    *, readout: str = "last", front_end: LogMelConfig | None = None, width_mult: float = 1.0, temperature: float = 1.0
+) -> Student:
+    backbone = DyMN(width_mult=width_mult, temperature=temperature)
+    options = {"width_mult": float(width_mult)} | ({"temperature": float(temperature)} if temperature != 1 else {})
+    return _student("dymn", backbone, options, readout, front_end)
+
+
+def _eres2net(*, readout: str = "last", front_end: LogMelConfig | None = None, width_mult: float = 1.0) -> Student:
+    mels = (front_end or LogMelConfig()).num_mels
+    backbone = ERes2Net(channels=max(round(_ERES2NET_CHANNELS * width_mult), 1), mels=mels)
+    pool_dim = 2 * backbone.num_features * (mels // 16)
+    return _student(
+        "eres2net", backbone, {"width_mult": float(width_mult)}, readout, front_end, TemporalStatistics(), pool_dim
     )
 
 
+def _student(
+    name: str,
+    backbone: Backbone,
+    options: dict[str, Any],
+    readout: str,
+    front_end: LogMelConfig | None,
+    pool: Any = None,
+    pool_dim: int | None = None,
+) -> Student:
+    log_mel = LogMel(front_end) if front_end is not None else LogMel()
+    return Student(
+        backbone,
+        name=name,
+        options=options | ({"readout": readout} if readout != "last" else {}),
+        front_end=log_mel,
+        readout=make_readout(readout, backbone, num_mels=log_mel.config.num_mels, pool=pool, pool_dim=pool_dim),
+    )
+
+
+_MIT = "MIT"
 _STUDENTS: dict[str, tuple[Callable[..., Student], StudentInfo]] = {
     "mobilenetv3": (
         _mobilenetv3,
@@ -52,24 +96,82 @@ _STUDENTS: dict[str, tuple[Callable[..., Student], StudentInfo]] = {
             params=2_971_664,
             embedding_dim=960,
             sample_rate=32000,
-            licence="MIT",
+            licence=_MIT,
             source="Howard et al. 2019, arXiv 1905.02244; for audio Schmid et al. 2023, arXiv 2211.04772",
         ),
     ),
+    "dymn": (
+        _dymn,
+        StudentInfo(
+            name="dymn",
+            params=8_643_312,
+            embedding_dim=960,
+            sample_rate=32000,
+            licence=_MIT,
+            source="Schmid et al. 2023, arXiv 2310.15648",
+        ),
+    ),
+    "eres2net": (
+        _eres2net,
+        StudentInfo(
+            name="eres2net",
+            params=1_368_068,
+            embedding_dim=1024,
+            sample_rate=32000,
+            licence=_MIT,
+            source="Chen et al. 2023, arXiv 2305.12838; its five-layer form with temporal statistics of S-SONDO",
+        ),
+    ),
 }
+_FORMS = (
+    StudentInfo(
+        name=TIMM_FORM,
+        params=None,
+        embedding_dim=None,
+        sample_rate=32000,
+        licence="Apache-2.0 (timm); see the model",
+        source="any image model of timm that takes one channel and any width (pip install timm)",
+    ),
+    StudentInfo(
+        name=OWN_FORM,
+        params=None,
+        embedding_dim=None,
+        sample_rate=32000,
+        licence="its own",
+        source="your function: an nn.Module from log-mels (batch, 1, mels, frames) to vectors (batch, dim)",
+    ),
+)
 
 
 def available() -> list[StudentInfo]:
-    """All students, each at its default size."""
-    return [info for _, info in _STUDENTS.values()]
+    """All students, each at its default size; the last two are forms in which others are named."""
+    return [*(info for _, info in _STUDENTS.values()), *_FORMS]
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that `create` would refuse, without making anything.
+
+    Raises:
+        SondoError: No student has that name; the message names those that exist.
+    """
+    if name not in _STUDENTS and ":" not in name and not is_timm_model(name):
+        forms = f"{TIMM_FORM} for a model of timm, {OWN_FORM} for your own"
+        raise SondoError(f"no student is called {name!r}: there is {', '.join(sorted(_STUDENTS))}; {forms}")
+
+
+def is_code(name: str) -> bool:
+    """Whether making this student runs a user's code: `package.module:function`."""
+    return ":" in name and not name.startswith(TIMM)
 
 
 def create(name: str, **options: Any) -> Student:
     """Make a student with new, random weights, drawn from torch's generator.
 
     Args:
-        name: A name that `available` lists.
-        options: What this student takes; `mobilenetv3` takes `width_mult`, the factor on its channels.
+        name: A name that `available` lists; `timm:MODEL`; or `package.module:function` for your own, a function that
+            returns an `nn.Module` from log-mels (batch, 1, mels, frames) to vectors (batch, dim).
+        options: `readout` (`last`, `multilevel` or `stats`); `width_mult`, the factor on the channels; for `dymn` also
+            `temperature`, that of its dynamic convolutions; `front_end`, a `LogMelConfig`.
 
     Raises:
         SondoError: No such student or option; the message names those that exist.
@@ -79,11 +181,26 @@ def create(name: str, **options: Any) -> Student:
         >>> student.embedding_dim
         96
     """
+    check_name(name)
     if name not in _STUDENTS:
-        raise SondoError(f"no student is called {name!r}: there is {', '.join(sorted(_STUDENTS))}")
+        return _own(name, **options)
     make, _ = _STUDENTS[name]
     known = list(inspect.signature(make).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise SondoError(f"student {name} has no option {', '.join(unknown)}: it takes {', '.join(known)}")
     return make(**options)
+
+
+def _own(
+    name: str, *, readout: str = "last", front_end: LogMelConfig | None = None, width_mult: float | None = None
+) -> Student:
+    is_own = is_code(name)
+    if not is_own and width_mult is not None:
+        raise SondoError(f"student {name} takes no width_mult: the widths of timm's models are in their names")
+    network = own_network(name, width_mult=width_mult) if is_own else timm_network(name)
+    full_name = name if ":" in name else f"{TIMM}{name}"
+    mels = (front_end or LogMelConfig()).num_mels
+    backbone = OwnBackbone(network, name=full_name, num_mels=mels)
+    options = {} if width_mult is None else {"width_mult": float(width_mult)}
+    return _student(full_name, backbone, options, readout, front_end, nn.Identity(), backbone.num_features)

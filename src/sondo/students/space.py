@@ -22,7 +22,9 @@ def space_id(student: Student) -> str:
     Example:
         `mobilenetv3-0.4.modulation.384d.1f3b5c79a2de`
     """
-    words = "-".join([student.name, *(f"{value}" for value in student.options.values())])
+    words = "-".join(
+        [student.name, *(f"{value}" for value in student.options.values()), *filter(None, [student.compat])]
+    )
     teacher = str(student.teacher.get("name") or "untaught")
     parts = [words, teacher, f"{student.embedding_dim}d", _digest(student)]
     return ".".join(re.sub(r"[^A-Za-z0-9.+-]+", "_", part) for part in parts)
@@ -30,12 +32,14 @@ def space_id(student: Student) -> str:
 
 def _digest(student: Student) -> str:
     teacher = student.teacher
-    origin = {
+    origin: dict[str, object] = {
         "student": [student.name, student.options],
         "teacher": [teacher.get("name"), teacher.get("fingerprint")],
         "embedding_dim": student.embedding_dim,
         "front_end": student.front_end.config.hash(),
     }
+    if student.compat is not None:
+        origin["compat"] = student.compat
     digest = hashlib.sha256(json.dumps(origin, sort_keys=True).encode())
     for key, tensor in sorted(student.state_dict().items()):
         if not tensor.is_floating_point():

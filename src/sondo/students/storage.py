@@ -1,7 +1,8 @@
 """A student on disk: a folder of safetensors and JSON. Nothing in it is code, and loading is strict.
 
 - `model.safetensors`: weights; tensor names as in the published checkpoints (`model.features.…`)
-- `projector.safetensors`: the mapping head (`mlp.0.…`), when there is one
+- `projector.safetensors`: the mapping head (`mlp.0.…`), when there is one; those of further teachers are
+  `projector-2.safetensors` and so on
 - `config.json`: what to build, the front-end, the space id, where it comes from; written last
 - `README.md`: the model card
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,8 @@ from torch import Tensor, nn
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
 from sondo.students.card import model_card
-from sondo.students.front_end import LogMel
 from sondo.students.head import Projector
-from sondo.students.registry import create
+from sondo.students.registry import create, is_code
 from sondo.students.student import Student
 
 FORMAT = 1
@@ -34,7 +34,7 @@ def save(
     student: Student,
     folder: str | Path,
     *,
-    projector: Projector | None = None,
+    projector: Projector | Sequence[Projector] | None = None,
     info: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
@@ -43,7 +43,7 @@ def save(
     Args:
         student: What to keep.
         folder: Where; made if it is missing.
-        projector: The mapping head that training left.
+        projector: The mapping head that training left, or those of several teachers in order.
         info: Where the student comes from, JSON-able: ``{"teacher": {"name", "fingerprint", "licence", …}, …}``. It is
             added to `student.info`, so that the student in memory and the one on disk live in one space.
         overwrite: Replace a student that is there already.
@@ -60,14 +60,15 @@ def save(
     if folder.exists() and not folder.is_dir():
         raise SondoError(f"{folder} is a file: a student needs a folder")
     student.info = {**student.info, **(info or {})}
+    heads = [] if projector is None else [projector] if isinstance(projector, Projector) else list(projector)
+    shapes = [{"hidden_dim": head.hidden_dim, "embedding_dim": head.embedding_dim} for head in heads]
     config = {
         "format": FORMAT,
         "student": {"name": student.name, "options": student.options},
         "embedding_dim": student.embedding_dim,
         "front_end": student.front_end.config.to_dict(),
-        "projector": None
-        if projector is None
-        else {"hidden_dim": projector.hidden_dim, "embedding_dim": projector.embedding_dim},
+        "projector": shapes[0] if shapes else None,
+        **({"more_projectors": shapes[1:]} if shapes[1:] else {}),
         "space_id": student.space_id,
         "licence": student.licence,
         "info": student.info,
@@ -79,30 +80,38 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)
     _replace(folder / WEIGHTS, lambda path: save_file(_published(student), path))
-    (folder / PROJECTOR).unlink(missing_ok=True)
-    if projector is not None:
-        _replace(folder / PROJECTOR, lambda path: save_file(_plain(projector.state_dict()), path))
+    for stale in folder.glob("projector*.safetensors"):
+        stale.unlink()
+    for index, head in enumerate(heads):
+        state = _plain(head.state_dict())
+        _replace(folder / _projector_file(index), lambda path, state=state: save_file(state, path))
     _replace(folder / CARD, lambda path: path.write_text(model_card(student), encoding="utf-8"))
     _replace(folder / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
 
 
-def load(folder: str | Path) -> Student:
+def load(folder: str | Path, *, allow_code: bool = False) -> Student:
     """Read a student that `save` wrote, in evaluation mode, on the CPU.
 
     Args:
         folder: The student's folder.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Raises:
-        SondoError: No student there, another format version, a file that is missing or damaged, or weights that do not
-            fit; the message names the file.
+        SondoError: No student there, another format version, a file that is missing or damaged, weights that do not
+            fit, or a student of your own that is not allowed; the message names the file.
     """
     folder = Path(folder)
     config = _read_config(folder)
     path = folder / CONFIG
     try:
-        student = create(config["student"]["name"], **config["student"]["options"])
-        student.front_end = LogMel(LogMelConfig.from_dict(config["front_end"]))
+        name, options = str(config["student"]["name"]), config["student"]["options"]
+        if is_code(name) and not allow_code:
+            raise SondoError(
+                f"its student is made by {name}, which is code and not sondo's. If you know that code, allow it "
+                "(--allow_code, in Python allow_code=True); an exported .onnx needs none"
+            )
+        student = create(name, front_end=LogMelConfig.from_dict(config["front_end"]), **options)
         student.info = dict(config["info"])
         expected = config["embedding_dim"], config["space_id"]
     except (KeyError, TypeError, AttributeError) as error:
@@ -119,22 +128,37 @@ def load(folder: str | Path) -> Student:
     return student.eval()
 
 
-def load_projector(folder: str | Path) -> Projector | None:
-    """Read the mapping head of a student that `save` wrote; None when there is none.
+def load_projectors(folder: str | Path) -> list[Projector]:
+    """Read the mapping heads of a student that `save` wrote, one for each of its teachers; none when there is none.
 
     Raises:
         SondoError: As `load`.
     """
     folder = Path(folder)
     config = _read_config(folder)
-    if config.get("projector") is None:
-        return None
-    try:
-        projector = Projector(int(config["embedding_dim"]), **config["projector"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise SondoError(f"{folder / CONFIG} is damaged: projector: {error}. Save the student again") from error
-    _fill(projector, folder / PROJECTOR)
-    return projector.eval()
+    shapes = [config["projector"]] if config.get("projector") else []
+    heads = []
+    for index, shape in enumerate([*shapes, *config.get("more_projectors", [])]):
+        try:
+            head = Projector(int(config["embedding_dim"]), **shape)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SondoError(f"{folder / CONFIG} is damaged: projector: {error}. Save the student again") from error
+        _fill(head, folder / _projector_file(index))
+        heads.append(head.eval())
+    return heads
+
+
+def load_projector(folder: str | Path) -> Projector | None:
+    """Read the mapping head into the space of a student's first teacher; None when there is none.
+
+    Raises:
+        SondoError: As `load`.
+    """
+    return next(iter(load_projectors(folder)), None)
+
+
+def _projector_file(index: int) -> str:
+    return PROJECTOR if index == 0 else f"projector-{index + 1}.safetensors"
 
 
 def _published(student: Student) -> dict[str, Tensor]:

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sondo.audio.windows import window_frames
+from sondo.audio.windows import Compat, window_frames
 from sondo.errors import SondoError
+from sondo.students.backbone import Backbone
 from sondo.students.front_end import LogMel
 from sondo.students.head import Projector
-from sondo.students.readout import AveragePool
+from sondo.students.readout import Readout, make_readout
 from sondo.students.space import space_id
 
 _WINDOWS_AT_ONCE = 32
@@ -25,13 +26,11 @@ class Student(nn.Module):
     The same sound gives the same vector: alone, in a batch, or padded in one, when its length is told.
 
     Args:
-        backbone: Maps (batch, 1, mels, frames) to what the read-out takes.
+        backbone: Maps a log-mel to maps of features, see `sondo.students.backbone.Backbone`.
         name: Name in the registry, e.g. `mobilenetv3`.
         options: What the registry made the backbone with, JSON-able, e.g. ``{"width_mult": 0.4}``.
-        embedding_dim: Values of an embedding.
-        projector_width: Hidden width of the mapping head that training puts behind the student.
         front_end: The log-mel; the paper's when left out.
-        readout: Makes the embedding; the mean over the map when left out.
+        readout: Makes the embedding; the mean over the last map when left out.
         info: Where the student comes from, JSON-able: ``{"teacher": {"name", "fingerprint", "licence", …}, …}``.
 
     Shape:
@@ -40,22 +39,27 @@ class Student(nn.Module):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         *,
         name: str,
         options: Mapping[str, Any],
-        embedding_dim: int,
-        projector_width: int,
         front_end: LogMel | None = None,
-        readout: nn.Module | None = None,
+        readout: Readout | None = None,
         info: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.name, self.options, self.info = name, dict(options), dict(info or {})
-        self.embedding_dim, self.projector_width = embedding_dim, projector_width
         self.front_end = front_end or LogMel()
+        assert isinstance(backbone, nn.Module), "a backbone is a module"
         self.backbone = backbone
-        self.readout = readout or AveragePool()
+        self.projector_width = backbone.projector_width
+        self.readout = readout or make_readout("last", backbone, num_mels=self.front_end.config.num_mels)
+        self.compat: Compat = None
+
+    @property
+    def embedding_dim(self) -> int:
+        """Values of an embedding."""
+        return self.readout.embedding_dim
 
     @property
     def sample_rate(self) -> int:
@@ -96,11 +100,14 @@ class Student(nn.Module):
         Shape:
             (batch, num_mels, frames) -> (batch, embedding_dim).
         """
-        embedding: Tensor = self.readout(self.backbone(log_mel.unsqueeze(1)))
+        embedding: Tensor = self.readout(self.backbone.stages(log_mel.unsqueeze(1)), log_mel)
         return embedding
 
     def forward(self, audio: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
         """Embed sound of any length from 0.1 s: the mean over windows of 10 s, weighted by their log-mel frames.
+
+        With `compat = "ssondo"`, as the published code does it: a rest that fills no window is dropped, and sound
+        shorter than a window is refused.
 
         Args:
             audio: Mono samples in [-1, 1] at `sample_rate`.
@@ -140,6 +147,7 @@ class Student(nn.Module):
             )
         groups: dict[int, list[tuple[int, int]]] = defaultdict(list)
         for row, length in enumerate(each):
-            for start, _, num_frames in window_frames(length, config=self.front_end.config):
+            whole = self.compat == "ssondo"
+            for start, _, num_frames in window_frames(length, config=self.front_end.config, whole=whole):
                 groups[num_frames].append((row, start))
         return groups

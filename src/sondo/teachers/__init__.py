@@ -7,6 +7,6 @@ module, which is loaded when that teacher is made. Knows neither the students no
 from __future__ import annotations
 
 from sondo.teachers.base import Teacher, TeacherInfo
-from sondo.teachers.registry import available, create
+from sondo.teachers.registry import available, create, label_of
 
-__all__ = ["Teacher", "TeacherInfo", "available", "create"]
+__all__ = ["Teacher", "TeacherInfo", "available", "create", "label_of"]

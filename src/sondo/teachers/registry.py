@@ -79,20 +79,58 @@ _ENTRIES = (
         description="vectors that were computed elsewhere, joined by clip id or path",
     ),
 )
+_FORMS = {
+    "hf": _entry(
+        "hf",
+        "make_hf_teacher",
+        name="hf:MODEL",
+        params=None,
+        embedding_dim=None,
+        sample_rate=None,
+        licence="that of the model",
+        source="the Hugging Face hub, or a folder that save_pretrained wrote",
+        description="AST, wav2vec 2.0, HuBERT, WavLM, data2vec-audio, Whisper, CLAP and others, by transformers",
+    ),
+    "hear": _entry(
+        "hear",
+        "make_hear_teacher",
+        name="hear:package.module",
+        params=None,
+        embedding_dim=None,
+        sample_rate=None,
+        licence="that of the module",
+        source="any module that follows the HEAR API",
+        description="load_model and get_scene_embeddings of a module; its weights with the option checkpoint",
+    ),
+}
 _BY_NAME = {entry.info.name: entry for entry in _ENTRIES}
 
 
 def available() -> list[TeacherInfo]:
-    """What `create` knows; the last is the form in which a function of your own is named."""
-    return [entry.info for entry in (*_ENTRIES, _FUNCTION)]
+    """What `create` knows; the last ones are forms in which other teachers are named."""
+    return [entry.info for entry in (*_ENTRIES, *_FORMS.values(), _FUNCTION)]
 
 
-def create(name: str, *, checkpoint: str | Path | None = None, **options: Any) -> Teacher:
+def label_of(name: str) -> str:
+    """What a teacher is called where nothing else was asked for; its column in the bank is `teacher.<label>`.
+
+    >>> label_of("hf:MIT/ast-finetuned"), label_of("hf:/models/ast-tiny/"), label_of("hear:my.model"), label_of("m2d")
+    ('hf-MIT-ast-finetuned', 'hf-ast-tiny', 'hear-my.model', 'm2d')
+    """
+    form, _, rest = name.partition(":")
+    if form == "hf":
+        is_folder = Path(rest).is_dir() or rest.startswith((".", "/", "~")) or rest.count("/") > 1
+        return f"hf-{Path(rest).name}" if is_folder else f"hf-{rest.replace('/', '-')}"
+    return f"hear-{rest}" if form == "hear" else name
+
+
+def create(name: str, *, checkpoint: str | Path | None = None, label: str | None = None, **options: Any) -> Teacher:
     """Make a teacher.
 
     Args:
-        name: One of `available()`, or `package.module:function`.
+        name: One of `available()`, `hf:MODEL`, `hear:package.module`, or `package.module:function`.
         checkpoint: File of weights or vectors, for the teachers that need one.
+        label: What to call it, and its column in the bank; `label_of(name)` when left out.
         options: What this teacher takes besides, e.g. `sample_rate` in Hz for an ONNX file that does not say its own.
 
     Raises:
@@ -101,12 +139,14 @@ def create(name: str, *, checkpoint: str | Path | None = None, **options: Any) -
     Example:
         `create("modulation").embed(audio)` with audio (batch, samples) at 32 kHz gives (batch, 544).
     """
-    entry = _FUNCTION if ":" in name else _BY_NAME.get(name)
+    entry = _FORMS.get(name.partition(":")[0], _FUNCTION) if ":" in name else _BY_NAME.get(name)
     if entry is None:
         raise SondoError(_unknown(name))
     make = cast("Callable[..., Teacher]", getattr(importlib.import_module(entry.module), entry.make))
     _check_options(name, make, options)
-    return make(name, checkpoint=None if checkpoint is None else str(checkpoint), **options)
+    teacher = make(name, checkpoint=None if checkpoint is None else str(checkpoint), **options)
+    teacher.name = label or label_of(name)
+    return teacher
 
 
 def _check_options(name: str, make: Callable[..., Teacher], options: dict[str, Any]) -> None:

@@ -1,0 +1,25 @@
+"""Files that others published: where they are kept, how they are fetched, and how they are read without running them.
+
+What lives here: the cache and its downloads, files of the Hugging Face hub, and the reader of foreign checkpoints. Used
+by the students and the teachers, which know nothing of each other. May import: `sondo.errors`, `sondo.screen`;
+torch, safetensors, huggingface_hub and filelock inside functions.
+"""
+
+from __future__ import annotations
+
+from sondo.weights.cache import home, sha256_of
+from sondo.weights.checkpoint import fill, read_checkpoint
+from sondo.weights.download import RemoteFile, fetch, is_here
+from sondo.weights.hub import fetch_hub, hub_is_here
+
+__all__ = [
+    "RemoteFile",
+    "fetch",
+    "fetch_hub",
+    "fill",
+    "home",
+    "hub_is_here",
+    "is_here",
+    "read_checkpoint",
+    "sha256_of",
+]
