@@ -2,9 +2,8 @@
 
     python benchmarks/conformance.py --reference PATH_OF_A_CLONE_OF_SSONDO [--out docs/conformance_table.md]
 
-Needs a clone of the S-SONDO code (github.com/MedAliAdlouni/ssondo, read at f89abf2), torchvision and timm (the published
-code imports them). torchaudio is stood in for by an equal mel spectrogram of torch operators, so that one build of torch
-serves both. Nothing is downloaded. Differences are absolute, beside the deviation of the published values.
+Needs a clone of the S-SONDO code (github.com/MedAliAdlouni/ssondo, read at f89abf2), torchvision and timm, which it
+imports. torchaudio is stood in for by an equal mel spectrogram of torch operators, so that one build of torch serves both. Nothing is downloaded. Differences are absolute, beside the deviation of the published values.
 """
 
 from __future__ import annotations
@@ -54,6 +53,7 @@ class MelSpectrogram(nn.Module):
         self.register_buffer("window", torch.hann_window(win_length), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
+        """(..., samples) -> (..., num_mels, frames)."""
         flat = audio.reshape(-1, audio.shape[-1])
         spectrum = torch.stft(
             flat,
@@ -235,6 +235,7 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def main() -> None:
+    """Run both, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="clone of the published code")
     parser.add_argument("--out", type=Path, help="write the table here too")

@@ -28,6 +28,7 @@ class TeacherConfig:
         revision: Commit, branch or tag of an `hf:` teacher.
         trust_remote_code: Run the code that comes with an `hf:` teacher.
         input_size: Bands x frames of an M2D checkpoint whose folder's name does not say it, e.g. 80x608.
+        compat: `ssondo` runs matpac and m2d at all lengths as the published code does.
         batch_size: Clips of equal length that the teacher gets at a time.
     """
 
@@ -39,6 +40,7 @@ class TeacherConfig:
     revision: str | None = None
     trust_remote_code: bool = False
     input_size: str | None = None
+    compat: Literal["ssondo"] | None = None
     batch_size: int = 8
 
     def options(self) -> dict[str, Any]:

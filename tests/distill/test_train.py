@@ -14,7 +14,7 @@ from sondo.distill.module import Distillation
 from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.recipe import StudentConfig, TrainConfig
-from sondo.students import load, load_projector
+from sondo.students import load, load_projector, load_projectors
 
 SMALL = StudentConfig(width_mult=0.1)
 
@@ -97,3 +97,53 @@ def test_short_clips_are_repeated_to_the_longest():
     assert stacked.shape == (2, 2, 7)
     assert stacked[0, 0].tolist() == [0, 1, 2, 0, 1, 2, 0]
     assert stacked.dtype == torch.float32
+
+
+@pytest.fixture
+def two_teachers(bank):
+    vectors = np.random.default_rng(1).standard_normal((len(bank), 5)).astype(np.float16)
+    values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 5)
+    origin = {"teacher": "other", "fingerprint": "2", "embedding_dim": 5, "licence": "MIT", "num_params": 7}
+    bank.add_column("teacher.other", values.type, iter([values]), origin)
+    return bank, ["teacher.fake", "teacher.other"]
+
+
+@pytest.mark.parametrize("dropping", [0.0, 0.5])
+def test_two_teachers_each_have_a_head_that_comes_closer(two_teachers, tmp_path, dropping):
+    bank, columns = two_teachers
+
+    def cosines(epochs, out):
+        config = TrainConfig(
+            epochs=epochs,
+            batch_size=4,
+            clips_per_epoch=8,
+            learning_rate=3e-3,
+            sampling="uniform",
+            teacher_dropping=dropping,
+        )
+        folder = train(bank, teachers=columns, clusters=None, student=SMALL, config=config, out=tmp_path / out)
+        student = load(folder)
+        heads = load_projectors(folder)
+        assert [head.embedding_dim for head in heads] == [8, 5]
+        assert student.teacher["name"] == "fake+other"
+        assert student.licence == "fake: CC0; other: MIT"
+        return [alignment(bank, c, student, head)["cosine"] for c, head in zip(columns, heads, strict=True)]
+
+    before, after = cosines(1, "one"), cosines(25, "many")
+    assert after[0] > before[0] + 0.15
+    assert after[1] > before[1] + 0.15
+    log = next((tmp_path / "many" / "logs").glob("*/metrics.csv")).read_text().splitlines()[0]
+    assert {"train_loss", "train_loss.fake", "train_loss.other"} <= set(log.split(","))
+
+
+def test_two_teachers_of_one_column_are_refused(two_teachers, tmp_path):
+    config = TrainConfig(epochs=1, sampling="uniform")
+    with pytest.raises(SondoError, match=r"share the column teacher.fake: .*--teacher.label"):
+        train(
+            two_teachers[0],
+            teachers=["teacher.fake", "teacher.fake"],
+            clusters=None,
+            student=SMALL,
+            config=config,
+            out=tmp_path / "r",
+        )

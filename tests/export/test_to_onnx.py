@@ -14,6 +14,8 @@ from sondo.errors import SondoError
 from sondo.export import onnx_file, to_onnx, verify
 from sondo.export.network import fold_batch_norm
 from sondo.students import Student, create
+from sondo.students.own import OwnBackbone
+from sondo.students.readout import make_readout
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +171,9 @@ class TinyNetwork(nn.Module):
 
 def test_an_own_network_is_exported_by_the_same_way(tmp_path):
     torch.manual_seed(0)
-    student = Student(
-        TinyNetwork(), name="tiny", options={}, embedding_dim=12, projector_width=8, readout=nn.Identity()
-    )
+    backbone = OwnBackbone(TinyNetwork(), name="tiny", num_mels=128)
+    readout = make_readout("last", backbone, num_mels=128, pool=nn.Identity())
+    student = Student(backbone, name="tiny", options={}, readout=readout)
     path = to_onnx(student.eval(), tmp_path / "tiny.onnx")
     assert json.loads(path.with_name("tiny.onnx.json").read_text())["smallest_cosine"] > 0.9999
 

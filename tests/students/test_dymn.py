@@ -26,11 +26,6 @@ def wanted():
         return dict(file)
 
 
-@pytest.fixture(scope="module")
-def student():
-    return create("dymn", temperature=30.0).eval()
-
-
 def fill(module, recipe, case, *, prefix="", others=()):
     """Load seeded weights; equal fingerprints mean equal names, shapes and values."""
     shapes = {f"{prefix}{key}": tuple(value.shape) for key, value in module.state_dict().items()}
@@ -42,25 +37,20 @@ def fill(module, recipe, case, *, prefix="", others=()):
     return weights
 
 
-def seeded(width, *, seed=0):
-    """A network whose dynamic parts follow the context visibly, unlike those of a new one."""
-    torch.manual_seed(seed)
-    network = DyMN(width_mult=width)
-    for key, value in network.state_dict().items():
-        if key.endswith(("residuals.0.weight", "coef_net.0.weight")):
-            value.normal_(0, 0.3)
-        elif key.endswith("running_var"):
-            value.uniform_(0.5, 1.5)
-        elif key.endswith(("running_mean", "bias")):
-            value.normal_(0, 0.1)
-    return network.eval()
+@pytest.fixture(scope="module")
+def network(recipe):
+    """A backbone with golden weights: in a new one the context moves almost nothing."""
+    made = DyMN(temperature=30.0)
+    fill(made, recipe, EFFICIENTAT, others=EFFICIENTAT["dropped"])
+    return made.eval()
 
 
 def log_mel(batch, frames, seed=0):
     return torch.randn(batch, 1, 128, frames, generator=torch.Generator().manual_seed(seed))
 
 
-def test_ten_seconds_give_the_published_values(recipe, student, wanted):
+def test_ten_seconds_give_the_published_values(recipe, wanted):
+    student = create("dymn", temperature=30.0).eval()
     projector = student.make_projector(3840).eval()
     head = {f"classification_head.{key}": tuple(value.shape) for key, value in projector.state_dict().items()}
     weights = fill(student.backbone, recipe, STUDENT, prefix="model.", others=head)
@@ -77,10 +67,9 @@ def test_ten_seconds_give_the_published_values(recipe, student, wanted):
     assert np.abs(projected.numpy() - wanted["10s.projected"]).max() <= limits["10s.projected"]
 
 
-def test_efficientat_keys_are_the_backbones_and_give_its_values(recipe, student, wanted):
-    fill(student.backbone, recipe, EFFICIENTAT, others=EFFICIENTAT["dropped"])
+def test_efficientat_keys_are_the_backbones_and_give_its_values(recipe, network, wanted):
     with torch.inference_mode():
-        features = student.backbone(torch.from_numpy(recipe.golden_normal(**EFFICIENTAT["input"])))
+        features = network(torch.from_numpy(recipe.golden_normal(**EFFICIENTAT["input"])))
     found = features.mean((2, 3)).numpy()
     assert np.abs(found - wanted["efficientat.embeddings"]).max() <= EFFICIENTAT["max_abs"]
 
@@ -105,20 +94,20 @@ def test_any_width_builds_with_the_features_that_it_says(width):
 
 
 @pytest.mark.parametrize("frames", [5, 16, 17, 31, 40])
-def test_short_sound_gives_a_finite_map(frames):
+def test_short_sound_gives_a_finite_map(network, frames):
     with torch.inference_mode():
-        features = seeded(0.1)(log_mel(1, frames))
-    assert features.shape == (1, 96, 4, -(-frames // 32))
+        features = network(log_mel(1, frames))
+    assert features.shape == (1, 960, 4, -(-frames // 32))
     assert torch.isfinite(features).all()
 
 
-def test_a_clip_is_mapped_alone_as_in_a_batch():
-    network, clips = seeded(0.4), log_mel(3, 130)
+def test_a_clip_is_mapped_alone_as_in_a_batch(network):
+    clips = log_mel(3, 130)
     with torch.inference_mode():
-        together = network(clips)
-        alone = torch.cat([network(clip[None]) for clip in clips])
-    assert (together - alone).abs().max() <= 1e-5 * together.std()
-    assert (together[0] - together[1]).abs().max() > 0.1 * together.std()
+        together = network(clips).mean((2, 3))
+        alone = torch.cat([network(clip[None]) for clip in clips]).mean((2, 3))
+    assert (together - alone).abs().max() <= 1e-5
+    assert (together[0] - together[1]).abs().max() > 1e-2
 
 
 def test_a_dynamic_convolution_is_the_mixture_of_its_four():
@@ -151,7 +140,7 @@ def test_a_dynamic_relu_of_an_empty_context_net_is_a_relu_of_slopes_one_and_zero
 
 
 def test_every_parameter_learns():
-    network = seeded(0.1).train()
+    network = DyMN(width_mult=0.1).train()
     network(log_mel(2, 64)).square().mean().backward()
     idle = [
         name for name, parameter in network.named_parameters() if parameter.grad is None or not parameter.grad.any()
@@ -174,13 +163,13 @@ def test_options_that_make_no_network_are_refused(options, message):
 
 
 @pytest.mark.slow
-def test_the_exported_graph_gives_the_same_vector_at_any_length():
+def test_the_exported_graph_gives_the_same_vector_at_any_length(network):
     onnx = pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
     from sondo.export.network import OPSET, network_graph
 
-    student = create("dymn", width_mult=0.1).eval()
-    student.backbone.load_state_dict(seeded(0.1).state_dict())
+    student = create("dymn", temperature=30.0).eval()
+    student.backbone.load_state_dict(network.state_dict())
     graph = network_graph(student, min_frames=5, max_frames=624)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=10)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])

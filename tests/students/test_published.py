@@ -1,4 +1,4 @@
-"""Published S-SONDO checkpoints: files in their layout give a student's own vectors; anything else gives one sentence."""
+"""Published S-SONDO checkpoints: files in their layout give a student's own vectors, others give one sentence."""
 
 import runpy
 from pathlib import Path
@@ -151,7 +151,7 @@ def test_what_is_no_published_checkpoint_is_named(tmp_path):
 
 
 def test_short_names_are_the_files_of_the_hub(tmp_path, monkeypatch):
-    saved, student, _ = content("dymn")
+    saved, _, _ = content("dymn")
     torch.save(saved, tmp_path / "m2d_dymn.ckpt")
     asked = []
     monkeypatch.setattr(

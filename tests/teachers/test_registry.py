@@ -6,12 +6,21 @@ import sys
 import pytest
 
 from sondo.errors import SondoError
-from sondo.teachers import TeacherInfo, available, create
+from sondo.teachers import TeacherInfo, available, create, label_of, published
 
 
 def test_available_lists_each_with_licence_and_source():
     infos = available()
-    assert [info.name for info in infos] == ["modulation", "onnx", "precomputed", "package.module:function"]
+    assert [info.name for info in infos] == [
+        "modulation",
+        "matpac",
+        "m2d",
+        "onnx",
+        "precomputed",
+        "hf:MODEL",
+        "hear:package.module",
+        "package.module:function",
+    ]
     assert all(isinstance(info, TeacherInfo) and info.licence and info.source and info.description for info in infos)
 
 
@@ -38,7 +47,7 @@ def test_listing_imports_no_torch():
     [
         ("modulatoin", ["'modulatoin'", "did you mean modulation?", "onnx, precomputed", "package.module:function"]),
         ("Modulation", ["did you mean modulation?"]),
-        ("zzz", ["no teacher is called 'zzz': there is modulation, onnx, precomputed"]),
+        ("zzz", ["no teacher is called 'zzz': there is m2d, matpac, modulation, onnx, precomputed; hf:MODEL"]),
         ("some/teacher.onnx", ["use teacher onnx with checkpoint some/teacher.onnx"]),
     ],
 )
@@ -71,3 +80,33 @@ def test_a_teacher_from_a_file_needs_the_file(name, tmp_path):
         create(name)
     with pytest.raises(SondoError, match=r"there is no .*gone"):
         create(name, checkpoint=tmp_path / "gone.npy")
+
+
+def test_the_list_says_whether_downloaded_weights_are_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("SONDO_HOME", str(tmp_path))
+    weights = {info.name: info.weights for info in available()}
+    assert weights["modulation"] == ""
+    assert weights["m2d"].startswith("not here yet; first use downloads https://github.com/nttcslab/m2d/")
+    published.M2D.path.parent.mkdir(parents=True)
+    published.M2D.path.write_bytes(b"weights")
+    assert {info.name: info.weights for info in available()}["m2d"] == f"here, {published.M2D.path}"
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("modulation", "modulation"),
+        ("hf:MIT/ast-finetuned", "hf-MIT-ast-finetuned"),
+        ("hf:/models/ast-tiny/", "hf-ast-tiny"),
+        ("hf:./ast-tiny", "hf-ast-tiny"),
+        ("hear:my.model", "hear-my.model"),
+        ("my.module:make", "my.module:make"),
+    ],
+)
+def test_names_without_a_label(name, label):
+    assert label_of(name) == label
+
+
+def test_a_label_names_the_teacher():
+    pytest.importorskip("torch")
+    assert create("modulation", label="second").name == "second"

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +101,31 @@ class LogMelConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def mel_filterbank(config: LogMelConfig) -> NDArray[np.float32]:
+class MelBands(Protocol):
+    """What a filterbank is made from; a `LogMelConfig`, or another front-end with an FFT of any length."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def n_fft(self) -> int:
+        """Samples of the FFT."""
+
+    @property
+    def num_mels(self) -> int:
+        """Number of bands."""
+
+    @property
+    def f_min_hz(self) -> float:
+        """Lower edge of the first band."""
+
+    @property
+    def f_max_hz(self) -> float:
+        """Upper edge of the last band."""
+
+
+def mel_filterbank(config: MelBands) -> NDArray[np.float32]:
     """Triangles on Slaney's mel scale, each of unit area (in Hz), computed in float64.
 
     Shape:

@@ -15,6 +15,7 @@ def _new(description: str) -> jsonargparse.ArgumentParser:
 
 
 def make_parser() -> jsonargparse.ArgumentParser:
+    """The parser of all verbs."""
     from sondo import __version__
 
     parser = jsonargparse.ArgumentParser(

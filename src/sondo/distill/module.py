@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from sondo.distill.data import Batch
+from sondo.distill.losses.base import PointwiseLoss
 from sondo.distill.several import combine_losses
 
 
@@ -65,7 +66,7 @@ class Distillation(lightning.LightningModule):
     def _step(self, batch: Batch, name: str, *, teacher_dropping: float) -> Tensor:
         embedding = cast(TrainableStudent, self.student).embed_log_mel(batch.log_mel)
         parts = zip(self.losses, self.projectors, batch.targets, strict=True)
-        values = [loss(projector(embedding), target) for loss, projector, target in parts]
+        values = [_value(loss, projector(embedding), target, teacher_dropping > 0) for loss, projector, target in parts]
         total = combine_losses(values, drop_probability=teacher_dropping)
         self._log(name, total, batch)
         if len(values) > 1:
@@ -89,3 +90,11 @@ class Distillation(lightning.LightningModule):
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         scheduler = LambdaLR(optimizer, lambda step: self._schedule(step / self._steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def _value(loss: nn.Module, mapped: Tensor, target: Tensor, by_clip: bool) -> Tensor:
+    """A loss's value; with `by_clip` one value for each clip, where the loss looks at each by itself."""
+    if by_clip and isinstance(loss, PointwiseLoss):
+        return loss.per_clip(mapped.float(), target.float())
+    value: Tensor = loss(mapped, target)
+    return value

@@ -59,15 +59,19 @@ def class_balanced_weights(
     Raises:
         SondoError: No clip has a class.
 
-    Source: EfficientAT and the supervised baseline of S-SONDO, which multiply by 1000 and do not normalise, and which count
-    a class that is listed twice twice in the sum.
+    Source: EfficientAT and the supervised baseline of S-SONDO, which multiply by 1000, do not normalise, and count a class
+    that is listed twice twice in the sum.
     """
     classes = [sorted(set(of_clip)) for of_clip in labels]
     counts = Counter(name for of_clip in classes for name in of_clip)
     if not counts:
-        raise SondoError("class-balanced sampling needs labels: the bank has none (a manifest's labels column brings them)")
+        raise SondoError(
+            "class-balanced sampling needs labels: the bank has none (a manifest's labels column brings them)"
+        )
     combine = sum if how == "sum" else max
-    weights = np.array([combine(1.0 / (counts[c] + offset) for c in of_clip) if of_clip else 0.0 for of_clip in classes])
+    weights = np.array(
+        [combine(1.0 / (counts[c] + offset) for c in of_clip) if of_clip else 0.0 for of_clip in classes]
+    )
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

@@ -87,7 +87,7 @@ def train(
     module = Distillation(
         network,
         projectors,
-        [losses.create(config.loss) for _ in teachers],
+        [losses.create(config.loss, teacher_dim=int(origin["embedding_dim"])) for origin in origins],
         optimizer=_optimizer(config),
         schedule=_schedule(config),
         steps_per_epoch=data.steps_per_epoch,

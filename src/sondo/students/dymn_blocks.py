@@ -161,8 +161,9 @@ class DynamicConv(DynamicKernels):
         flat = features_BCHW.flatten(2)
         matrix = kernels.flatten(2)
         mapped = matrix @ flat if bias is None else torch.baddbmm(bias[:, None], matrix, flat)
-        mapped = mapped.unflatten(2, features_BCHW.shape[2:])
-        return norm(mapped) if bias is None else mapped
+        mapped = mapped.view(*mapped.shape[:2], *features_BCHW.shape[2:])
+        result: Tensor = norm(mapped) if bias is None else mapped
+        return result
 
 
 class DynamicDepthwiseConv(DynamicKernels):
@@ -189,8 +190,9 @@ class DynamicDepthwiseConv(DynamicKernels):
             padding=self.padding,
             groups=batch * channels,
         )
-        filtered = filtered[0].unflatten(0, (batch, channels))
-        return norm(filtered) if bias is None else filtered
+        filtered = filtered.view(batch, channels, *filtered.shape[2:])
+        result: Tensor = norm(filtered) if bias is None else filtered
+        return result
 
 
 class DynamicReLU(nn.Module):
@@ -215,7 +217,7 @@ class DynamicReLU(nn.Module):
     def forward(self, features_BCHW: Tensor, context_BK: Tensor) -> Tensor:
         """Activate."""
         theta = 2 * self.coef_net(context_BK).sigmoid() - 1
-        lines = theta.unflatten(1, (-1, 1, 1, 4)) * self.lambdas + self.init_v
+        lines = theta.view(len(theta), -1, 1, 1, 4) * self.lambdas + self.init_v
         slope, other_slope, offset, other_offset = lines.unbind(-1)
         return torch.maximum(
             torch.addcmul(offset, features_BCHW, slope), torch.addcmul(other_offset, features_BCHW, other_slope)

@@ -16,6 +16,7 @@ from sondo.errors import SondoError
 # blocks, channels as a multiple of the first layer's, stride, whether the groups of channels are fused by attention
 _LAYERS = ((3, 1, 1, False), (4, 2, 2, False), (6, 4, 2, True), (3, 8, 2, True), (3, 2, 2, True))
 _EXPANSION, _SHRINK, _CLIP = 2, 4, 20.0
+_FUSED = ("12", "123", "1234", "12345")  # the layers that each fusion joins
 _HEIGHT_STEP = 16
 _PROJECTOR_WIDTH = 1280
 
@@ -52,11 +53,10 @@ class ERes2Net(nn.Module):
                 before = _EXPANSION * planes
             self.add_module(f"layer{index}", nn.Sequential(*blocks))
             widths.append(before)
-        for index in range(1, len(widths)):
+        for index, joined in enumerate(_FUSED, start=1):
             down = nn.Conv2d(widths[index - 1], widths[index], 3, stride=2, padding=1, bias=False)
             self.add_module(f"layer{index}_downsample", down)
-        for index in range(1, len(widths)):
-            self.add_module(f"fuse_mode{''.join('12345'[: index + 1])}", AttentionalFusion(widths[index]))
+            self.add_module(f"fuse_mode{joined}", AttentionalFusion(widths[index]))
         self.stage_features: tuple[int, ...] = tuple(widths)
         self.num_features: int = widths[-1]
         self.projector_width: int = _PROJECTOR_WIDTH
@@ -71,16 +71,12 @@ class ERes2Net(nn.Module):
         Shape:
             (batch, 1, mels, frames) -> list of (batch, channels, height, width), channels as in `stage_features`.
         """
-        features = self.layer1(self.bn1(self.conv1(log_mel)).relu())
+        features = self.get_submodule("layer1")(self.bn1(self.conv1(log_mel)).relu())
         fused = [features]
-        for layer, downsample, fuse in (
-            (self.layer2, self.layer1_downsample, self.fuse_mode12),
-            (self.layer3, self.layer2_downsample, self.fuse_mode123),
-            (self.layer4, self.layer3_downsample, self.fuse_mode1234),
-            (self.layer5, self.layer4_downsample, self.fuse_mode12345),
-        ):
-            features = layer(features)
-            fused.append(fuse(features, downsample(fused[-1])))
+        for index, joined in enumerate(_FUSED, start=1):
+            features = self.get_submodule(f"layer{index + 1}")(features)
+            before = self.get_submodule(f"layer{index}_downsample")(fused[-1])
+            fused.append(self.get_submodule(f"fuse_mode{joined}")(features, before))
         return fused
 
 
@@ -167,4 +163,6 @@ class TemporalStatistics(nn.Module):
         mean = features.mean(3, keepdim=True)
         others = (torch.ones_like(features[0, 0, 0]).sum() - 1).clamp(min=1)  # no branch on a length, for the export
         variance = (features - mean).square().sum(3) / others
-        return torch.cat([mean.flatten(1), (variance + 1e-8).sqrt().flatten(1)], dim=1)
+        # sqrt(variance + 1e-8), in a form that the ONNX exporter keeps: it takes a summand of 1e-8 for 0 and drops it.
+        deviation = 1e-4 * (1e8 * variance + 1).sqrt()
+        return torch.cat([mean.flatten(1), deviation.flatten(1)], dim=1)

@@ -128,7 +128,9 @@ def _timm(name: str) -> Any:
     try:
         return require("timm", extra="timm", why=f"Student {name} is a model of timm")
     except (ImportError, RuntimeError, OSError) as error:  # a torchvision that does not fit torch fails like this
-        raise SondoError(f"timm is installed but cannot be imported ({error}): reinstall torchvision and timm") from error
+        raise SondoError(
+            f"timm is installed but cannot be imported ({error}): reinstall torchvision and timm"
+        ) from error
 
 
 def _probed_dim(network: nn.Module, *, name: str, num_mels: int) -> int:

@@ -217,4 +217,3 @@ def _value(section: Mapping[str, Any], key: str, path: Path) -> Any:
     if value is None:
         raise SondoError(f"{path}: its training_config does not say {key}, so the student cannot be rebuilt")
     return value
-

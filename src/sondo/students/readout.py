@@ -45,7 +45,8 @@ class Statistics(nn.Module):
         columns_BCW = features_BCHW.float().mean(2)
         mean_BC = columns_BCW.mean(2)
         variance_BC = (columns_BCW - mean_BC[..., None]).square().mean(2)
-        return torch.cat([mean_BC, (variance_BC + 1e-8).sqrt()], dim=1)
+        # torch's ONNX exporter drops an added 1e-8 as if it were 0; this is the same number, and it stays.
+        return torch.cat([mean_BC, 1e-4 * (1e8 * variance_BC + 1).sqrt()], dim=1)
 
 
 class Readout(nn.Module):

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -83,8 +84,7 @@ def save(
     for stale in folder.glob("projector*.safetensors"):
         stale.unlink()
     for index, head in enumerate(heads):
-        state = _plain(head.state_dict())
-        _replace(folder / _projector_file(index), lambda path, state=state: save_file(state, path))
+        _replace(folder / _projector_file(index), functools.partial(save_file, _plain(head.state_dict())))
     _replace(folder / CARD, lambda path: path.write_text(model_card(student), encoding="utf-8"))
     _replace(folder / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
     return folder

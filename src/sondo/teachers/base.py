@@ -51,6 +51,7 @@ class TeacherInfo:
         licence: Licence of its weights, which the student inherits.
         source: Where it comes from.
         description: What it is and what it needs, in one line.
+        weights: Whether its weights are here, where it has some of its own.
     """
 
     name: str
@@ -60,3 +61,4 @@ class TeacherInfo:
     licence: str
     source: str
     description: str
+    weights: str = ""

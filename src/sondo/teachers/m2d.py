@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError
+from sondo.teachers import published
 from sondo.teachers.vit import (
     M2D,
     NormalisedLogMel,
@@ -25,19 +26,8 @@ from sondo.teachers.vit import (
     read_shape,
 )
 from sondo.teachers.vit.front_end import NUM_BANDS
-from sondo.weights import RemoteFile, fetch, read_checkpoint
+from sondo.weights import fetch, read_checkpoint
 
-_LICENCE = "NTT evaluation only, non-commercial (LICENSE.pdf of nttcslab/m2d)"
-"""It allows evaluating the software oneself, not for profit, and no copies for others."""
-_SOURCE = "M2D, Niizumi et al. 2023, arXiv 2210.14648 (github.com/nttcslab/m2d)"
-_FOLDER = "m2d_vit_base-80x608p16x16-221006-mr7_enconly"
-PUBLISHED = RemoteFile(
-    url=f"https://github.com/nttcslab/m2d/releases/download/v0.1.0/{_FOLDER}.zip",
-    file_name=f"{_FOLDER}.zip",
-    licence=_LICENCE,
-    source=_SOURCE,
-)
-"""The teacher of the S-SONDO paper: M2D/0.7, an archive with checkpoint-300.pth."""
 _DEFAULT_STATS = (-7.1, 4.2)
 _IN_FOLDER = ("checkpoint-300.pth", "M2D_ssl.pth")
 _SIZES = re.compile(r"-(?P<bands>\d+)x(?P<frames>\d+)p(?P<patch>\d+x\d+)(?:p(?P<rate>\d+k))?")
@@ -67,7 +57,7 @@ def make_m2d_teacher(
     Source:
         nttcslab/m2d at f0c4128, `examples/portable_m2d.py`, as S-SONDO runs it.
     """
-    given = Path(checkpoint) if checkpoint is not None else fetch(PUBLISHED)
+    given = Path(checkpoint) if checkpoint is not None else fetch(published.M2D)
     with _weights_file(given) as path:
         held = read_checkpoint(path)
         tensors = find_encoder(held, M2D, path=path)
@@ -81,8 +71,8 @@ def make_m2d_teacher(
             front_end=NormalisedLogMel(mean=mean, std=std, centred=True),
             path=path,
             compat=compat,
-            licence=_LICENCE,
-            source=_SOURCE,
+            licence=published.M2D.licence,
+            source=published.M2D.source,
         )
 
 

@@ -5,19 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sondo.audio.windows import Compat
+from sondo.teachers import published
 from sondo.teachers.vit import MATPAC, NormalisedLogMel, TransformerTeacher, find_encoder, make_teacher, read_shape
-from sondo.weights import RemoteFile, fetch, read_checkpoint
+from sondo.weights import fetch, read_checkpoint
 
-_LICENCE = "unknown (github.com/aurianworld/matpac states none)"
-"""No licence file, and none in its READMEs, at b0e2dc7; three files of the training code carry fairseq's MIT header."""
-_SOURCE = "MATPAC++, Quelennec et al. 2025, arXiv 2508.12709 (github.com/aurianworld/matpac)"
-PUBLISHED = RemoteFile(
-    url="https://github.com/aurianworld/matpac/releases/download/MATPAC%2B%2B/matpac_plus_6s_2048_enconly.pt",
-    file_name="matpac_plus_6s_2048_enconly.pt",
-    licence=_LICENCE,
-    source=_SOURCE,
-)
-"""The teacher of the S-SONDO paper: MATPAC++, self-supervised on AudioSet."""
 _MEAN, _STD = -7.056, 4.193
 
 
@@ -44,7 +35,7 @@ def make_matpac_teacher(
     Source:
         aurianworld/matpac at b0e2dc7, `inference_matpac/matpac/model.py` (inference type "precise").
     """
-    path = Path(checkpoint) if checkpoint is not None else fetch(PUBLISHED)
+    path = Path(checkpoint) if checkpoint is not None else fetch(published.MATPAC)
     tensors = find_encoder(read_checkpoint(path), MATPAC, path=path)
     shape = read_shape(tensors, path=path)
     return make_teacher(
@@ -55,6 +46,6 @@ def make_matpac_teacher(
         front_end=NormalisedLogMel(mean=_MEAN, std=_STD, centred=False),
         path=path,
         compat=compat,
-        licence=_LICENCE,
-        source=_SOURCE,
+        licence=published.MATPAC.licence,
+        source=published.MATPAC.source,
     )

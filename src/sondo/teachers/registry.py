@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import importlib
 import inspect
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sondo.errors import SondoError
+from sondo.teachers import published
 from sondo.teachers.base import TeacherInfo
+from sondo.weights import RemoteFile, is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +25,16 @@ FUNCTION_FORM = "package.module:function"
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a teacher is made: a callable `make(name, *, checkpoint, ...)` of a module."""
+    """Where a teacher is made: a callable `make(name, *, checkpoint, ...)` of a module; and its published file."""
 
     module: str
     make: str
     info: TeacherInfo
+    file: RemoteFile | None = None
 
 
-def _entry(module: str, make: str, **info: Any) -> _Entry:
-    return _Entry(f"sondo.teachers.{module}", make, TeacherInfo(**info))
+def _entry(module: str, make: str, *, file: RemoteFile | None = None, **info: Any) -> _Entry:
+    return _Entry(f"sondo.teachers.{module}", make, TeacherInfo(**info), file)
 
 
 _FUNCTION = _entry(
@@ -55,6 +59,30 @@ _ENTRIES = (
         licence="MIT",
         source="Elliott & Theunissen 2009 (doi 10.1371/journal.pcbi.1000302)",
         description="log-mel statistics and the modulation power spectrum; built in, nothing to download",
+    ),
+    _entry(
+        "matpac",
+        "make_matpac_teacher",
+        file=published.MATPAC,
+        name="matpac",
+        params=85_400_832,
+        embedding_dim=3840,
+        sample_rate=16000,
+        licence=published.MATPAC.licence,
+        source=published.MATPAC.source,
+        description="MATPAC++ as in the S-SONDO paper; checkpoint: any file of a MATPAC encoder",
+    ),
+    _entry(
+        "m2d",
+        "make_m2d_teacher",
+        file=published.M2D,
+        name="m2d",
+        params=85_400_832,
+        embedding_dim=3840,
+        sample_rate=16000,
+        licence=published.M2D.licence,
+        source=published.M2D.source,
+        description="M2D as in the S-SONDO paper; checkpoint: a .pth, its folder or the .zip; option input_size",
     ),
     _entry(
         "onnx",
@@ -108,7 +136,14 @@ _BY_NAME = {entry.info.name: entry for entry in _ENTRIES}
 
 def available() -> list[TeacherInfo]:
     """What `create` knows; the last ones are forms in which other teachers are named."""
-    return [entry.info for entry in (*_ENTRIES, *_FORMS.values(), _FUNCTION)]
+    return [_with_weights(entry) for entry in (*_ENTRIES, *_FORMS.values(), _FUNCTION)]
+
+
+def _with_weights(entry: _Entry) -> TeacherInfo:
+    if entry.file is None:
+        return entry.info
+    state = f"here, {entry.file.path}" if is_here(entry.file) else f"not here yet; first use downloads {entry.file.url}"
+    return dataclasses.replace(entry.info, weights=state)
 
 
 def label_of(name: str) -> str:
@@ -166,4 +201,5 @@ def _unknown(name: str) -> str:
     if name.lower().endswith(".onnx"):
         guess = f" (for the file, use teacher onnx with checkpoint {name})"
     names = ", ".join(sorted(_BY_NAME))
-    return f"no teacher is called {name!r}{guess}: there is {names}, and {FUNCTION_FORM} for your own"
+    forms = ", ".join(entry.info.name for entry in _FORMS.values())
+    return f"no teacher is called {name!r}{guess}: there is {names}; {forms} and {FUNCTION_FORM} for others"

@@ -3,6 +3,12 @@
 What lives here: the cache and its downloads, files of the Hugging Face hub, and the reader of foreign checkpoints. Used
 by the students and the teachers, which know nothing of each other. May import: `sondo.errors`, `sondo.screen`;
 torch, safetensors, huggingface_hub and filelock inside functions.
+
+The cache is the folder `home()`:
+
+- `files/<host>/<folders of the address>/<file>`: downloads; a file that is put there by hand is taken
+- `hashes.json`: the SHA-256 that each file had when it was first used
+- `revisions.json`: the commit that each repository of the hub had then (its files are in the hub's own cache)
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, require
+from sondo.screen import say
 
 _BLOCK_BYTES = 1 << 20
 
@@ -19,12 +22,13 @@ def home() -> Path:
     named = os.environ.get("SONDO_HOME")
     if named:
         return Path(named).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sondo"
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "sondo"
 
 
 def is_offline() -> bool:
     """Whether the environment forbids the network (`SONDO_OFFLINE=1` or `HF_HUB_OFFLINE=1`)."""
-    return any(os.environ.get(name, "0").lower() in ("1", "true", "yes") for name in ("SONDO_OFFLINE", "HF_HUB_OFFLINE"))
+    values = (os.environ.get(name, "") for name in ("SONDO_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value.lower() in ("1", "true", "yes", "on") for value in values)
 
 
 def sha256_of(path: Path) -> str:
@@ -36,13 +40,38 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def record(file: str, key: str, values: dict[str, Any] | None = None) -> dict[str, Any] | None:
-    """Read what is known of a download, or note it.
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from a file of the cache; its folder is made. They wait and, in the end, find it there.
+
+    Raises:
+        SondoError: The cache cannot be written to.
+    """
+    filelock = require("filelock", extra="train", why="Downloading needs filelock")
+    lock = filelock.FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            say(f"waiting for another process that works on {path}")
+            lock.acquire()
+    except OSError as error:
+        raise SondoError(
+            f"the cache {home()} cannot be written to ({error.strerror or error}): name another folder in SONDO_HOME"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def recall(file: str, key: str) -> dict[str, Any] | None:
+    """Read what is known of a download.
 
     Args:
         file: Name of the JSON file in `home()`.
         key: Of what.
-        values: What to note; left out, nothing is written.
 
     Returns:
         What is known, None when nothing is.
@@ -50,15 +79,36 @@ def record(file: str, key: str, values: dict[str, Any] | None = None) -> dict[st
     Raises:
         SondoError: The file is damaged.
     """
+    return _read(home() / file).get(key)
+
+
+def record(file: str, key: str, values: dict[str, Any]) -> None:
+    """Note what is known of a download, with today's date.
+
+    Args:
+        file: Name of the JSON file in `home()`.
+        key: Of what.
+        values: JSON-able.
+
+    Raises:
+        SondoError: The file is damaged, or the cache cannot be written to.
+    """
     path = home() / file
-    try:
-        known: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except ValueError as error:
-        raise SondoError(f"{path} is damaged ({error}): delete it, then files are trusted on first use again") from error
-    if values is not None:
-        known[key] = values | {"date": date.today().isoformat()}
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        known = _read(path) | {key: values | {"date": date.today().isoformat()}}
         scratch = path.with_name(f".{path.name}.writing")
         scratch.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
         os.replace(scratch, path)
-    return known.get(key)
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        known = error
+    if not isinstance(known, dict) or not all(isinstance(entry, dict) for entry in known.values()):
+        why = f" ({known})" if isinstance(known, ValueError) else ""
+        raise SondoError(f"{path} is damaged{why}: delete it, then files are trusted on first use again")
+    return known

@@ -6,10 +6,63 @@ from pathlib import Path
 
 from sondo.errors import SondoError, require
 from sondo.screen import say
-from sondo.weights.cache import record
+from sondo.weights.cache import home, is_offline, recall, record
 
 HUB = "hf://"
 REVISIONS = "revisions.json"
+
+
+def fetch_hub(reference: str, *, revision: str | None = None) -> Path:
+    """The path of a file of the hub, in huggingface_hub's own cache.
+
+    A reference without a revision is resolved once: the commit that it led to is recorded for the whole repository and
+    used from then on. Without a network, what is in that cache is used.
+
+    Args:
+        reference: `hf://owner/repository/path/file`, with `@revision` (commit, branch or tag) behind it if wanted.
+        revision: The same, apart.
+
+    Raises:
+        SondoError: No such file, no access or no network; the message says how to give the file by hand.
+    """
+    repository, name, named = _parts(reference)
+    given = revision or named
+    hub = require("huggingface_hub", extra="train", why=f"Downloading {reference} needs huggingface_hub")
+    known = None if given else recall(REVISIONS, repository)
+    pinned = given or (known or {}).get("revision")
+    try:
+        offline = {"local_files_only": True} if is_offline() else {}
+        path = Path(hub.hf_hub_download(repository, name, revision=pinned, **offline))
+    except Exception as error:  # the hub's client raises its own and its transport's errors
+        recorded = f" at commit {pinned}, recorded in {home() / REVISIONS}" if known else ""
+        raise SondoError(
+            f"{name} of {repository}{recorded} could not be had from the Hugging Face hub: {_reason(error)}. "
+            f"Get https://huggingface.co/{repository}/resolve/{pinned or 'main'}/{name} by other means and give the "
+            "file's path instead"
+        ) from error
+    commit = _commit(path, name)
+    if pinned is None and commit is not None:
+        record(REVISIONS, repository, {"revision": commit})
+        say(
+            f"{repository}: its commit {commit} is used from now on; "
+            f'for a newer one, remove the entry "{repository}" from {home() / REVISIONS}'
+        )
+    return path
+
+
+def hub_is_here(reference: str) -> bool:
+    """Whether a file of the hub is in its cache, without asking the network.
+
+    Raises:
+        SondoError: The reference names no file of the hub.
+    """
+    repository, name, revision = _parts(reference)
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return False
+    pinned = revision or (recall(REVISIONS, repository) or {}).get("revision")
+    return isinstance(try_to_load_from_cache(repository, name, revision=pinned), str)
 
 
 def _parts(reference: str) -> tuple[str, str, str | None]:
@@ -21,48 +74,24 @@ def _parts(reference: str) -> tuple[str, str, str | None]:
     return "/".join(pieces[:2]), "/".join(pieces[2:]), revision or None
 
 
-def fetch_hub(reference: str) -> Path:
-    """The path of a file of the hub, in huggingface_hub's own cache.
+def _reason(error: Exception) -> str:
+    from huggingface_hub import errors
 
-    A reference without a revision is resolved once: the commit that it led to is recorded and used from then on.
-
-    Args:
-        reference: `hf://owner/repository/path/file`, with `@revision` (commit, branch or tag) behind it if wanted.
-
-    Raises:
-        SondoError: No such file, no access or no network; the message says how to give the file by hand.
-    """
-    repository, name, revision = _parts(reference)
-    hub = require("huggingface_hub", extra="train", why=f"Downloading {reference} needs huggingface_hub")
-    known = None if revision else record(REVISIONS, repository)
-    try:
-        path = Path(hub.hf_hub_download(repository, name, revision=revision or (known or {}).get("revision")))
-    except Exception as error:  # the hub's client raises its own and its transport's errors
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SondoError(
-            f"{name} of {repository} could not be had from the Hugging Face hub ({type(error).__name__}: {first}). "
-            f"Get https://huggingface.co/{repository}/resolve/{revision or 'main'}/{name} and give the file's path instead"
-        ) from error
-    if revision is None and known is None:
-        commit = _commit(path)
-        if commit is not None:
-            record(REVISIONS, repository, {"revision": commit})
-            say(f"{repository}: commit {commit} is trusted on first use, and recorded")
-    return path
+    # The order matters: a gated repository is one that was not found, and a local entry is an entry.
+    for kind, reason in (
+        (errors.GatedRepoError, "its owner grants access on request: ask there, then run `hf auth login`"),
+        (errors.RepositoryNotFoundError, "there is no such repository, or it is private (`hf auth login`)"),
+        (errors.RevisionNotFoundError, "the repository has no such revision"),
+        (errors.LocalEntryNotFoundError, "it is not in the hub's cache, and the hub cannot be reached"),
+        (errors.EntryNotFoundError, "the repository has no such file"),
+    ):
+        if isinstance(error, kind):
+            return reason
+    first = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}{': ' if first else ''}{''.join(first).rstrip('.')}"
 
 
-def hub_is_here(reference: str) -> bool:
-    """Whether a file of the hub is in the cache, without asking the network."""
-    repository, name, revision = _parts(reference)
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return False
-    known = {} if revision else record(REVISIONS, repository) or {}
-    return isinstance(try_to_load_from_cache(repository, name, revision=revision or known.get("revision")), str)
-
-
-def _commit(path: Path) -> str | None:
-    """The commit in the cache's own layout, `snapshots/<commit>/file`."""
-    parts = path.parts
-    return parts[parts.index("snapshots") + 1] if "snapshots" in parts[:-1] else None
+def _commit(path: Path, name: str) -> str | None:
+    """The commit in the layout of the hub's cache, `snapshots/<commit>/<name in the repository>`."""
+    folder = path.parents[name.count("/")]
+    return folder.name if folder.parent.name == "snapshots" else None

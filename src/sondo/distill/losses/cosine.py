@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from sondo.distill.losses.base import PointwiseLoss
 
-class CosineLoss(nn.Module):
-    """Mean of `1 - cos(student, teacher)` over the batch, computed in float32.
 
-    Shape:
-        - student_BD: (batch, dim), any floating dtype
-        - teacher_BD: (batch, dim)
-        - output: scalar, float32, in [0, 2]
+class CosineLoss(PointwiseLoss):
+    """Mean of `1 - cos(student, teacher)` over the batch; in [0, 2].
 
     Source: S-SONDO, equation of section 2 (arXiv 2604.24933).
 
@@ -21,7 +18,6 @@ class CosineLoss(nn.Module):
     1.0
     """
 
-    def forward(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
+    def per_clip(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
         """See the class."""
-        cosine_B = functional.cosine_similarity(student_BD.float(), teacher_BD.float(), dim=-1)
-        return (1.0 - cosine_B).mean()
+        return 1.0 - functional.cosine_similarity(student_BD, teacher_BD, dim=-1)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from sondo.audio.logmel import hann_window, mel_filterbank
-
-if TYPE_CHECKING:
-    from sondo.audio.logmel import LogMelConfig
 
 SAMPLE_RATE = 16000
 NUM_BANDS = 80
@@ -55,7 +51,7 @@ class NormalisedLogMel(nn.Module):
         super().__init__()
         self.mean, self.std, self.centred = mean, std, centred
         self.register_buffer("window", torch.from_numpy(hann_window(WINDOW)), persistent=False)
-        filters = torch.from_numpy(mel_filterbank(cast("LogMelConfig", _Bands())))
+        filters = torch.from_numpy(mel_filterbank(_Bands()))
         self.register_buffer("filters", filters, persistent=False)
 
     @property
