@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from sondo.distill import losses
+from sondo.distill.augment import Mix
 from sondo.errors import SondoError
 
 
@@ -37,8 +38,11 @@ def test_a_batch_larger_than_the_queue_leaves_its_last_vectors():
     loss = losses.QueueKLLoss(4, size=3)
     loss(vectors(2, 0), vectors(2, 1))
     loss(vectors(7, 2), vectors(7, 3))
-    left = {tuple(row) for row in loss.queue_KD.tolist()}
-    assert left == {tuple(row) for row in functional.normalize(vectors(7, 3), dim=1)[-3:].tolist()}
+    unit = functional.normalize(vectors(7, 3), dim=1)
+    assert {tuple(row) for row in loss.queue_KD.tolist()} == {tuple(row) for row in unit[-3:].tolist()}
+    loss(vectors(1, 4), vectors(1, 5))
+    left = torch.cat([unit[-2:], functional.normalize(vectors(1, 5), dim=1)])
+    assert {tuple(row) for row in loss.queue_KD.tolist()} == {tuple(row) for row in left.tolist()}
 
 
 def test_validation_leaves_the_queue_alone_and_works_before_training():
@@ -111,3 +115,9 @@ def test_pairwise_similarity_does_not_see_a_rotation():
     turn, _ = torch.linalg.qr(vectors(4, 1))
     assert losses.PairwiseSimilarityLoss()(3 * teacher @ turn, teacher).item() == pytest.approx(0, abs=1e-10)
     assert math.isclose(losses.PairwiseSimilarityLoss()(-teacher, teacher).item(), 0, abs_tol=1e-10)
+
+
+def test_pairwise_similarity_mixes_directions_whatever_their_lengths():
+    student, teacher = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[5.0, 0.0], [0.0, 1.0]])
+    mix = Mix(torch.tensor([1, 0]), torch.tensor([0.75, 1.0]))  # the first target points to (3, 1)
+    assert losses.PairwiseSimilarityLoss()(student, teacher, mix=mix).item() == pytest.approx(1 / 10)

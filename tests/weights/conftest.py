@@ -16,6 +16,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.content, self.ranges = bytes(range(256)) * 8192, []  # 2 MiB
         self.takes_ranges, self.has_tags, self.stop_after = True, True, None
+        self.content_type = "application/octet-stream"
 
     def address(self, path="x.pt"):
         return f"http://127.0.0.1:{self.server_port}/{path}"
@@ -42,6 +43,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         if server.has_tags:
             self.send_header("ETag", tag)
+        self.send_header("Content-Type", server.content_type)
         self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         self.wfile.write(content[start : server.stop_after])

@@ -63,8 +63,9 @@ def test_a_file_that_changed_is_refused_until_it_is_accepted(server):
 
 
 def test_a_published_hash_decides(server):
-    with pytest.raises(SondoError, match=f"the one published is {'0' * 64}"):
+    with pytest.raises(SondoError, match=f"the one published is {'0' * 64}. It was deleted"):
         fetch(remote(server, sha256="0" * 64))
+    assert not is_here(remote(server))
     fetch(remote(server, sha256=hashlib.sha256(CONTENT).hexdigest()))
 
 
@@ -160,6 +161,14 @@ def test_two_addresses_with_one_file_name_do_not_meet(server):
     other = fetch(RemoteFile(url=server.address("me/a%2Bb/x.pt"), file_name="x.pt"))
     assert (first.read_bytes(), other.read_bytes()) == (CONTENT, b"other")
     assert other == home() / "files" / "127.0.0.1" / "me" / "a+b" / "x.pt"
+
+
+def test_a_web_page_is_not_trusted(server):
+    server.content_type = "text/html; charset=utf-8"
+    with pytest.raises(SondoError, match="web page instead"):
+        fetch(remote(server))
+    assert not is_here(remote(server))
+    assert not (home() / "hashes.json").exists()
 
 
 @pytest.mark.parametrize("name", ["SONDO_OFFLINE", "HF_HUB_OFFLINE"])

@@ -104,3 +104,11 @@ def test_offline_takes_what_the_hubs_own_cache_has(tmp_path, monkeypatch):
     assert fetch_hub("hf://me/models/deep/x.ckpt").parent.parent.name == commit
     with pytest.raises(SondoError, match="not in the hub's cache, and the hub cannot be reached"):
         fetch_hub("hf://me/models/y.ckpt")
+
+
+def test_offline_is_told_to_the_hubs_client(monkeypatch):
+    monkeypatch.setenv("SONDO_OFFLINE", "1")
+    asked = []
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **options: asked.append(options) or "/x.ckpt")
+    fetch_hub("hf://me/models/x.ckpt", revision="v1")
+    assert asked == [{"revision": "v1", "local_files_only": True}]

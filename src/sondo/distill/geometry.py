@@ -67,8 +67,8 @@ class TargetGeometry(nn.Module):
 
         Args:
             vectors: (vectors, dim), or chunks of such, which are read once and not kept.
-            kind: Which geometry. `phi_s` keeps a (dim, dim) matrix and takes its eigenvectors: some 10 s for 3840
-                values with several cores.
+            kind: Which geometry. `phi_s` keeps a (dim, dim) matrix and takes its eigenvectors: for 3840 values some
+                20 s on one core.
 
         Raises:
             SondoError: An unknown kind, fewer than 2 vectors, or values that are no numbers.

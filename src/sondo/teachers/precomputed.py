@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
+from sondo.teachers.npz_folder import NpzFolderTeacher
 from sondo.teachers.vector_files import VectorTable, read_vectors
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def make_precomputed_teacher(
     key: str | None = None,
     column: str | None = None,
     sample_rate: int | None = None,
-) -> PrecomputedTeacher:
+) -> PrecomputedTeacher | NpzFolderTeacher:
     """Make the teacher for `sondo.teachers.create`.
 
     Args:
         name: Its name.
-        checkpoint: The .parquet or .npy file.
+        checkpoint: The .parquet or .npy file, or a folder of .npz files.
         key: Column of ids or paths, where its name does not say so.
         column: Column of vectors, where there are several.
         sample_rate: Ignored: nothing is heard.
@@ -131,7 +132,11 @@ def make_precomputed_teacher(
     """
     del sample_rate
     if checkpoint is None:
-        raise SondoError(f"teacher {name} needs a checkpoint: a .parquet or .npy file of vectors")
+        raise SondoError(f"teacher {name} needs a checkpoint: a .parquet or .npy file of vectors, or a folder of .npz")
+    if Path(checkpoint).is_dir():
+        if key is not None or column is not None:
+            raise SondoError(f"{checkpoint} is a folder of .npz files, which has no options key and column")
+        return NpzFolderTeacher(name, Path(checkpoint))
     table = read_vectors(Path(checkpoint), key=key, column=column)
     digest = hashlib.sha256("\n".join(table.keys).encode())
     digest.update(repr(table.offsets_s).encode())

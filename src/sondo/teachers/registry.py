@@ -103,7 +103,7 @@ _ENTRIES = (
         embedding_dim=None,
         sample_rate=None,
         licence="that of the vectors",
-        source="checkpoint: a .parquet file, or .npy with its ids in a .json, .csv or .txt beside it",
+        source="checkpoint: .parquet, .npy with its ids in a .json, .csv or .txt beside it, or a folder of .npz",
         description="vectors that were computed elsewhere, joined by clip id or path",
     ),
 )

@@ -91,7 +91,8 @@ def _download(file: RemoteFile, path: Path) -> None:
             reason = f"HTTP {error.code} {error.reason}"
         else:
             reason = str(getattr(error, "reason", None) or error or type(error).__name__)
-        again = "; another try goes on where this one stopped" if part.exists() else ""
+        can_go_on = part.exists() and _validator_file(part).exists()
+        again = "; another try goes on where this one stopped" if can_go_on else ""
         raise SondoError(f"{file.file_name} could not be downloaded ({reason}){again}. Or {_by_hand(file)}") from error
     found = sha256_of(part)
     wanted, whose = _wanted(file)
@@ -128,12 +129,15 @@ def _stream(file: RemoteFile, part: Path) -> None:
             _stream(file, part)
         return  # nothing was left to fetch
     with answer:
+        if answer.headers.get_content_type() == "text/html":  # such as the log-in page of a network
+            raise OSError("the server sent a web page instead")
         goes_on = answer.status == http.client.PARTIAL_CONTENT
         if goes_on and not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             part.unlink()
             raise OSError("the server sent another part of the file than was asked for")
         if not goes_on:  # a server may ignore the range, or have another file by now
             start = 0
+            part.unlink(missing_ok=True)  # first: a tag must never stand beside another file's bytes
             _note_validator(answer.headers, validator)
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length else None
