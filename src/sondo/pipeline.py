@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
+from sondo.bank.schema import BankInfo
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, default_k
 from sondo.distill.teach import origin_of, say_licence, teach
@@ -95,6 +96,7 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
                 manifest=recipe.manifest,
                 max_bad_share=recipe.max_bad_share,
                 workers=recipe.workers,
+                info=BankInfo(compat=recipe.compat),
             )
     bank = Bank(recipe.bank_path)
     with clock("teach"):

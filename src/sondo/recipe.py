@@ -164,6 +164,8 @@ class Recipe:
         train: How the student is trained.
         task: Task that measures what the student keeps (see `sondo tasks`).
         data: Folder of the task.
+        compat: `ssondo` takes one clip of each file, as the published training does: the student hears the first 10 s,
+            the teacher the 10 s in the middle.
         max_bad_share: Share of unreadable files that stops the job.
         workers: Decoding threads; left out, one for each core.
     """
@@ -179,6 +181,7 @@ class Recipe:
     train: TrainConfig = field(default_factory=TrainConfig)
     task: str | None = None
     data: str | None = None
+    compat: Literal["ssondo"] | None = None
     max_bad_share: float = 0.05
     workers: int | None = None
 

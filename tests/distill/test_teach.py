@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sondo.bank import Bank, ingest
+from sondo.bank.schema import BankInfo
 from sondo.distill.cluster import cluster, default_k
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
@@ -144,3 +146,29 @@ def test_clusters_need_vectors_and_enough_clips(bank):
 
 def test_the_number_of_clusters_follows_the_paper_or_the_bank():
     assert [default_k(n) for n in (2, 40, 200, 10**6)] == [1, 10, 50, 50]
+
+
+def test_compat_hears_the_middle_and_shows_the_student_the_start(tmp_path):
+    rate = 16000
+    ramp = (np.arange(14 * rate) / (14 * rate)).astype(np.float32)
+    (tmp_path / "sound").mkdir()
+    soundfile.write(tmp_path / "sound" / "long.wav", ramp, rate, subtype="FLOAT")
+    soundfile.write(tmp_path / "sound" / "short.wav", ramp[: 2 * rate] + 0.5, rate, subtype="FLOAT")
+    ingest(tmp_path / "b.lance", audio=tmp_path / "sound", info=BankInfo(compat="ssondo"))
+    bank = Bank(tmp_path / "b.lance")
+    rows = bank.read(["uri", "offset_s", "duration_s", "frames"]).to_pylist()
+    assert [(r["offset_s"], r["duration_s"], r["frames"]) for r in rows] == [(0.0, 10.0, 624), (0.0, 2.0, 624)]
+
+    class Ends:
+        name, sample_rate, embedding_dim = "ends", rate, 3
+
+        def embed(self, audio):
+            assert audio.shape[1] == 10 * rate
+            return torch.stack([audio[:, 0], audio[:, -1], audio[:, 2 * rate - 1]], dim=1) + 1
+
+    column = teach(bank, Ends())
+    found = np.stack(bank.read([column]).column(0).to_pylist()) - 1
+    np.testing.assert_allclose(found[0, :2], [2 / 14, 12 / 14], atol=2e-3)
+    np.testing.assert_allclose(found[1], [0.5, 0.0, 0.5 + 2 / 14], atol=2e-3)
+    student_start = bank.log_mels([1])[0]
+    assert student_start[:, 200:].max() == student_start[:, 200:].min() == np.float16(np.log(1e-3))

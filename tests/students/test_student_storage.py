@@ -115,7 +115,7 @@ def _rename_a_tensor(folder):
         (lambda f: (f / "config.json").write_text("[]"), "no format version"),
         (lambda f: _edit(f, format=2), "format version 2"),
         (lambda f: _edit(f, student={"name": "dynm", "options": {}}), "config.json.*dynm"),
-        (lambda f: _edit(f, student={"name": "dymn", "options": {}}), "does not fit.*lacks model.in_c"),
+        (lambda f: _edit(f, student={"name": "dymn", "options": {}}), "does not fit.*lacks backbone.in_c"),
         (
             lambda f: _edit(f, student={"name": "mobilenetv3", "options": {"width_mult": 0.4}}),
             "model.safetensors.*shape",
@@ -128,7 +128,7 @@ def _rename_a_tensor(folder):
             lambda f: (f / "model.safetensors").write_bytes((f / "model.safetensors").read_bytes()[:-9]),
             "cannot be read",
         ),
-        (_drop_a_tensor, r"model.safetensors.*lacks model.features.0.0.weight"),
+        (_drop_a_tensor, r"model.safetensors.*lacks backbone.features.0.0.weight"),
         (_rename_a_tensor, "unknown other.weight"),
         (_change_a_value, "does not belong"),
     ],

@@ -72,3 +72,14 @@ def to_mono_at(audio: Any, sample_rate_in: int, sample_rate_out: int) -> NDArray
         raise AudioError(f"sound is an array (samples,) or (channels, samples), not of shape {audio.shape}")
     mono = audio if audio.ndim == 1 else audio.mean(axis=0, dtype=np.float32)
     return resample(mono, sample_rate_in, sample_rate_out)
+
+
+def fill_up(sound: NDArray[np.float32], num_samples: int) -> NDArray[np.float32]:
+    """Sound of a length: zeros behind a shorter one, the middle of a longer one.
+
+    Shape:
+        (samples,) -> (num_samples,).
+    """
+    start = max(0, (len(sound) - num_samples) // 2)
+    cut = sound[start : start + num_samples]
+    return np.pad(cut, (0, num_samples - len(cut)))

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sondo.audio.arrays import fill_up
 from sondo.audio.clips import plan_clips
 from sondo.audio.decode import AudioError, probe, read_clips
 from sondo.audio.logmel import log_mel
@@ -187,6 +188,7 @@ class _Ingest:
         except AudioError as error:
             yield replace(job, reason=str(error))
             return
+        planned = planned[:1] if info.compat == "ssondo" else planned
         clips = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
         groups = [clips[i : i + CLIPS_PER_JOB] for i in range(0, len(clips), CLIPS_PER_JOB)]
         uri = str(source.path)
@@ -195,11 +197,14 @@ class _Ingest:
             yield replace(job, clips=todo, share=1 / len(groups))
 
     def _decode(self, job: _Job) -> tuple[_Job, list[dict[str, Any]]]:
-        front_end = self.bank.info.front_end
+        info = self.bank.info
+        front_end = info.front_end
         rows: list[dict[str, Any]] = []
         try:
             sounds = read_clips(job.source.path, job.clips, sample_rate=front_end.sample_rate) if job.clips else []
             for (offset_s, duration_s), sound in zip(job.clips, sounds, strict=True):
+                if info.compat == "ssondo":
+                    sound = fill_up(sound, round(info.window_s * front_end.sample_rate))
                 rows.append(_row(job, offset_s, duration_s, log_mel(sound, config=front_end)))
         except AudioError as error:
             return replace(job, reason=str(error)), []

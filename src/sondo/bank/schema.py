@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from sondo.audio.clips import MIN_CLIP_S, MIN_REMAINDER_S, WINDOW_S
 from sondo.audio.logmel import LogMelConfig
+from sondo.audio.windows import Compat
 from sondo.errors import SondoError
 
 BANK_VERSION = 1
@@ -51,16 +52,27 @@ REJECTED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, kw_only=True)
 class BankInfo:
-    """What every clip of a bank has in common; kept in the table's metadata."""
+    """What every clip of a bank has in common; kept in the table's metadata.
+
+    Args:
+        window_s: Length of a clip.
+        min_clip_s: Shortest sound that gives a clip.
+        min_remainder_s: Shortest rest of a long sound that is kept.
+        front_end: The log-mel.
+        compat: `ssondo` takes one clip of each file as the published training does: the student hears its first 10 s, a
+            teacher the 10 s in its middle, each filled with zeros where the file is shorter.
+    """
 
     window_s: float = WINDOW_S
     min_clip_s: float = MIN_CLIP_S
     min_remainder_s: float = MIN_REMAINDER_S
     front_end: LogMelConfig = field(default_factory=LogMelConfig)
+    compat: Compat = None
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Schema metadata that marks a Lance table as a bank."""
-        return {BANK_KEY: json.dumps({"version": BANK_VERSION, **asdict(self)}, sort_keys=True).encode()}
+        values = {key: value for key, value in asdict(self).items() if value is not None}
+        return {BANK_KEY: json.dumps({"version": BANK_VERSION, **values}, sort_keys=True).encode()}
 
     @classmethod
     def from_metadata(cls, metadata: dict[bytes, bytes] | None, *, path: str) -> BankInfo:

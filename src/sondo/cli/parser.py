@@ -48,6 +48,7 @@ def _build_ingest(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--bank", required=True, help="the bank's path, usually NAME.lance")
     verb.add_argument("--audio", help="folder of sound, or a manifest ending in .csv or .parquet")
     verb.add_argument("--manifest", help="CSV or Parquet with a path column; paths start from --audio where given")
+    verb.add_argument("--compat", choices=["ssondo"], help="one clip of each file, as the published training takes it")
     verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
     verb.add_argument("--workers", type=jsonargparse.typing.PositiveInt | None, help="decoding threads")
 

@@ -62,6 +62,7 @@ def _ingest(settings: Any) -> None:
 
     require("lance", extra="train", why="A bank needs lance")
     from sondo.bank import ingest
+    from sondo.bank.schema import BankInfo
 
     report = ingest(
         settings.bank,
@@ -69,6 +70,7 @@ def _ingest(settings: Any) -> None:
         manifest=settings.manifest,
         max_bad_share=settings.max_bad_share,
         workers=settings.workers,
+        info=BankInfo(compat=settings.compat),
     )
     tell(f"{settings.bank}: {report.num_clips} clips ({report.num_added} new), {len(report.rejected)} files set aside")
 
@@ -194,9 +196,18 @@ def _students(settings: Any) -> None:
 
     require("torch", extra="train", why="Students are made with torch")
     from sondo.report import show_infos
+    from sondo.screen import tell
     from sondo.students import available
+    from sondo.students.efficientat import PREFIX, WEIGHTS
+    from sondo.students.published import PUBLISHED
+    from sondo.weights import is_here
 
-    show_infos("students", available())
+    show_infos("students to train", available())
+    show_infos("published students, for `sondo.load`, `sondo embed` and `sondo export`", list(PUBLISHED.values()))
+    here = [name for name, file in WEIGHTS.items() if is_here(file)]
+    tell("")
+    tell(f"weights to start from, for --student.init {PREFIX}NAME (MIT, downloaded at first use): {', '.join(WEIGHTS)}")
+    tell(f"here already: {', '.join(here) or 'none'}")
 
 
 def _tasks(settings: Any) -> None:

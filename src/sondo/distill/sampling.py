@@ -59,8 +59,8 @@ def class_balanced_weights(
     Raises:
         SondoError: No clip has a class.
 
-    Source: EfficientAT and the supervised baseline of S-SONDO, which multiply by 1000, do not normalise, and count a class
-    that is listed twice twice in the sum.
+    Source: EfficientAT and the supervised baseline of S-SONDO, which multiply by 1000, do not normalise, and count a
+    class that is listed twice twice in the sum.
     """
     classes = [sorted(set(of_clip)) for of_clip in labels]
     counts = Counter(name for of_clip in classes for name in of_clip)

@@ -15,7 +15,9 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from sondo.audio.decode import read_clips
+from sondo.audio.arrays import fill_up
+from sondo.audio.clips import WINDOW_S
+from sondo.audio.decode import probe, read_clips
 from sondo.bank import Bank, ColumnWriter
 from sondo.bank.schema import slug
 from sondo.errors import SondoError
@@ -107,7 +109,8 @@ def _decoded_ahead(
     for clips in _steps(bank, start):
         futures = []
         if getattr(teacher, "needs_audio", True):
-            futures = [pool.submit(_read, part, teacher.sample_rate) for part in _by_file(clips)]
+            read = _read_middle if bank.info.compat == "ssondo" else _read
+            futures = [pool.submit(read, part, teacher.sample_rate) for part in _by_file(clips)]
         if pending is not None:
             yield pending[0], [sound for future in pending[1] for sound in future.result()]
         pending = (clips, futures)
@@ -127,6 +130,19 @@ def _by_file(clips: Sequence[_Clip]) -> list[list[_Clip]]:
 
 
 def _read(clips: list[_Clip], sample_rate: int) -> _Sounds:
+    path = _unchanged(clips)
+    return list(read_clips(path, [(clip.offset_s, clip.duration_s) for clip in clips], sample_rate=sample_rate))
+
+
+def _read_middle(clips: list[_Clip], sample_rate: int) -> _Sounds:
+    """The 10 s in the middle of a file, which the published extraction gives the teacher."""
+    path = _unchanged(clips)
+    length_s = probe(path).duration_s
+    cut = (max(0.0, (length_s - WINDOW_S) / 2), min(length_s, WINDOW_S))
+    return [fill_up(sound, round(WINDOW_S * sample_rate)) for sound in read_clips(path, [cut], sample_rate=sample_rate)]
+
+
+def _unchanged(clips: list[_Clip]) -> Path:
     path = Path(clips[0].uri)
     try:
         stat = path.stat()
@@ -134,7 +150,7 @@ def _read(clips: list[_Clip], sample_rate: int) -> _Sounds:
         raise SondoError(f"{path} is gone: teaching needs the sound that was ingested ({error.strerror})") from error
     if (stat.st_size, stat.st_mtime_ns) != (clips[0].file_bytes, clips[0].file_mtime_ns):
         raise SondoError(f"{path} has changed since it was ingested: its rows are stale. Ingest into a new bank")
-    return list(read_clips(path, [(clip.offset_s, clip.duration_s) for clip in clips], sample_rate=sample_rate))
+    return path
 
 
 def _embed(teacher: Teacher, clips: list[_Clip], sounds: _Sounds, batch_size: int) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ from sondo.errors import SondoError
 from sondo.recipe import StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
 from sondo.students import create, save
-from sondo.students.efficientat import start_from
+from sondo.students.efficientat import start_from, student_options
 
 WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
 TRAIN_SPLITS = ("train", "training")
@@ -76,7 +76,8 @@ def train(
         return target
 
     lightning.seed_everything(config.seed, verbose=False)
-    network = create(student.name, **student.options())
+    started = student_options(student.init) if student.name == "dymn" else {}
+    network = create(student.name, **student.options(), **started)
     init = {}
     if student.init is not None:
         init = start_from(

@@ -91,6 +91,7 @@ def show_infos(title: str, infos: Sequence[Any]) -> None:
     output.print(title, style="bold")
     for info in infos:
         values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+        values |= {"weights": getattr(info, "weights", None)}
         name = values.pop("name")
         figures = [f"{key.replace('_', ' ')} {value:,}" for key, value in values.items() if isinstance(value, int)]
         output.print(Text.assemble("\n", (str(name), "bold"), "  " + ", ".join(figures) if figures else ""))

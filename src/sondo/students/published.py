@@ -22,7 +22,7 @@ from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError
 from sondo.students.head import Projector
-from sondo.students.registry import create
+from sondo.students.registry import available, create
 from sondo.students.student import Student
 from sondo.weights import fetch_hub, fill, hub_is_here, read_checkpoint, sha256_of
 
@@ -49,6 +49,9 @@ class Published:
         student: Its architecture, a name of the registry.
         teacher: Who taught it.
         licence: Licence of the weights, and what the teacher hands down.
+        params: Number of parameters of the student.
+        embedding_dim: Values of an embedding.
+        sample_rate: Hz.
     """
 
     name: str
@@ -56,6 +59,9 @@ class Published:
     student: str
     teacher: str
     licence: str
+    params: int
+    embedding_dim: int
+    sample_rate: int
 
     @property
     def reference(self) -> str:
@@ -63,9 +69,9 @@ class Published:
         return f"{_REPOSITORY}/{self.file}"
 
     @property
-    def is_here(self) -> bool:
+    def weights(self) -> str:
         """Whether the file has been downloaded."""
-        return hub_is_here(self.reference)
+        return "here" if hub_is_here(self.reference) else f"not here yet; first use downloads {self.reference}"
 
 
 _TEACHERS = {
@@ -74,10 +80,18 @@ _TEACHERS = {
 }
 PUBLISHED = {
     f"{short}-{student}": Published(
-        name=f"{short}-{student}", file=f"{short}_{student}.ckpt", student=student, teacher=teacher, licence=licence
+        name=f"{short}-{info.name}",
+        file=f"{short}_{info.name}.ckpt",
+        student=info.name,
+        teacher=teacher,
+        licence=licence,
+        params=info.params or 0,
+        embedding_dim=info.embedding_dim or 0,
+        sample_rate=info.sample_rate,
     )
     for short, (teacher, licence) in _TEACHERS.items()
-    for student in ("mobilenetv3", "dymn", "eres2net")
+    for info in available()
+    if ":" not in info.name
 }
 
 

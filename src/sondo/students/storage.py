@@ -26,6 +26,7 @@ from sondo.students.card import model_card
 from sondo.students.head import Projector
 from sondo.students.registry import create, is_code
 from sondo.students.student import Student
+from sondo.weights import fill
 
 FORMAT = 1
 CONFIG, WEIGHTS, PROJECTOR, CARD = "config.json", "model.safetensors", "projector.safetensors", "README.md"
@@ -213,25 +214,6 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 def _fill(module: nn.Module, path: Path) -> None:
     """Load strictly, with one sentence about what does not fit."""
-    weights = _read_weights(path)
-    keys = {_published_name(key): key for key in module.state_dict()}
-    shapes = {_published_name(key): tensor.shape for key, tensor in module.state_dict().items()}
-    missing = sorted(set(keys) - set(weights))
-    unknown = sorted(set(weights) - set(keys))
-    other = [
-        f"{name} is {tuple(weights[name].shape)} where {tuple(shapes[name])} belongs"
-        for name in sorted(set(keys) & set(weights))
-        if weights[name].shape != shapes[name]
-    ]
-    problems = [_some("lacks", missing), _some("has unknown", unknown), _some("has another shape:", other)]
-    problems = [problem for problem in problems if problem]
-    if problems:
-        raise SondoError(f"{path} does not fit the student in {CONFIG}: it {'; it '.join(problems)}")
-    module.load_state_dict({keys[name]: tensor for name, tensor in weights.items()})
-
-
-def _some(verb: str, items: list[str]) -> str:
-    if not items:
-        return ""
-    rest = f" and {len(items) - 3} more" if len(items) > 3 else ""
-    return f"{verb} {', '.join(items[:3])}{rest}"
+    own = {_published_name(key): key for key in module.state_dict()}
+    tensors = {own.get(name, name): tensor for name, tensor in _read_weights(path).items()}
+    fill(module, tensors, path=path, what=f"the student in {CONFIG}")

@@ -87,7 +87,7 @@ class ClapLoss(_Contrastive):
     Args:
         temperature: Above 0; 0.07 as in CLIP's start and in S-SONDO's runs.
 
-    Source: CLAP (Wu et al. 2023, arXiv 2211.06687), equation 2; called vanilla contrastive in the S-SONDO code.
+    Source: CLAP (Wu et al. 2023, arXiv 2211.06687); called vanilla contrastive in the S-SONDO code.
     """
 
     both_directions = True
@@ -106,7 +106,7 @@ class RealContrastiveLoss(_Contrastive):
         temperature: Above 0.
 
     Source:
-        Decoupled contrastive learning (Yeh et al. 2022, arXiv 2110.06848), equation 6; the S-SONDO code's
+        Decoupled contrastive learning (Yeh et al. 2022, arXiv 2110.06848); the S-SONDO code's
         "real contrastive". That subtracts 1e9 from the diagonal, so a batch of one clip gives -1e9; here it gives 0.
     """
 

@@ -16,7 +16,7 @@ class SpreadOutLoss(Loss):
     belongs beside another loss, with a small weight (`cosine + 0.01 * spread_out`): a teacher whose vectors share a
     large mean contradicts it, unless the target geometry takes that mean away. One clip gives 0.
 
-    Source: global orthogonal regularisation (Zhang et al. 2017, arXiv 1708.06320), section 3.
+    Source: global orthogonal regularisation (Zhang et al. 2017, arXiv 1708.06320).
     """
 
     def value(self, student_BD: Tensor, teacher_BD: Tensor, clusters_B: Tensor | None, mix: Mix | None) -> Tensor:
