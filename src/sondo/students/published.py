@@ -79,7 +79,7 @@ _TEACHERS = {
     "m2d": ("M2D", f"{_WEIGHTS_LICENCE}; of its teacher M2D: NTT, evaluation only, no commercial use"),
 }
 PUBLISHED = {
-    f"{short}-{student}": Published(
+    f"{short}-{info.name}": Published(
         name=f"{short}-{info.name}",
         file=f"{short}_{info.name}.ckpt",
         student=info.name,
