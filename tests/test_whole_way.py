@@ -143,3 +143,39 @@ def test_vectors_from_elsewhere_teach_and_are_never_asked_to_listen(finished, tm
     main(arguments)
     main(["evaluate", str(tmp_path / "run"), *task])
     assert "this is the student by itself" in capsys.readouterr().err
+
+
+MINE = """
+import torch
+
+def make_student():
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 6, 5, stride=4), torch.nn.BatchNorm2d(6), torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+    )
+
+def levels(audio):
+    return torch.stack([audio.abs().mean(1), audio.std(1), audio.abs().amax(1)], dim=1)
+"""
+
+
+def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch, capsys):
+    (tmp_path / "whole_way_mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    sound = str(finished / "sound")
+    teachers = ["--teacher", "whole_way_mine:levels", "--teacher.sample_rate", "16000", "--teacher.label", "levels"]
+    student = ["--student", "whole_way_mine:make_student", "--train.epochs", "1", "--train.batch_size", "4"]
+    task = ["--task", "folder", "--data", sound]
+    main(["distill", "--audio", sound, "--out", "run", *teachers, "--teacher", "modulation", *student, *task])
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert [teacher["name"] for teacher in summary["teachers"]] == ["levels", "modulation"]
+    scores = summary["tasks"]["folder"]["teachers"]
+    assert set(scores) == {"levels", "modulation"}
+    assert all(score["retention"] == pytest.approx(score["student"] / score["teacher"]) for score in scores.values())
+    assert summary["student"]["embedding_dim"] == 6
+    said = capsys.readouterr().out
+    assert "folder (levels)" in " ".join(said.split())
+    with pytest.raises(SystemExit):
+        main(["export", "run", "--overwrite"])
+    assert "--allow_code" in " ".join(capsys.readouterr().err.split())
+    main(["export", "run", "--overwrite", "--allow-code"])

@@ -91,12 +91,13 @@ def _add_code(verb: jsonargparse.ArgumentParser) -> None:
 
 
 def _build_evaluate(verb: jsonargparse.ArgumentParser) -> None:
-    verb.add_argument("model", help="folder of a run or of a student, or an .onnx file")
+    verb.add_argument("model", help="folder of a run or of a student, an .onnx file, a published .ckpt or its name")
     verb.add_argument("--task", required=True, help="name of the task, see `sondo tasks`")
     verb.add_argument("--data", required=True, help="folder of the task")
     verb.add_class_arguments(TeacherConfig, "teacher")
     verb.set_defaults({"teacher.name": None})
     verb.add_argument("--json", help="write the result here too")
+    _add_code(verb)
 
 
 def _build_export(verb: jsonargparse.ArgumentParser) -> None:

@@ -145,7 +145,13 @@ def _evaluate(settings: Any) -> None:
     from sondo.report import show_task
 
     teacher = None if settings.teacher.name is None else _instance(TeacherConfig, settings.teacher)
-    result = evaluate(Path(settings.model), task=settings.task, data=Path(settings.data), teacher=teacher)
+    result = evaluate(
+        settings.model,
+        task=settings.task,
+        data=Path(settings.data),
+        teacher=teacher,
+        allow_code=settings.allow_code,
+    )
     show_task(settings.task, result)
     if settings.json:
         write_json(Path(settings.json), {settings.task: result})

@@ -15,14 +15,17 @@ from sondo.recipe import TeacherConfig
 from sondo.screen import say
 
 
-def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | None = None) -> dict[str, Any]:
+def evaluate(
+    model: str | Path, *, task: str, data: Path, teacher: TeacherConfig | None = None, allow_code: bool = False
+) -> dict[str, Any]:
     """Score a model on a task; with a teacher, say what it keeps.
 
     Args:
         model: What `sondo.load` takes.
         task: Name of the task.
         data: Folder of the task.
-        teacher: The teacher to compare with; left out, the one that the run's folder names, if it is one.
+        teacher: The teacher to compare with; left out, the (first) one that the run's folder names, if it is one.
+        allow_code: As for `sondo.load`.
 
     Returns:
         `metric`, `student`, `ci95_student`, and with a teacher `teacher`, `ci95_teacher`, `retention`,
@@ -32,9 +35,9 @@ def evaluate(model: Path, *, task: str, data: Path, teacher: TeacherConfig | Non
         SondoError: No such model, task or folder.
     """
     require("sklearn", extra="train", why="A probe needs scikit-learn")
-    encoder = load(model)
+    encoder = load(model, allow_code=allow_code)
     loaded = load_task(task, data)
-    made = _teacher(model, teacher, task)
+    made = _teacher(Path(model), teacher, task)
     student_result = evaluate_vectors(loaded, embed_task(loaded, encoder.embed, description=f"{task}: student"))
     if made is None:
         return {
