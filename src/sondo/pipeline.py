@@ -108,7 +108,15 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
             k = recipe.cluster.k or default_k(len(bank))
             clusters = cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)
     with clock("train"):
-        folder = train(bank, teachers=columns, clusters=clusters, student=recipe.student, config=recipe.train, out=out)
+        folder = train(
+            bank,
+            teachers=columns,
+            clusters=clusters,
+            student=recipe.student,
+            config=recipe.train,
+            augmentation=recipe.augment,
+            out=out,
+        )
     student, projectors = load(folder, allow_code=True), load_projectors(folder)
     with clock("export"):
         onnx_path = out / "student.onnx"

@@ -85,6 +85,49 @@ class ClusterConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How clips are changed; nothing is when all is left out.
+
+    Args:
+        gain_db: Level is changed by up to this many dB, up or down.
+        roll: Frames are turned round by a random part of the clip.
+        mixup_alpha: Each clip is mixed with another of its batch; its share is `max(l, 1 - l)` of `l` from
+            Beta(alpha, alpha). 0 mixes none, 0.3 is usual.
+        time_masks: Number of masks over frames.
+        time_mask_share: Most of the clip's frames that one such mask covers, from 0 to 1.
+        mel_masks: Number of masks over mel bands.
+        mel_mask_share: Most of the bands that one such mask covers, from 0 to 1.
+
+    Raises:
+        SondoError: Values out of range, all in one message.
+    """
+
+    gain_db: float = 0.0
+    roll: bool = False
+    mixup_alpha: float = 0.0
+    time_masks: int = 0
+    time_mask_share: float = 0.2
+    mel_masks: int = 0
+    mel_mask_share: float = 0.375
+
+    def __post_init__(self) -> None:
+        wrong = [
+            f"augment.{name} is {getattr(self, name)}: expected {what}"
+            for name, what, good in (
+                ("gain_db", "at least 0", self.gain_db >= 0),
+                ("mixup_alpha", "at least 0", self.mixup_alpha >= 0),
+                ("time_masks", "at least 0", self.time_masks >= 0),
+                ("time_mask_share", "from 0 to 1", 0 <= self.time_mask_share <= 1),
+                ("mel_masks", "at least 0", self.mel_masks >= 0),
+                ("mel_mask_share", "from 0 to 1", 0 <= self.mel_mask_share <= 1),
+            )
+            if not good
+        ]
+        if wrong:
+            raise SondoError("; ".join(wrong))
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """How the student is trained.
 
@@ -92,8 +135,10 @@ class TrainConfig:
         epochs: Number of epochs.
         clips_per_epoch: Clips drawn for an epoch; left out, as many as the bank has, at most 100,000.
         batch_size: Clips per batch.
-        loss: Name of the loss.
-        sampling: `balanced` draws evenly from the clusters, `uniform` from the clips.
+        loss: Name of the loss, or a sum: `cosine + 0.5 * clap(temperature=0.1)`.
+        geometry: The teacher's space as training sees it: none, centre, standardise or phi_s; undone afterwards.
+        matryoshka: Lengths to which the embedding may be cut later; the loss is taken of each. None if left out.
+        sampling: `balanced` draws evenly from the clusters, `uniform` from the clips, `classes` rare labels more often.
         replacement: Whether a clip can be drawn twice in an epoch.
         optimizer: `adam` or `adamw`.
         learning_rate: Highest learning rate.
@@ -113,7 +158,9 @@ class TrainConfig:
     clips_per_epoch: int | None = None
     batch_size: int = 32
     loss: str = "cosine"
-    sampling: Literal["balanced", "uniform"] = "balanced"
+    geometry: Literal["none", "centre", "standardise", "phi_s"] = "none"
+    matryoshka: list[int] = field(default_factory=list)
+    sampling: Literal["balanced", "uniform", "classes"] = "balanced"
     replacement: bool = True
     optimizer: Literal["adam", "adamw"] = "adam"
     learning_rate: float = 8e-4
@@ -162,6 +209,7 @@ class Recipe:
         student: Who learns.
         cluster: The clusters that training draws from.
         train: How the student is trained.
+        augment: How clips are changed in training; the teacher's vectors stay those of the unchanged clips.
         task: Task that measures what the student keeps (see `sondo tasks`).
         data: Folder of the task.
         compat: `ssondo` takes one clip of each file, as the published training does: the student hears the first 10 s,
@@ -179,6 +227,7 @@ class Recipe:
     student: StudentConfig = field(default_factory=StudentConfig)
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     task: str | None = None
     data: str | None = None
     compat: Literal["ssondo"] | None = None

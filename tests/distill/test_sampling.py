@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sondo.distill.sampling import EpochSampler, balanced_weights, draw
+from sondo.distill.sampling import EpochSampler, balanced_weights, class_balanced_weights, draw
 from sondo.errors import SondoError
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "sampling_and_schedule.json").read_text())
@@ -81,3 +81,15 @@ def test_two_processes_share_the_draw_of_one():
     together = Counter(row for part in parts for batch in part for row in batch)
     assert together == Counter(row for batch in alone for row in batch)
     assert len(list(parts[0])) == len(list(parts[1])) == len(parts[0])
+
+
+def test_rare_classes_are_drawn_more_often_as_the_published_weights_say():
+    # The published weights are 1000 / (clips of the class + 100); here they are shares of their sum.
+    labels = [["dog"], ["dog", "rain"], ["rain"], ["dog"], ["cat", "cat"], []]
+    dog, rain, cat = 1000 / 103, 1000 / 102, 1000 / 101
+    summed = np.array([dog, dog + rain, rain, dog, cat, 0])
+    largest = np.array([dog, rain, rain, dog, cat, 0])
+    np.testing.assert_allclose(class_balanced_weights(labels), summed / summed.sum())
+    np.testing.assert_allclose(class_balanced_weights(labels, how="max"), largest / largest.sum())
+    with pytest.raises(SondoError, match="needs labels"):
+        class_balanced_weights([[], []])

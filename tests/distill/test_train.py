@@ -13,7 +13,7 @@ from sondo.distill.data import stack_repeated
 from sondo.distill.module import Distillation
 from sondo.distill.train import train
 from sondo.errors import SondoError
-from sondo.recipe import StudentConfig, TrainConfig
+from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
 from sondo.students import load, load_projector, load_projectors
 
 SMALL = StudentConfig(width_mult=0.1)
@@ -147,3 +147,75 @@ def test_two_teachers_of_one_column_are_refused(two_teachers, tmp_path):
             config=config,
             out=tmp_path / "r",
         )
+
+
+@pytest.mark.parametrize("geometry", ["centre", "standardise", "phi_s"])
+def test_the_heads_end_in_the_teachers_own_space_whatever_training_saw(bank, tmp_path, geometry):
+    far = np.asarray(bank.read(["teacher.fake"]).column(0).combine_chunks().flatten().to_numpy(), dtype=np.float32)
+    values = pa.FixedSizeListArray.from_arrays(pa.array((far + 30).astype(np.float16)), 8)
+    origin = {"teacher": "far", "fingerprint": "3", "embedding_dim": 8, "licence": "CC0", "num_params": 5}
+    bank.add_column("teacher.far", values.type, iter([values]), origin)
+    config = TrainConfig(
+        epochs=25,
+        batch_size=4,
+        clips_per_epoch=8,
+        learning_rate=3e-3,
+        sampling="uniform",
+        geometry=geometry,
+        loss="mse",
+    )
+    folder = train(bank, teachers=["teacher.far"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+    student, head = load(folder), load_projector(folder)
+    with torch.inference_mode():
+        mapped = head(
+            torch.cat([student.embed_log_mel(torch.from_numpy(m[None]).float()) for m in bank.log_mels(range(5))])
+        )
+    assert mapped.mean() == pytest.approx(30, abs=1)
+
+
+def test_augmented_matryoshka_with_a_loss_by_clusters_resumes_to_the_same_weights(bank, tmp_path, monkeypatch):
+    clusters = cluster(bank, teacher="teacher.fake", k=2)
+    config = TrainConfig(
+        epochs=2, batch_size=4, clips_per_epoch=8, loss="cosine + 0.5 * cluster_aware", matryoshka=[8, 96]
+    )
+    augmentation = AugmentConfig(gain_db=6, roll=True, mixup_alpha=0.3, time_masks=1, mel_masks=1)
+
+    def run_into(out):
+        return train(
+            bank,
+            teachers=["teacher.fake"],
+            clusters=clusters,
+            student=SMALL,
+            config=config,
+            augmentation=augmentation,
+            out=tmp_path / out,
+        )
+
+    whole = run_into("whole")
+    step = Distillation.training_step
+
+    def killed(self, batch, batch_idx):
+        if self.current_epoch == 1:
+            raise RuntimeError("killed")
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(Distillation, "training_step", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        run_into("broken")
+    monkeypatch.setattr(Distillation, "training_step", step)
+    for name, value in load_file(run_into("broken") / "model.safetensors").items():
+        assert torch.equal(value, load_file(whole / "model.safetensors")[name])
+    plain = run(bank, tmp_path / "plain")
+    assert load(plain).space_id != load(whole).space_id
+
+
+def test_a_loss_by_clusters_without_clusters_is_refused(bank, tmp_path):
+    config = TrainConfig(epochs=1, sampling="uniform", loss="cluster_aware")
+    with pytest.raises(SondoError, match="compares clips by their clusters: set --train.sampling balanced"):
+        train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+
+
+def test_sampling_by_classes_needs_labels(bank, tmp_path):
+    config = TrainConfig(epochs=1, sampling="classes")
+    with pytest.raises(SondoError, match="class-balanced sampling needs labels"):
+        train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")

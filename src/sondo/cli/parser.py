@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jsonargparse
 
 from sondo.cli.arguments import MORE_TEACHERS
-from sondo.recipe import ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
 
 
 def _new(description: str) -> jsonargparse.ArgumentParser:
@@ -84,6 +84,7 @@ def _build_train(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_class_arguments(StudentConfig, "student")
     verb.add_class_arguments(ClusterConfig, "cluster")
     verb.add_class_arguments(TrainConfig, "train")
+    verb.add_class_arguments(AugmentConfig, "augment")
 
 
 def _add_code(verb: jsonargparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sondo.recipe import ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
 
 
 def _instance(kind: type, values: Any) -> Any:
@@ -34,7 +34,13 @@ def _demo(settings: Any) -> None:
 def _recipe(settings: Any) -> Recipe:
     values = settings.as_dict()
     values.pop("config", None)
-    groups = {"teacher": TeacherConfig, "student": StudentConfig, "cluster": ClusterConfig, "train": TrainConfig}
+    groups = {
+        "teacher": TeacherConfig,
+        "student": StudentConfig,
+        "cluster": ClusterConfig,
+        "train": TrainConfig,
+        "augment": AugmentConfig,
+    }
     made = {name: kind(**values[name]) for name, kind in groups.items()}
     more = [TeacherConfig(**teacher) for teacher in values["more_teachers"]]
     return Recipe(**(values | made | {"more_teachers": more}))
@@ -134,6 +140,7 @@ def _train(settings: Any) -> None:
         clusters=cluster_column(columns[0], clusters.k or default_k(len(bank))) if balanced else None,
         student=_instance(StudentConfig, settings.student),
         config=config,
+        augmentation=_instance(AugmentConfig, settings.augment),
         out=Path(settings.out),
     )
     tell(f"student: {folder}")

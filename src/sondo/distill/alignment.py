@@ -37,10 +37,10 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
     student.eval()
     with torch.inference_mode():
         for row in rows:
-            log_mel, (target,) = batches[[int(row)]]
-            mapped = student.embed_log_mel(log_mel)  # type: ignore[operator]
+            batch = batches[[int(row)]]
+            mapped = student.embed_log_mel(batch.log_mel)  # type: ignore[operator]
             mapped = mapped if projector is None else projector.eval()(mapped)
-            cosines.append(float(functional.cosine_similarity(mapped.float(), target).mean()))
+            cosines.append(float(functional.cosine_similarity(mapped.float(), batch.targets[0]).mean()))
     return {
         "cosine": round(float(np.mean(cosines)), 6),
         "clips": len(rows),

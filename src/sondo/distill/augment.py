@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from sondo.audio.logmel import LogMelConfig
-from sondo.errors import SondoError
+from sondo.recipe import AugmentConfig
 
 
 @dataclass(frozen=True)
@@ -42,49 +42,6 @@ class Mix:
         return weight_B1 * vectors_BD + (1.0 - weight_B1) * vectors_BD[self.partner_B]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """How clips are changed; nothing is when all is left out.
-
-    Args:
-        gain_db: Level is changed by up to this many dB, up or down.
-        roll: Frames are turned round by a random part of the clip.
-        mixup_alpha: Each clip is mixed with another of its batch; its share is `max(l, 1 - l)` of `l` from
-            Beta(alpha, alpha). 0 mixes none, 0.3 is usual.
-        time_masks: Number of masks over frames.
-        time_mask_share: Most of the clip's frames that one such mask covers, from 0 to 1.
-        mel_masks: Number of masks over mel bands.
-        mel_mask_share: Most of the bands that one such mask covers, from 0 to 1.
-
-    Raises:
-        SondoError: Values out of range, all in one message.
-    """
-
-    gain_db: float = 0.0
-    roll: bool = False
-    mixup_alpha: float = 0.0
-    time_masks: int = 0
-    time_mask_share: float = 0.2
-    mel_masks: int = 0
-    mel_mask_share: float = 0.375
-
-    def __post_init__(self) -> None:
-        wrong = [
-            f"augmentation.{name} is {getattr(self, name)}: expected {what}"
-            for name, what, good in (
-                ("gain_db", "at least 0", self.gain_db >= 0),
-                ("mixup_alpha", "at least 0", self.mixup_alpha >= 0),
-                ("time_masks", "at least 0", self.time_masks >= 0),
-                ("time_mask_share", "from 0 to 1", 0 <= self.time_mask_share <= 1),
-                ("mel_masks", "at least 0", self.mel_masks >= 0),
-                ("mel_mask_share", "from 0 to 1", 0 <= self.mel_mask_share <= 1),
-            )
-            if not good
-        ]
-        if wrong:
-            raise SondoError("; ".join(wrong))
-
-
 def clip_seeds(seed: int, epoch: int, rows: Sequence[int]) -> Tensor:
     """A seed for each clip of a batch, from the run's seed, the epoch and the clip's row alone.
 
@@ -96,7 +53,7 @@ def clip_seeds(seed: int, epoch: int, rows: Sequence[int]) -> Tensor:
 
 
 def augment(
-    log_mel_BMF: Tensor, seeds_B: Tensor, config: Augmentation, *, log_offset: float = LogMelConfig.log_offset
+    log_mel_BMF: Tensor, seeds_B: Tensor, config: AugmentConfig, *, log_offset: float = LogMelConfig.log_offset
 ) -> tuple[Tensor, Mix | None]:
     """Change each clip as its seed says: gain, roll, mixup, masks, in this order.
 
@@ -146,7 +103,7 @@ def augment(
     return torch.where(masked_BM[:, :, None] | masked_BF[:, None, :], mean_B11, log_mel_BMF), mix
 
 
-def _draw(seeds_B: Tensor, config: Augmentation) -> tuple[Tensor, Tensor]:
+def _draw(seeds_B: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor]:
     """Each clip's random numbers: (batch, 3 + 2 for each mask) in [0, 1), and its share in the mixing."""
     num_draws = 3 + 2 * (config.time_masks + config.mel_masks)
     uniform = np.empty((len(seeds_B), num_draws), dtype=np.float32)

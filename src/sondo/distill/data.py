@@ -26,10 +26,14 @@ class Batch(NamedTuple):
     Attributes:
         log_mel: (batch, mels, frames of the longest), float32.
         targets: For each teacher its vectors, (batch, teacher dim), float32.
+        rows: The clips' rows in the bank, (batch,), int64.
+        clusters: The clips' clusters, (batch,), int64; None where none were asked for.
     """
 
     log_mel: Tensor
     targets: tuple[Tensor, ...]
+    rows: Tensor
+    clusters: Tensor | None = None
 
 
 class BankBatches(Dataset[Batch]):
@@ -38,28 +42,34 @@ class BankBatches(Dataset[Batch]):
     Args:
         bank: Path of the bank.
         columns: The teachers' columns.
+        clusters: A column of clusters, for losses that compare clips by them.
     """
 
-    def __init__(self, bank: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = bank, list(columns)
+    def __init__(self, bank: Path, columns: Sequence[str], *, clusters: str | None = None) -> None:
+        self.path, self.columns, self.clusters = bank, list(columns), clusters
         self._bank: Bank | None = None
 
     def __getitem__(self, rows: list[int]) -> Batch:
         """Read a batch."""
         if self._bank is None:
             self._bank = Bank(self.path)
-        values = self._bank.take(rows, self.columns)
+        values = self._bank.take(rows, [*self.columns, *([self.clusters] if self.clusters else [])])
+        targets = [torch.from_numpy(vectors_of(values.column(index))) for index in range(len(self.columns))]
+        numbers = values.column(len(self.columns)).to_numpy().astype(np.int64) if self.clusters else None
         return Batch(
             stack_repeated(self._bank.log_mels(rows)),
-            tuple(torch.from_numpy(_vectors(values.column(index), len(rows))) for index in range(len(self.columns))),
+            tuple(targets),
+            torch.tensor(rows, dtype=torch.int64),
+            None if numbers is None else torch.from_numpy(numbers),
         )
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_bank": None}
 
 
-def _vectors(column: Any, num_rows: int) -> NDArray[np.float32]:
-    return np.asarray(column.combine_chunks().flatten().to_numpy(), dtype=np.float32).reshape(num_rows, -1)
+def vectors_of(column: Any) -> NDArray[np.float32]:
+    """A column of vectors as one array, (rows, dim) float32."""
+    return np.asarray(column.combine_chunks().flatten().to_numpy(), dtype=np.float32).reshape(len(column), -1)
 
 
 def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
@@ -88,6 +98,7 @@ class BankData(lightning.LightningDataModule):
         weights: (rows,) probability of each row, 0 for those that are not trained on.
         valid_rows: Rows that are watched.
         config: How to train.
+        clusters: A column of clusters that goes with each batch.
     """
 
     def __init__(
@@ -95,6 +106,7 @@ class BankData(lightning.LightningDataModule):
         bank: Bank,
         columns: Sequence[str],
         *,
+        clusters: str | None = None,
         weights: NDArray[np.float64],
         valid_rows: NDArray[np.int64],
         config: TrainConfig,
@@ -102,7 +114,7 @@ class BankData(lightning.LightningDataModule):
         super().__init__()
         self.weights, self.valid_rows, self.config = weights, valid_rows, config
         self.frames = bank.read(["frames"]).column(0).to_numpy()
-        self.batches = BankBatches(bank.path, columns)
+        self.batches = BankBatches(bank.path, columns, clusters=clusters)
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
 
     def _sampler(self, rank: int, world_size: int) -> EpochSampler:

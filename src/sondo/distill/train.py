@@ -24,24 +24,33 @@ from sondo.distill import losses
 from sondo.distill.batch_norm import measure_batch_norms
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.cluster import cluster_origin, require_complete
-from sondo.distill.data import BankData
+from sondo.distill.data import BankData, vectors_of
+from sondo.distill.geometry import TargetGeometry
 from sondo.distill.module import Distillation
 from sondo.distill.progress import ProgressLine
-from sondo.distill.sampling import balanced_weights
+from sondo.distill.sampling import balanced_weights, class_balanced_weights
 from sondo.distill.schedule import WarmUpRampDown
 from sondo.errors import SondoError
-from sondo.recipe import StudentConfig, TrainConfig, claim_folder
+from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
 from sondo.students import create, save
 from sondo.students.efficientat import start_from, student_options
 
+CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
 WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
 TRAIN_SPLITS = ("train", "training")
 VALID_SPLITS = ("valid", "validation", "val", "dev")
 
 
 def train(
-    bank: Bank, *, teachers: Sequence[str], clusters: str | None, student: StudentConfig, config: TrainConfig, out: Path
+    bank: Bank,
+    *,
+    teachers: Sequence[str],
+    clusters: str | None,
+    student: StudentConfig,
+    config: TrainConfig,
+    out: Path,
+    augmentation: AugmentConfig | None = None,
 ) -> Path:
     """Distil a teacher's column into a student, or the columns of several teachers.
 
@@ -52,10 +61,12 @@ def train(
     Args:
         bank: The bank, with log-mels and the columns named here.
         teachers: The teachers' columns.
-        clusters: The cluster column that balanced sampling draws from; None for uniform sampling.
+        clusters: The cluster column that balanced sampling draws from, and that some losses compare by; None for
+            other sampling.
         student: Which student.
         config: How to train.
         out: Folder of the run; the student lands in `out/student`.
+        augmentation: How clips are changed; not at all when left out.
 
     Returns:
         The student's folder.
@@ -68,8 +79,14 @@ def train(
     for teacher in teachers:
         require_complete(bank, teacher)
     origins = [bank.origin(teacher) or {} for teacher in teachers]
-    weights, train_rows, valid_rows = _rows(bank, clusters)
-    claim_folder(out, _settings(bank, teachers, clusters, student, config, len(train_rows)), note="train.json")
+    weights, train_rows, valid_rows = _rows(bank, clusters, config)
+    goals = [losses.create(config.loss, teacher_dim=int(origin["embedding_dim"])) for origin in origins]
+    needs_clusters = any(goal.needs_clusters for goal in goals)
+    if needs_clusters and clusters is None:
+        raise SondoError(f"the loss {config.loss!r} compares clips by their clusters: set --train.sampling balanced")
+    augmentation = augmentation or AugmentConfig()
+    settings = _settings(bank, teachers, clusters, student, config, len(train_rows))
+    claim_folder(out, settings | {"augment": vars(augmentation)}, note="train.json")
     target = out / "student"
     if (target / "config.json").exists():
         say(f"train: {target} is there already")
@@ -84,11 +101,23 @@ def train(
             network.backbone, student.init, student_name=student.name, width_mult=student.width_mult or 1.0
         )
     projectors = [network.make_projector(int(origin["embedding_dim"])) for origin in origins]
-    data = BankData(bank, teachers, weights=weights, valid_rows=valid_rows, config=config)
+    data = BankData(
+        bank,
+        teachers,
+        weights=weights,
+        valid_rows=valid_rows,
+        config=config,
+        clusters=clusters if needs_clusters else None,
+    )
+    geometries = [TargetGeometry.fit(_chunks(bank, teacher, train_rows), config.geometry) for teacher in teachers]
     module = Distillation(
         network,
         projectors,
-        [losses.create(config.loss, teacher_dim=int(origin["embedding_dim"])) for origin in origins],
+        goals,
+        geometries=geometries,
+        matryoshka=config.matryoshka,
+        augmentation=augmentation,
+        log_offset=network.front_end.config.log_offset,
         optimizer=_optimizer(config),
         schedule=_schedule(config),
         steps_per_epoch=data.steps_per_epoch,
@@ -98,15 +127,26 @@ def train(
     )
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     _fit(module, data, config, out)
-    network.cpu()
+    module.cpu()
     measure_batch_norms(network, data.fresh_batches(config.epochs))
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for projector, geometry in zip(projectors, geometries, strict=True):
+        projector.append_linear(*geometry.as_linear())
     notes = {"clips": len(train_rows), **vars(config), **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
     return target
 
 
-def _rows(bank: Bank, clusters: str | None) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+def _chunks(bank: Bank, teacher: str, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+    """A teacher's vectors in parts, of an even sample of the rows where there are very many."""
+    sample = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), GEOMETRY_CLIPS)).astype(np.int64))]
+    for first in range(0, len(sample), CHUNK_CLIPS):
+        yield vectors_of(bank.take(sample[first : first + CHUNK_CLIPS], [teacher]).column(0))
+
+
+def _rows(
+    bank: Bank, clusters: str | None, config: TrainConfig
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Weights of all rows (0 outside the training part), rows to train on, rows to watch."""
     splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
     train_rows = np.flatnonzero([split.lower() in TRAIN_SPLITS for split in splits])
@@ -118,7 +158,10 @@ def _rows(bank: Bank, clusters: str | None) -> tuple[NDArray[np.float64], NDArra
         )
     weights = np.zeros(len(bank))
     weights[train_rows] = 1 / len(train_rows)
-    if clusters is not None:
+    if config.sampling == "classes":
+        labels = bank.read(["labels"]).column(0).to_pylist()
+        weights[train_rows] = class_balanced_weights([labels[row] or [] for row in train_rows])
+    elif clusters is not None:
         weights[train_rows] = balanced_weights(_cluster_numbers(bank, clusters)[train_rows])
     return weights, train_rows, valid_rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 DROPOUT = 0.2
@@ -32,6 +33,18 @@ class Projector(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden_dim, embedding_dim),
         )
+
+    def append_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Fold a linear layer that would come behind into the last one.
+
+        Shape:
+            weight (embedding_dim, embedding_dim), bias (embedding_dim,).
+        """
+        last = self.mlp[3]
+        assert isinstance(last, nn.Linear), "the mapping head ends in a linear layer"
+        with torch.no_grad():
+            last.bias.copy_(weight.double() @ last.bias.double() + bias.double())
+            last.weight.copy_(weight.double() @ last.weight.double())
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Map student embeddings into the teacher's space."""
