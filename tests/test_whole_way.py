@@ -27,6 +27,18 @@ def finished(tmp_path_factory):
     return root
 
 
+def written_quickly(student, path, **options):
+    """Exporting takes seconds and has tests of its own."""
+    path.write_bytes(b"a network")
+    path.with_name(f"{path.name}.json").write_text('{"smallest_cosine": 1.0}')
+    return path
+
+
+@pytest.fixture
+def quick_export(monkeypatch):
+    monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
+
+
 def test_the_summary_has_the_figures_of_the_design(finished):
     summary = json.loads((finished / "run" / "summary.json").read_text())
     assert summary["teacher"]["name"] == "modulation"
@@ -84,11 +96,12 @@ def test_evaluate_takes_a_file_and_a_named_teacher(finished, tmp_path):
     assert json.loads((tmp_path / "kept.json").read_text())["folder"]["retention"] > 0
 
 
-def test_export_again_needs_overwrite(finished, capsys):
+def test_export_again_needs_overwrite(finished, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["export", str(finished / "run"), "--format", "onnx"])
     assert "--overwrite" in capsys.readouterr().err
-    main(["export", str(finished / "run"), "--overwrite"])
+    monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
+    main(["export", str(finished / "run"), "--overwrite", "--out", str(tmp_path / "again.onnx")])
     assert "smallest cosine to torch" in capsys.readouterr().out
 
 
@@ -102,7 +115,7 @@ def test_the_stages_by_hand_give_the_student_of_the_whole_way(finished, tmp_path
     assert by_hand == (finished / "run" / "student" / "model.safetensors").read_bytes()
 
 
-def test_from_python_with_an_own_teacher(finished, tmp_path):
+def test_from_python_with_an_own_teacher(finished, tmp_path, quick_export):
     class Loudness:
         name, sample_rate, embedding_dim = "loudness", 16000, 2
 
@@ -130,7 +143,7 @@ def test_from_python_with_an_own_teacher(finished, tmp_path):
     assert json.loads((tmp_path / "k.json").read_text())["folder"]["retention"] is None
 
 
-def test_vectors_from_elsewhere_teach_and_are_never_asked_to_listen(finished, tmp_path, capsys):
+def test_vectors_from_elsewhere_teach_and_are_never_asked_to_listen(finished, tmp_path, capsys, quick_export):
     files = sorted((finished / "sound").rglob("*.wav"))
     np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((len(files), 3)).astype(np.float32))
     (tmp_path / "v.json").write_text(json.dumps([str(file) for file in files]))
@@ -159,7 +172,7 @@ def levels(audio):
 """
 
 
-def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch, capsys):
+def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch, capsys, quick_export):
     (tmp_path / "whole_way_mine.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     sound = str(finished / "sound")

@@ -129,9 +129,9 @@ def test_two_teachers_each_have_a_head_that_comes_closer(two_teachers, tmp_path,
         assert student.licence == "fake: CC0; other: MIT"
         return [alignment(bank, c, student, head)["cosine"] for c, head in zip(columns, heads, strict=True)]
 
-    before, after = cosines(1, "one"), cosines(25, "many")
-    assert after[0] > before[0] + 0.15
-    assert after[1] > before[1] + 0.15
+    before, after = cosines(1, "one"), cosines(15, "many")
+    assert after[0] > before[0] + 0.1
+    assert after[1] > before[1] + 0.1
     log = next((tmp_path / "many" / "logs").glob("*/metrics.csv")).read_text().splitlines()[0]
     assert {"train_loss", "train_loss.fake", "train_loss.other"} <= set(log.split(","))
 
