@@ -14,7 +14,7 @@ from sondo.distill.module import Distillation
 from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
-from sondo.students import load, load_projector, load_projectors
+from sondo.students import create, load, load_projector, load_projectors
 
 SMALL = StudentConfig(width_mult=0.1)
 
@@ -219,3 +219,15 @@ def test_sampling_by_classes_needs_labels(bank, tmp_path):
     config = TrainConfig(epochs=1, sampling="classes")
     with pytest.raises(SondoError, match="class-balanced sampling needs labels"):
         train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+
+
+def test_training_starts_from_a_file_of_weights_and_the_card_names_it(bank, tmp_path):
+    torch.manual_seed(5)
+    backbone = create("mobilenetv3", width_mult=0.1).backbone
+    torch.save(backbone.state_dict() | {"classifier.2.weight": torch.ones(2, 2)}, tmp_path / "start.pt")
+    config = TrainConfig(epochs=1, batch_size=4, clips_per_epoch=4, learning_rate=1e-12, sampling="uniform")
+    student = StudentConfig(width_mult=0.1, init=str(tmp_path / "start.pt"))
+    folder = train(bank, teachers=["teacher.fake"], clusters=None, student=student, config=config, out=tmp_path / "r")
+    found = load(folder)
+    assert torch.allclose(found.backbone.features[0][0].weight, backbone.features[0][0].weight, atol=1e-6)
+    assert found.info["training"]["init"] == str(tmp_path / "start.pt")

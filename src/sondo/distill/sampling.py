@@ -18,26 +18,16 @@ POOL_BATCHES = 16
 def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
     """Probability of each clip so that every cluster that has clips is drawn equally often.
 
-    Of a hierarchy, every cluster of the coarsest level is drawn equally often, within it every cluster of the next,
-    and so on down to the clips.
-
     Args:
-        clusters: (clips,) cluster of each clip, or (clips, levels) from the finest level to the coarsest.
+        clusters: (clips,) cluster of each clip.
 
     Returns:
-        (clips,) float64, sums to 1: for one level `1 / (size of the clip's cluster)`, normalised.
+        (clips,) float64, sums to 1: `1 / (size of the clip's cluster)`, normalised.
 
-    Source: S-SONDO section 2 (inverse cluster frequency); for a hierarchy Vo et al. 2024 (arXiv 2405.15613), section 3.
+    Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`.
     """
-    levels = clusters.reshape(len(clusters), -1)
-    weights = np.ones(len(levels))
-    for level in reversed(range(levels.shape[1])):
-        # Clips that share this cluster and all above it; groups of the level below share the weight of one of these.
-        _, path = np.unique(levels[:, level:], axis=0, return_inverse=True)
-        below = np.unique(levels[:, max(level - 1, 0) :], axis=0, return_inverse=True)[1] if level else None
-        parts = np.arange(len(levels)) if below is None else below
-        pairs = np.unique(np.stack([path.reshape(-1), parts.reshape(-1)], axis=1), axis=0)
-        weights /= np.bincount(pairs[:, 0])[path.reshape(-1)]
+    _, index, counts = np.unique(clusters, return_inverse=True, return_counts=True)
+    weights = 1.0 / counts[index]
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

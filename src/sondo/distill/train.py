@@ -33,7 +33,7 @@ from sondo.distill.schedule import WarmUpRampDown
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
-from sondo.students import create, save
+from sondo.students import Student, create, save
 from sondo.students.efficientat import start_from, student_options
 
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
@@ -93,13 +93,7 @@ def train(
         return target
 
     lightning.seed_everything(config.seed, verbose=False)
-    started = student_options(student.init) if student.name == "dymn" else {}
-    network = create(student.name, **student.options(), **started)
-    init = {}
-    if student.init is not None:
-        init = start_from(
-            network.backbone, student.init, student_name=student.name, width_mult=student.width_mult or 1.0
-        )
+    network, init = _network(student)
     projectors = [network.make_projector(int(origin["embedding_dim"])) for origin in origins]
     data = BankData(
         bank,
@@ -135,6 +129,16 @@ def train(
     notes = {"clips": len(train_rows), **vars(config), **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
     return target
+
+
+def _network(student: StudentConfig) -> tuple[Student, dict[str, Any]]:
+    """The student, with the weights to start from, and what its card should know of these."""
+    started = student_options(student.init) if student.name == "dymn" else {}
+    network = create(student.name, **student.options(), **started)
+    if student.init is None:
+        return network, {}
+    width = student.width_mult or 1.0
+    return network, start_from(network.backbone, student.init, student_name=student.name, width_mult=width)
 
 
 def _chunks(bank: Bank, teacher: str, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
