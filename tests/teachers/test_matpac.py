@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vit_weights import check_full_size, layout, save, seeded, sound
+from vit_weights import check_full_size, layers, layout, save, seeded, sound
 
 from sondo.errors import SondoError
 from sondo.teachers.matpac import make_matpac_teacher
@@ -108,9 +108,14 @@ def test_at_full_size_it_gives_the_published_values(recipe, tmp_path):
         steps = teacher._encoder(log_mel)
         vectors, _ = compat._embed_windows(sound(recipe, full["runs"]["ssondo_12p5s"]))
     frames = steps.reshape(1, 2, 38, 3840).transpose(1, 2).flatten(1, 2)[:, ::6, ::64]
+    long = sound(recipe, full["runs"]["ssondo_12p5s"])
+    slices = [long[:, :160_000], torch.nn.functional.pad(long[:, 160_000:], (0, 120_000))]
+    by_slice = [layers(teacher._encoder, teacher._front_end(part))[..., ::64] for part in slices]
     for name, got in (
         ("fast_10s.embeddings", steps.mean(1)),
         ("fast_10s.frames", frames),
+        ("fast_10s.layers", layers(teacher._encoder, log_mel)[..., ::64]),
+        ("ssondo_12p5s.layers", torch.stack(by_slice, dim=2)),
         ("ssondo_12p5s.embeddings", vectors),
     ):
         assert np.abs(got.numpy() - want[name]).max() <= full["outputs"][name]["max_abs"], name

@@ -54,6 +54,27 @@ def sound(recipe, run):
     return torch.from_numpy(audio)
 
 
+def layers(encoder, log_mel):
+    """What every block gives, the last behind the final norm: (batch, blocks, rows * width), mean over time."""
+    seen = {}
+
+    def keep(number, tokens):
+        batch, _, width = tokens.shape
+        steps = tokens[:, 1:].reshape(batch, encoder.shape.rows, -1, width).transpose(1, 2).flatten(2)
+        seen.setdefault(number, []).append(steps)
+
+    hooked = [*encoder.blocks[:-1], encoder.norm]
+    hooks = [
+        part.register_forward_hook(lambda _module, _inputs, output, number=number: keep(number, output))
+        for number, part in enumerate(hooked)
+    ]
+    with torch.inference_mode():
+        encoder(log_mel)
+    for hook in hooks:
+        hook.remove()
+    return torch.stack([torch.cat(seen[number], dim=1).mean(1) for number in range(len(hooked))], dim=1)
+
+
 def check_full_size(recipe, case, wanted, teacher):
     """The runs of a golden case at full size that embed one sound in one window."""
     for name, run in case["runs"].items():
@@ -67,6 +88,7 @@ def check_full_size(recipe, case, wanted, teacher):
                 "logmel": log_mel[:, ::8, ::16],
                 "frames": frames[:, ::6, ::64],
                 "embeddings": teacher.embed(audio),
+                "layers": layers(teacher._encoder, log_mel)[..., ::64],
             }
         for output, value in got.items():
             want = wanted[f"{name}.{output}"].reshape(value.shape)
