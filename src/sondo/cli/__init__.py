@@ -1,7 +1,7 @@
 """The command line: one verb for each step, each a thin shell over a Python function.
 
-What lives here: `arguments` (short spellings and recipe files), `parser` (what each verb takes) and `verbs` (what it
-does). May import: everything, heavy libraries inside the verbs alone.
+What lives here: `arguments` (short spellings and recipe files), `verbs` (a file for each verb), `shared` (what several
+of them need) and `parser` (all verbs in one). May import: everything, heavy libraries inside the verbs' `run` alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from sondo.cli.arguments import spelled_out
 from sondo.cli.parser import make_parser
-from sondo.cli.verbs import VERBS
+from sondo.cli.verbs import load_verb
 from sondo.errors import SondoError
 from sondo.screen import console
 
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         settings = make_parser().parse_args(spelled_out(given))
         chosen = str(settings.command)
-        VERBS[chosen](settings[chosen])
+        load_verb(chosen).run(settings[chosen])
     except jsonargparse.ArgumentError as error:
         _fail(f"{error} (see sondo {' '.join(given[:1])} --help)", code=2)
     except SondoError as error:

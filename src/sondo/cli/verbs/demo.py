@@ -1,0 +1,30 @@
+"""`sondo demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+HELP = "the whole way on sound that sondo makes itself"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("--out", default="runs/demo", help="folder of the run")
+    verb.add_argument("--seconds", type=float, default=120.0, help="seconds to spend on training, about")
+    verb.add_argument("--seed", type=int, default=0, help="seed of the sound and of the training")
+
+
+def run(settings: Any) -> None:
+    """Make sound, distil, show the summary."""
+    from sondo.errors import require
+
+    require("lightning", extra="train", why="The demo trains, which needs torch and lightning")
+    from sondo.demo.run import run_demo
+    from sondo.report import show_next_steps, show_summary
+
+    summary = run_demo(Path(settings.out), seconds=settings.seconds, seed=settings.seed)
+    show_summary(summary)
+    show_next_steps(Path(settings.out))

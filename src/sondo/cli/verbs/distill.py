@@ -1,0 +1,30 @@
+"""`sondo distill`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import recipe_of
+from sondo.recipe import Recipe
+
+HELP = "the whole way on your sound: a folder in, a measured student out"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
+    verb.add_class_arguments(Recipe)
+
+
+def run(settings: Any) -> None:
+    """Distil and show the summary."""
+    from sondo.errors import require
+
+    recipe = recipe_of(settings)
+    require("lightning", extra="train", why="Distilling needs torch and lightning")
+    from sondo.pipeline import distil
+    from sondo.report import show_summary
+
+    show_summary(distil(recipe))

@@ -1,0 +1,36 @@
+"""`sondo teach`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import add_teachers, teacher_configs
+
+HELP = "stage 2: a teacher's vectors into the bank"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("--bank", required=True, help="the bank")
+    add_teachers(verb)
+    verb.add_argument("--overwrite", action="store_true", help="replace a column that another version made")
+
+
+def run(settings: Any) -> None:
+    """Add a column for each teacher."""
+    from sondo.errors import require
+    from sondo.screen import tell
+
+    require("torch", extra="train", why="A teacher needs torch")
+    from sondo.bank import Bank
+    from sondo.distill.teach import say_licence, teach
+    from sondo.teachers import create
+
+    bank = Bank(settings.bank)
+    for config in teacher_configs(settings):
+        teacher = create(config.name, **config.options())
+        say_licence(teacher)
+        column = teach(bank, teacher, batch_size=config.batch_size, overwrite=settings.overwrite)
+        tell(f"{settings.bank}: column {column}, {teacher.embedding_dim} values for each of {len(bank)} clips")

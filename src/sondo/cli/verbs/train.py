@@ -1,0 +1,52 @@
+"""`sondo train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import add_teachers, instance, teacher_columns
+from sondo.recipe import AugmentConfig, ClusterConfig, StudentConfig, TrainConfig
+
+HELP = "stage 4: a student from the bank"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
+    verb.add_argument("--bank", required=True, help="the bank")
+    verb.add_argument("--out", required=True, help="folder of the run")
+    add_teachers(verb)
+    verb.add_class_arguments(StudentConfig, "student")
+    verb.add_class_arguments(ClusterConfig, "cluster")
+    verb.add_class_arguments(TrainConfig, "train")
+    verb.add_class_arguments(AugmentConfig, "augment")
+
+
+def run(settings: Any) -> None:
+    """Train and say where the student is."""
+    from sondo.errors import require
+    from sondo.screen import tell
+
+    config = instance(TrainConfig, settings.train)
+    clusters = instance(ClusterConfig, settings.cluster)
+    require("lightning", extra="train", why="Training needs torch and lightning")
+    from sondo.bank import Bank
+    from sondo.distill.cluster import cluster_column, default_k
+    from sondo.distill.train import train
+
+    bank = Bank(settings.bank)
+    columns = teacher_columns(settings)
+    balanced = config.sampling == "balanced"
+    folder = train(
+        bank,
+        teachers=columns,
+        clusters=cluster_column(columns[0], clusters.k or default_k(len(bank))) if balanced else None,
+        student=instance(StudentConfig, settings.student),
+        config=config,
+        augmentation=instance(AugmentConfig, settings.augment),
+        out=Path(settings.out),
+    )
+    tell(f"student: {folder}")
