@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.errors import SondoError
+from sondo.students.readout import Pool
 
 # blocks, channels as a multiple of the first layer's, stride, whether the groups of channels are fused by attention
 _LAYERS = ((3, 1, 1, False), (4, 2, 2, False), (6, 4, 2, True), (3, 8, 2, True), (3, 2, 2, True))
@@ -147,7 +148,7 @@ class AttentionalFusion(nn.Module):
         return torch.addcmul(first + second, weight, first - second)
 
 
-class TemporalStatistics(nn.Module):
+class TemporalStatistics(Pool):
     """Mean and standard deviation over time of each channel and row. Float32 in any precision.
 
     The variance is the unbiased one, plus 1e-8. The published code gives NaN for a single column, which is what is left
@@ -156,6 +157,10 @@ class TemporalStatistics(nn.Module):
     Shape:
         (batch, channels, height, width) -> (batch, 2 * channels * height): all means, then all deviations.
     """
+
+    def columns(self, features_BCHW: Tensor) -> Tensor:
+        """All rows of a column. (batch, channels, height, width) -> (batch, channels * height, width), float32."""
+        return features_BCHW.float().flatten(1, 2)
 
     def forward(self, features: Tensor) -> Tensor:
         """Take the statistics."""

@@ -19,7 +19,19 @@ from sondo.errors import SondoError
 from sondo.students.backbone import Backbone
 
 
-class AveragePool(nn.Module):
+class Pool(nn.Module):
+    """From a map to a vector, by statistics over time of what `columns` gives."""
+
+    def columns(self, features_BCHW: Tensor) -> Tensor:
+        """What the statistics are taken of: the mean over frequency. Float32 in any precision.
+
+        Shape:
+            (batch, channels, height, width) -> (batch, values, width).
+        """
+        return features_BCHW.float().mean(2)
+
+
+class AveragePool(Pool):
     """The mean over frequency and time. Float32 in any precision.
 
     Shape:
@@ -31,7 +43,7 @@ class AveragePool(nn.Module):
         return features_BCHW.float().mean((2, 3))
 
 
-class Statistics(nn.Module):
+class Statistics(Pool):
     """Mean and standard deviation over time of the map's mean over frequency. Float32 in any precision.
 
     The variance is the biased one, so a single column has 0; 1e-8 is added to it, for the square root's gradient.
@@ -42,7 +54,7 @@ class Statistics(nn.Module):
 
     def forward(self, features_BCHW: Tensor) -> Tensor:
         """Take the statistics."""
-        columns_BCW = features_BCHW.float().mean(2)
+        columns_BCW = self.columns(features_BCHW)
         mean_BC = columns_BCW.mean(2)
         variance_BC = (columns_BCW - mean_BC[..., None]).square().mean(2)
         # torch's ONNX exporter drops an added 1e-8 as if it were 0; this is the same number, and it stays.
@@ -68,6 +80,15 @@ class Readout(nn.Module):
         """Read the last map."""
         vector: Tensor = self.pool(stages[-1])
         return vector
+
+    def frames(self, stages: Sequence[Tensor]) -> Tensor:
+        """What the pool sees of the last map, column by column.
+
+        Shape:
+            stages as `Backbone.stages` gives them -> (batch, width, values), float32.
+        """
+        assert isinstance(self.pool, Pool), "only a network of vectors has another"
+        return self.pool.columns(stages[-1]).transpose(1, 2)
 
 
 class MultiLevel(Readout):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
-from sondo.audio.windows import Compat, window_frames
+from sondo.audio.frames import column_times_s, num_columns
+from sondo.audio.windows import WINDOW_SAMPLES, Compat, window_frames
 from sondo.errors import SondoError
 from sondo.students.backbone import Backbone
 from sondo.students.front_end import LogMel
@@ -18,6 +21,7 @@ from sondo.students.readout import Readout, make_readout
 from sondo.students.space import space_id
 
 _WINDOWS_AT_ONCE = 32
+_FEW_FRAMES, _MANY_FRAMES = 1024, 2048  # two widths of a map differ by the stride's whole multiples of these
 
 
 class Student(nn.Module):
@@ -65,6 +69,21 @@ class Student(nn.Module):
     def sample_rate(self) -> int:
         """Hz that `forward` expects."""
         return self.front_end.config.sample_rate
+
+    @property
+    def frame_dim(self) -> int:
+        """Values of one of the `frames`."""
+        return self._frame_shape[0]
+
+    @property
+    def frame_stride(self) -> int:
+        """Log-mel frames from one of the `frames` to the next: the network's stride over time."""
+        return self._frame_shape[1]
+
+    @property
+    def frame_hop_s(self) -> float:
+        """Seconds from one of the `frames` to the next within a window: 0.512 for `mobilenetv3`."""
+        return self.frame_stride * self.front_end.config.hop / self.sample_rate
 
     @property
     def num_params(self) -> int:
@@ -119,20 +138,83 @@ class Student(nn.Module):
         Raises:
             SondoError: Another shape, lengths that do not fit, or sound shorter than 0.1 s.
         """
-        config = self.front_end.config
-        groups = self._windows(audio, lengths)
         total = torch.zeros(len(audio), self.embedding_dim, device=audio.device)
         weight = torch.zeros(len(audio), 1, device=audio.device)
-        for num_frames, windows in groups.items():
+        for num_frames, part, log_mel in self._log_mels(audio, lengths):
+            vectors = self.embed_log_mel(log_mel).float()
+            rows = torch.tensor([row for row, _ in part], device=audio.device)
+            total = total.index_add(0, rows, vectors * num_frames)
+            weight = weight.index_add(0, rows, vectors.new_full((len(part), 1), num_frames))
+        return total / weight
+
+    def frames(self, audio: Tensor, lengths: Tensor | Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
+        """Embed sound of any length from 0.1 s along its time: the last map, column by column, before the read-out.
+
+        The windows are those of `forward`: 10 s each, heard by itself, a shorter last one from 0.1 s on. A window of n
+        log-mel frames has ``ceil(n / frame_stride)`` columns; column k of a window that starts at s is centred at
+        ``s + (k * frame_stride * hop + n_fft / 2) / sample_rate`` seconds. So the times step by `frame_hop_s`, and by
+        less from the last column of a window to the first of the next (0.272 s for `mobilenetv3`).
+
+        A vector is what the read-out takes its statistics of: the mean over frequency, with `last` of `eres2net` all
+        rows of the map. The mean of a window's vectors is its embedding with `last`, and the first half of it with
+        `stats` and with `eres2net`. With `multilevel` too they are those of the last map alone: the earlier maps have
+        more columns, which no training has related to those of the last.
+
+        Args:
+            audio: Mono samples in [-1, 1] at `sample_rate`.
+            lengths: Samples that count in each row, (batch,); all when left out.
+
+        Returns:
+            The vectors, float32, and their times in seconds, float64 and on the CPU. A row that ends before the longest
+            one has NaN behind its end in both.
+
+        Shape:
+            (batch, samples) -> (batch, T, frame_dim), (batch, T).
+
+        Raises:
+            SondoError: As `forward`; or a student of one's own or of timm, which gives vectors and not maps.
+        """
+        config, stride = self.front_end.config, self.frame_stride
+        each = num_columns(config.num_frames(WINDOW_SAMPLES), stride=stride)
+        found = []
+        for num_frames, part, log_mel in self._log_mels(audio, lengths):
+            columns = self.readout.frames(self.backbone.stages(log_mel.unsqueeze(1)))
+            in_window_s = torch.from_numpy(column_times_s(num_frames, stride=stride, config=config))
+            found += [(row, start, own, in_window_s) for (row, start), own in zip(part, columns, strict=True)]
+        longest = max(start // WINDOW_SAMPLES * each + len(own) for _, start, own, _ in found)
+        vectors = torch.full((len(audio), longest, self.frame_dim), torch.nan, device=audio.device)
+        times_s = torch.full((len(audio), longest), torch.nan, dtype=torch.float64)
+        for row, start, own, in_window_s in found:
+            first = start // WINDOW_SAMPLES * each
+            vectors[row, first : first + len(own)] = own
+            times_s[row, first : first + len(own)] = start / self.sample_rate + in_window_s
+        return vectors, times_s
+
+    @cached_property
+    def _frame_shape(self) -> tuple[int, int]:
+        """`frame_dim` and `frame_stride`, found by sending shapes without numbers through the network."""
+        if not self.backbone.stage_features:
+            raise SondoError(f"student {self.name} gives vectors, not maps, so it has no frames: embed short windows")
+        weights = {**dict(self.backbone.named_parameters()), **dict(self.backbone.named_buffers())}
+        shapes = {key: torch.empty_like(value, device="meta") for key, value in weights.items()}
+        num_mels = self.front_end.config.num_mels
+        few, many = (
+            self.readout.frames([functional_call(self.backbone, shapes, torch.empty(1, 1, num_mels, n, device="meta"))])
+            for n in (_FEW_FRAMES, _MANY_FRAMES)
+        )
+        return few.shape[2], (_MANY_FRAMES - _FEW_FRAMES) // (many.shape[1] - few.shape[1])
+
+    def _log_mels(
+        self, audio: Tensor, lengths: Tensor | Sequence[int] | None
+    ) -> Iterator[tuple[int, list[tuple[int, int]], Tensor]]:
+        """The log-mels of all windows of all rows, those of one length together: frames, (row, first sample), batch."""
+        config = self.front_end.config
+        for num_frames, windows in self._windows(audio, lengths).items():
             samples = config.n_fft + (num_frames - 1) * config.hop
             for first in range(0, len(windows), _WINDOWS_AT_ONCE):
                 part = windows[first : first + _WINDOWS_AT_ONCE]
                 batch = torch.stack([audio[row, start : start + samples] for row, start in part])
-                vectors = self.embed_log_mel(self.front_end(batch)).float()
-                rows = torch.tensor([row for row, _ in part], device=audio.device)
-                total = total.index_add(0, rows, vectors * num_frames)
-                weight = weight.index_add(0, rows, vectors.new_full((len(part), 1), num_frames))
-        return total / weight
+                yield num_frames, part, self.front_end(batch)
 
     def _windows(self, audio: Tensor, lengths: Tensor | Sequence[int] | None) -> dict[int, list[tuple[int, int]]]:
         """The windows of all rows as (row, first sample), grouped by their number of frames."""
