@@ -19,11 +19,13 @@ from sondo.audio.arrays import as_float, resample
 from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
 from sondo.audio.decode import read_windows
 from sondo.audio.errors import AudioError
+from sondo.audio.frames import column_times_s
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES, Compat, min_window_frames
 from sondo.errors import SondoError
 
 _MAX_BATCH = 16
+_NO_WINDOW = f"the sound is shorter than {WINDOW_S:g} s, which compat='ssondo' drops: leave compat out to embed it"
 
 _Path = str | PathLike[str]
 
@@ -73,6 +75,32 @@ class Model(ABC):
             audio (batch, samples) at `sample_rate`, from 0.1 s to 10 s long -> (batch, embedding_dim).
         """
 
+    @property
+    def frame_stride(self) -> int:
+        """Log-mel frames from one of the `frames` to the next.
+
+        Raises:
+            SondoError: This model has no frames.
+        """
+        raise SondoError(f"{self.name} has no frames: it gives one vector for a window")
+
+    @property
+    def frame_hop_s(self) -> float:
+        """Seconds from one of the `frames` to the next within a window.
+
+        Raises:
+            SondoError: This model has no frames.
+        """
+        return self.frame_stride * self.front_end.hop / self.sample_rate
+
+    def _frames_of_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The frames of windows of one length; a model that has some overrides this and `frame_stride`.
+
+        Shape:
+            audio as for `_embed_windows` -> (batch, ceil(log-mel frames / frame_stride), frame_dim).
+        """
+        raise NotImplementedError
+
     def embed(self, sound: Any, *, sample_rate: int | None = None) -> NDArray[np.float32]:
         """Embed one sound or several.
 
@@ -114,17 +142,44 @@ class Model(ABC):
         Raises:
             SondoError: As `embed`; or several sounds at once.
         """
-        if isinstance(sound, list | tuple):
-            raise SondoError("embed_segments takes one sound, a path or an array (samples,), not a list")
-        if _is_path(sound):
-            windows = self._windows_of_file(sound)
-        else:
-            audio, rate = _checked(sound, sample_rate)
-            if audio.ndim != 1:
-                raise SondoError(f"embed_segments takes one sound (samples,), not a batch of shape {audio.shape}")
-            windows = self._windows_of_rows(audio[None], rate)
+        windows = self._windows_of_one(sound, sample_rate, asked="embed_segments")
         segments = [vectors for vectors, _ in self._segments(windows)]
         return np.concatenate(segments) if segments else np.empty((0, self.embedding_dim), dtype=np.float32)
+
+    def frames(self, sound: Any, *, sample_rate: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Embed one sound along its time: `Student.frames` says what the vectors are.
+
+        Args:
+            sound: The path of a file, or an array (samples,).
+            sample_rate: Rate of the array in Hz.
+
+        Returns:
+            The vectors, and the time in seconds that each is centred at. They step by `frame_hop_s`, and by less where
+            a new window of 10 s begins.
+
+        Shape:
+            -> (T, frame_dim) float32, (T,) float64.
+
+        Raises:
+            SondoError: As `embed`; several sounds at once; or a model that has no frames.
+        """
+        stride = self.frame_stride
+        vectors, times_s = [], []
+        for index, (window, num_frames) in enumerate(
+            self._long_enough(self._windows_of_one(sound, sample_rate, asked="frames"))
+        ):
+            in_window_s = column_times_s(num_frames, stride=stride, config=self.front_end)
+            frames = self._frames_of_windows(window)
+            if frames.shape[:2] != (1, len(in_window_s)):
+                raise SondoError(
+                    f"{self.name} gave frames of shape {frames.shape} for a window of {num_frames} log-mel frames, "
+                    f"not (1, {len(in_window_s)}, frame_dim)"
+                )
+            vectors.append(frames[0])
+            times_s.append(index * WINDOW_S + in_window_s)
+        if not vectors:
+            raise AudioError(_NO_WINDOW)
+        return np.concatenate(vectors), np.concatenate(times_s)
 
     def _embed_list(self, sounds: Sequence[Any], sample_rate: int | None) -> NDArray[np.float32]:
         vectors = np.empty((len(sounds), self.embedding_dim), dtype=np.float32)
@@ -137,6 +192,17 @@ class Model(ABC):
             vectors[index] = self.embed(np.asarray(sound) if not _is_path(sound) else sound, sample_rate=sample_rate)
         return vectors
 
+    def _windows_of_one(self, sound: Any, sample_rate: int | None, *, asked: str) -> Iterator[NDArray[np.float32]]:
+        """The windows of one sound; `asked` is the method that takes no more than one."""
+        if isinstance(sound, list | tuple):
+            raise SondoError(f"{asked} takes one sound, a path or an array (samples,), not a list")
+        if _is_path(sound):
+            return self._windows_of_file(sound)
+        audio, rate = _checked(sound, sample_rate)
+        if audio.ndim != 1:
+            raise SondoError(f"{asked} takes one sound (samples,), not a batch of shape {audio.shape}")
+        return self._windows_of_rows(audio[None], rate)
+
     def _windows_of_file(self, path: _Path) -> Iterator[NDArray[np.float32]]:
         for window in read_windows(fspath(path), sample_rate=self.sample_rate):
             yield window[None]
@@ -147,20 +213,25 @@ class Model(ABC):
             cut = rows[:, start : start + size]
             yield np.stack([resample(np.ascontiguousarray(row), rate, self.sample_rate) for row in cut])
 
-    def _segments(self, windows: Iterator[NDArray[np.float32]]) -> Iterator[tuple[NDArray[np.float32], int]]:
-        """Embed (batch, samples) windows one after the other; leave out a rest of less than 0.1 s."""
+    def _long_enough(self, windows: Iterator[NDArray[np.float32]]) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """The windows that count, each with its log-mel frames: not a rest of less than 0.1 s."""
         whole = self.front_end.num_frames(WINDOW_SAMPLES)
         fewest = min_window_frames(self.front_end) if self.compat is None else whole
         for window in windows:
             frames = self.front_end.num_frames(window.shape[1])
             if frames >= fewest:
-                vectors = self._embed_windows(window)
-                if vectors.shape != (len(window), self.embedding_dim):
-                    raise SondoError(
-                        f"{self.name} gave vectors of shape {vectors.shape} for {len(window)} windows, "
-                        f"not ({len(window)}, {self.embedding_dim})"
-                    )
-                yield vectors, frames
+                yield window, frames
+
+    def _segments(self, windows: Iterator[NDArray[np.float32]]) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Embed (batch, samples) windows one after the other."""
+        for window, frames in self._long_enough(windows):
+            vectors = self._embed_windows(window)
+            if vectors.shape != (len(window), self.embedding_dim):
+                raise SondoError(
+                    f"{self.name} gave vectors of shape {vectors.shape} for {len(window)} windows, "
+                    f"not ({len(window)}, {self.embedding_dim})"
+                )
+            yield vectors, frames
 
     def _average(self, windows: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
         total: NDArray[np.float64] | float = 0.0
@@ -169,9 +240,7 @@ class Model(ABC):
             total = total + frames * vectors.astype(np.float64)
             num_frames += frames
         if num_frames == 0:
-            raise AudioError(
-                f"the sound is shorter than {WINDOW_S:g} s, which compat='ssondo' drops: leave compat out to embed it"
-            )
+            raise AudioError(_NO_WINDOW)
         return np.asarray(total / num_frames, dtype=np.float32)
 
 

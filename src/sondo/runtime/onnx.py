@@ -25,9 +25,13 @@ METADATA_KEYS = tuple(
 class OnnxModel(Model):
     """A student in one file: input `audio` (batch, samples), output `embedding` (batch, embedding_dim).
 
+    Where the student has frames, a second output `frames` (batch, T, frame_dim), and `sondo.frame_stride` in the
+    metadata: the log-mel frames from one of them to the next.
+
     Args:
         path: The `.onnx` file.
         threads: Threads of onnxruntime; one per core when left out.
+        session: The file's session where it is open already.
 
     Raises:
         SondoError: No such file, no ONNX file, one that sondo did not export, or one of another format version.
@@ -36,13 +40,16 @@ class OnnxModel(Model):
         `OnnxModel("student.onnx").embed("dog.wav")` gives an (embedding_dim,) float32 array.
     """
 
-    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: str | Path, *, threads: int | None = None, session: Any = None) -> None:
         self.path = Path(path)
-        self._session = _open(self.path, threads)
+        self._session = session or open_session(self.path, threads)
         metadata = _metadata(self.path, self._session)
         try:
             front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
             embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])
+            self._frame_stride = int(metadata.get("sondo.frame_stride", 0))
+            if self._frame_stride < 0:
+                raise ValueError(f"sondo.frame_stride is {self._frame_stride}")
         except (ValueError, TypeError, AttributeError, SondoError) as error:
             raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
         width = next(output for output in self._session.get_outputs() if output.name == "embedding").shape[-1]
@@ -60,12 +67,33 @@ class OnnxModel(Model):
             front_end=front_end,
         )
 
+    @property
+    def frame_stride(self) -> int:
+        """Log-mel frames from one of the `frames` to the next.
+
+        Raises:
+            SondoError: The file has no output `frames`.
+        """
+        if not self._frame_stride or "frames" not in {output.name for output in self._session.get_outputs()}:
+            raise SondoError(
+                f"{self.path} has no output `frames`: export the student again, with frames; a student that gives "
+                "vectors and not maps has none"
+            )
+        return self._frame_stride
+
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        (vectors,) = self._session.run(["embedding"], {"audio": np.ascontiguousarray(audio, dtype=np.float32)})
-        return np.asarray(vectors, dtype=np.float32)
+        return self._run("embedding", audio)
+
+    def _frames_of_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run("frames", audio)
+
+    def _run(self, output: str, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        (values,) = self._session.run([output], {"audio": np.ascontiguousarray(audio, dtype=np.float32)})
+        return np.asarray(values, dtype=np.float32)
 
 
-def _open(path: Path, threads: int | None) -> Any:
+def open_session(path: Path, threads: int | None) -> Any:
+    """onnxruntime's session of a file, with a reason that a user understands where there is none."""
     if threads is not None and threads < 1:
         raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
     if not path.is_file():

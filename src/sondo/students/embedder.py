@@ -47,9 +47,26 @@ class TorchModel(Model):
         """
         return cls(load(folder, allow_code=allow_code))
 
+    @property
+    def frame_stride(self) -> int:
+        """Log-mel frames from one of the `frames` to the next.
+
+        Raises:
+            SondoError: A student of one's own or of timm, which gives vectors and not maps.
+        """
+        return self.student.frame_stride
+
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        device = next(self.student.parameters()).device
-        batch = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32)).to(device)
         with torch.inference_mode():
-            vectors: NDArray[np.float32] = self.student(batch).float().cpu().numpy()
+            vectors: NDArray[np.float32] = self.student(self._batch(audio)).float().cpu().numpy()
         return vectors
+
+    def _frames_of_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            vectors, _ = self.student.frames(self._batch(audio))
+        frames: NDArray[np.float32] = vectors.cpu().numpy()
+        return frames
+
+    def _batch(self, audio: NDArray[np.float32]) -> torch.Tensor:
+        device = next(self.student.parameters()).device
+        return torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32)).to(device)
