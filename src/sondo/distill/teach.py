@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,27 +13,15 @@ import pyarrow as pa
 import torch
 from numpy.typing import NDArray
 
-from sondo.audio.arrays import fill_up
-from sondo.audio.clips import WINDOW_S
-from sondo.audio.decode import probe, read_clips
 from sondo.bank import Bank, ColumnWriter
 from sondo.bank.schema import slug
+from sondo.distill.sound import CLIP_COLUMNS, Clip, Sounds, by_file, read_file, read_middle
 from sondo.errors import SondoError
 from sondo.screen import say, track
 from sondo.teachers import Teacher
 
 CLIPS_PER_COMMIT = 256
 FLOAT16_MAX = 65504.0
-
-
-@dataclass(frozen=True)
-class _Clip:
-    clip_id: str
-    uri: str
-    offset_s: float
-    duration_s: float
-    file_bytes: int
-    file_mtime_ns: int
 
 
 def teacher_column(teacher: Teacher) -> str:
@@ -89,7 +75,7 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
             return column
         with track("teach", total=len(bank), done=writer.done) as line, ThreadPoolExecutor(workers) as pool:
             for clips, sounds in _decoded_ahead(bank, teacher, writer.done, pool):
-                vectors = _checked(_embed(teacher, clips, sounds, batch_size), clips, teacher)
+                vectors = check_vectors(_embed(teacher, clips, sounds, batch_size), clips, teacher)
                 flat = pa.array(vectors.astype(np.float16).ravel())
                 ids = pa.array([clip.clip_id for clip in clips])
                 writer.append(ids, pa.FixedSizeListArray.from_arrays(flat, teacher.embedding_dim))
@@ -98,19 +84,16 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
     return column
 
 
-_Sounds = list[NDArray[np.float32]]
-
-
 def _decoded_ahead(
     bank: Bank, teacher: Teacher, start: int, pool: ThreadPoolExecutor
-) -> Iterator[tuple[list[_Clip], _Sounds]]:
+) -> Iterator[tuple[list[Clip], Sounds]]:
     """Steps of clips with their sound; the next step is decoded while the teacher listens to this one."""
-    pending: tuple[list[_Clip], list[Future[_Sounds]]] | None = None
+    pending: tuple[list[Clip], list[Future[Sounds]]] | None = None
     for clips in _steps(bank, start):
         futures = []
         if getattr(teacher, "needs_audio", True):
-            read = _read_middle if bank.info.compat == "ssondo" else _read
-            futures = [pool.submit(read, part, teacher.sample_rate) for part in _by_file(clips)]
+            read = read_middle if bank.info.compat == "ssondo" else read_file
+            futures = [pool.submit(read, part, teacher.sample_rate) for part in by_file(clips)]
         if pending is not None:
             yield pending[0], [sound for future in pending[1] for sound in future.result()]
         pending = (clips, futures)
@@ -118,49 +101,37 @@ def _decoded_ahead(
         yield pending[0], [sound for future in pending[1] for sound in future.result()]
 
 
-def _steps(bank: Bank, start: int) -> Iterator[list[_Clip]]:
-    names = ["clip_id", "uri", "offset_s", "duration_s", "file_bytes", "file_mtime_ns"]
-    table = bank.read(names)
+def _steps(bank: Bank, start: int) -> Iterator[list[Clip]]:
+    table = bank.read(CLIP_COLUMNS)
     for first in range(start, table.num_rows, CLIPS_PER_COMMIT):
-        yield [_Clip(**row) for row in table.slice(first, CLIPS_PER_COMMIT).to_pylist()]
+        yield [Clip(**row) for row in table.slice(first, CLIPS_PER_COMMIT).to_pylist()]
 
 
-def _by_file(clips: Sequence[_Clip]) -> list[list[_Clip]]:
-    return [list(group) for _, group in groupby(clips, key=lambda clip: clip.uri)]
-
-
-def _read(clips: list[_Clip], sample_rate: int) -> _Sounds:
-    path = _unchanged(clips)
-    return list(read_clips(path, [(clip.offset_s, clip.duration_s) for clip in clips], sample_rate=sample_rate))
-
-
-def _read_middle(clips: list[_Clip], sample_rate: int) -> _Sounds:
-    """The 10 s in the middle of a file, which the published extraction gives the teacher."""
-    path = _unchanged(clips)
-    length_s = probe(path).duration_s
-    cut = (max(0.0, (length_s - WINDOW_S) / 2), min(length_s, WINDOW_S))
-    return [fill_up(sound, round(WINDOW_S * sample_rate)) for sound in read_clips(path, [cut], sample_rate=sample_rate)]
-
-
-def _unchanged(clips: list[_Clip]) -> Path:
-    path = Path(clips[0].uri)
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise SondoError(f"{path} is gone: teaching needs the sound that was ingested ({error.strerror})") from error
-    if (stat.st_size, stat.st_mtime_ns) != (clips[0].file_bytes, clips[0].file_mtime_ns):
-        raise SondoError(f"{path} has changed since it was ingested: its rows are stale. Ingest into a new bank")
-    return path
-
-
-def _embed(teacher: Teacher, clips: list[_Clip], sounds: _Sounds, batch_size: int) -> NDArray[np.float32]:
+def _embed(teacher: Teacher, clips: list[Clip], sounds: Sounds, batch_size: int) -> NDArray[np.float32]:
     if not getattr(teacher, "needs_audio", True):
         lookup = teacher.lookup  # type: ignore[attr-defined]
         return np.asarray(
             lookup([c.clip_id for c in clips], [c.uri for c in clips], [c.offset_s for c in clips]), dtype=np.float32
         )
-    vectors = np.empty((len(clips), teacher.embedding_dim), dtype=np.float32)
-    order = sorted(range(len(clips)), key=lambda index: len(sounds[index]))
+    return embed_sounds(teacher, sounds, batch_size)
+
+
+def embed_sounds(teacher: Teacher, sounds: Sounds, batch_size: int) -> NDArray[np.float32]:
+    """Vectors of sounds; only those of equal length share a batch.
+
+    Args:
+        teacher: Who listens.
+        sounds: (samples,) each, at the teacher's rate.
+        batch_size: Most sounds that the teacher gets at a time.
+
+    Shape:
+        -> (len(sounds), embedding_dim).
+
+    Raises:
+        SondoError: The teacher gives vectors of another shape than it says.
+    """
+    vectors = np.empty((len(sounds), teacher.embedding_dim), dtype=np.float32)
+    order = sorted(range(len(sounds)), key=lambda index: len(sounds[index]))
     for _, group in groupby(order, key=lambda index: len(sounds[index])):
         same = list(group)
         for first in range(0, len(same), batch_size):
@@ -176,7 +147,12 @@ def _embed(teacher: Teacher, clips: list[_Clip], sounds: _Sounds, batch_size: in
     return vectors
 
 
-def _checked(vectors: NDArray[np.float32], clips: list[_Clip], teacher: Teacher) -> NDArray[np.float32]:
+def check_vectors(vectors: NDArray[np.float32], clips: Sequence[Clip], teacher: Teacher) -> NDArray[np.float32]:
+    """The vectors, if the bank can hold them.
+
+    Raises:
+        SondoError: One that is zero, not finite or beyond float16; names its clip.
+    """
     largest = np.abs(vectors).max(axis=1)
     for clip, value in zip(clips, largest, strict=True):
         if not math.isfinite(value) or value > FLOAT16_MAX:

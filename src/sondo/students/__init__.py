@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from sondo.students.embedder import TorchModel
 from sondo.students.front_end import LogMel
-from sondo.students.head import Projector
+from sondo.students.head import Projector, ProjectorEnsemble
 from sondo.students.registry import StudentInfo, available, create
 from sondo.students.storage import load, load_projector, load_projectors, save
 from sondo.students.student import Student
@@ -19,6 +19,7 @@ from sondo.students.student import Student
 __all__ = [
     "LogMel",
     "Projector",
+    "ProjectorEnsemble",
     "Student",
     "StudentInfo",
     "TorchModel",

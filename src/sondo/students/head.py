@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -50,3 +53,48 @@ class Projector(nn.Module):
         """Map student embeddings into the teacher's space."""
         mapped: Tensor = self.mlp(embedding)
         return mapped
+
+
+class ProjectorEnsemble(nn.Module):
+    """Several mapping heads that start from unlike random weights and give the mean of what each gives.
+
+    The mean of heads with one hidden layer is a head whose hidden layer is theirs side by side: `merged` gives that
+    one, so that what is kept and loaded is a `Projector` like any other. In training the two differ by the size of the
+    first weights and of the optimiser's steps; the hidden layer is as many times wider either way.
+
+    Args:
+        projectors: The heads, from and into the same spaces.
+
+    Shape:
+        (..., student_dim) -> (..., embedding_dim).
+
+    Source: projector ensemble (Chen et al. 2022, arXiv 2210.15274), section 3, whose projectors are one layer each.
+    """
+
+    def __init__(self, projectors: Sequence[Projector]) -> None:
+        super().__init__()
+        self.projectors = nn.ModuleList(projectors)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Map student embeddings into the teacher's space."""
+        return torch.stack([projector(embedding) for projector in self.projectors]).mean(0)
+
+    def merged(self) -> Projector:
+        """One head that gives what the ensemble gives, outside training."""
+        each: list[Any] = list(self.projectors)
+        firsts, lasts = [head.mlp[0] for head in each], [head.mlp[3] for head in each]
+        one = Projector(
+            each[0].student_dim,
+            hidden_dim=sum(head.hidden_dim for head in each),
+            embedding_dim=each[0].embedding_dim,
+            dropout=each[0].mlp[2].p,
+        )
+        one.load_state_dict(
+            {
+                "mlp.0.weight": torch.cat([layer.weight for layer in firsts]),
+                "mlp.0.bias": torch.cat([layer.bias for layer in firsts]),
+                "mlp.3.weight": torch.cat([layer.weight for layer in lasts], dim=1) / len(each),
+                "mlp.3.bias": torch.stack([layer.bias for layer in lasts]).mean(0),
+            }
+        )
+        return one

@@ -7,7 +7,8 @@ names. See `base.Loss` for what all of them keep to.
 
 from __future__ import annotations
 
-from sondo.distill.losses.base import Loss
+from sondo.distill.losses.base import Loss, PointwiseLoss
+from sondo.distill.losses.bce import BCELoss
 from sondo.distill.losses.contrastive import ClapLoss, ClusterAwareLoss, NegClustersLoss, RealContrastiveLoss
 from sondo.distill.losses.cosine import CosineLoss
 from sondo.distill.losses.hybrid import CrossClusterLoss, HybridLoss
@@ -38,6 +39,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 __all__ = [
     "LOSSES",
+    "BCELoss",
     "ClapLoss",
     "ClusterAwareLoss",
     "CosineLoss",
@@ -50,6 +52,7 @@ __all__ = [
     "Matryoshka",
     "NegClustersLoss",
     "PairwiseSimilarityLoss",
+    "PointwiseLoss",
     "QueueKLLoss",
     "RealContrastiveLoss",
     "SpreadOutLoss",

@@ -58,11 +58,23 @@ class PointwiseLoss(Loss):
 
     def value(self, student_BD: Tensor, teacher_BD: Tensor, clusters_B: Tensor | None, mix: Mix | None) -> Tensor:
         """Mean over the batch."""
+        return self.values(student_BD, teacher_BD, mix).mean()
+
+    def of_each_clip(self, student_BD: Tensor, teacher_BD: Tensor, *, mix: Mix | None = None) -> Tensor:
+        """The loss before its mean over the batch.
+
+        Shape:
+            (batch, dim), (batch, dim) -> (batch,), float32.
+        """
+        with torch.autocast(student_BD.device.type, enabled=False):
+            return self.values(student_BD.float(), teacher_BD.float(), mix)
+
+    def values(self, student_BD: Tensor, teacher_BD: Tensor, mix: Mix | None) -> Tensor:
+        """Each clip's loss of float32 vectors outside autocast: (batch, dim), (batch, dim) -> (batch,)."""
         own_B = self.per_clip(student_BD, teacher_BD)
         if mix is None:
-            return own_B.mean()
-        partner_B = self.per_clip(student_BD, teacher_BD[mix.partner_B])
-        return (mix.weight_B * own_B + (1.0 - mix.weight_B) * partner_B).mean()
+            return own_B
+        return mix.weight_B * own_B + (1.0 - mix.weight_B) * self.per_clip(student_BD, teacher_BD[mix.partner_B])
 
     def per_clip(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
         """(batch, dim), (batch, dim) -> (batch,)."""

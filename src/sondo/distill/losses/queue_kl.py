@@ -45,11 +45,11 @@ class QueueKLLoss(PointwiseLoss):
         self.register_buffer("queue_KD", torch.zeros(size, teacher_dim))
         self.register_buffer("num_seen", torch.zeros((), dtype=torch.int64))
 
-    def value(self, student_BD: Tensor, teacher_BD: Tensor, clusters_B: Tensor | None, mix: Mix | None) -> Tensor:
+    def values(self, student_BD: Tensor, teacher_BD: Tensor, mix: Mix | None) -> Tensor:
         """See the class."""
         if self.training:
             self._push(functional.normalize(teacher_BD, dim=1))
-        return super().value(student_BD, teacher_BD, clusters_B, mix)
+        return super().values(student_BD, teacher_BD, mix)
 
     def per_clip(self, student_BD: Tensor, teacher_BD: Tensor) -> Tensor:
         """See the class."""
