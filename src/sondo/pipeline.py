@@ -20,7 +20,7 @@ from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
 from sondo.distill.alignment import alignment
-from sondo.distill.cluster import cluster, default_k
+from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.teach import origin_of, say_licence, teach
 from sondo.distill.train import train
 from sondo.errors import SondoError
@@ -105,7 +105,7 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
     clusters = None
     if recipe.train.sampling == "balanced":
         with clock("cluster"):
-            k = recipe.cluster.k or default_k(len(bank))
+            k = configured_k(recipe.cluster, len(bank))
             clusters = cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)
     with clock("train"):
         folder = train(

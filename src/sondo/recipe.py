@@ -77,11 +77,30 @@ class ClusterConfig:
 
     Args:
         k: Number of clusters; left out, the paper's 50, or one for every four clips of a bank of fewer than 200.
+        hierarchy: Instead of k, number of clusters at each level of hierarchical k-means, the finest first, such as
+            [200, 50]; training then draws evenly from the coarsest, and within each evenly from its finer ones.
         seed: Seed of k-means.
+
+    Raises:
+        SondoError: Levels that do not fall, or both k and hierarchy.
     """
 
     k: int | None = None
+    hierarchy: list[int] | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.hierarchy is not None:
+            raise SondoError("cluster.k and cluster.hierarchy exclude each other: set one of them")
+        if self.k is not None and self.k < 1:
+            raise SondoError(f"cluster.k is {self.k}: expected at least 1")
+        levels = self.hierarchy
+        falls = levels is None or (len(levels) > 1 and levels == sorted({*levels}, reverse=True) and levels[-1] > 0)
+        if not falls:
+            raise SondoError(
+                f"cluster.hierarchy is {levels}: expected the clusters of two levels or more, each with fewer "
+                "than the one before, such as [200, 50]"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

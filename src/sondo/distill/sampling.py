@@ -18,16 +18,25 @@ POOL_BATCHES = 16
 def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
     """Probability of each clip so that every cluster that has clips is drawn equally often.
 
+    In a hierarchy that holds for the clusters of the coarsest level, and below each of them for its finer ones.
+
     Args:
-        clusters: (clips,) cluster of each clip.
+        clusters: (clips,) cluster of each clip, or (clips, levels) with the finest level first.
 
     Returns:
-        (clips,) float64, sums to 1: `1 / (size of the clip's cluster)`, normalised.
+        (clips,) float64, sums to 1: of a flat clustering `1 / (size of the clip's cluster)`, normalised.
 
-    Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`.
+    Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`. Hierarchies: the
+    balanced sampling of Vo et al. 2024 (arXiv 2405.15613) for a draw that no cluster is too small for.
     """
-    _, index, counts = np.unique(clusters, return_inverse=True, return_counts=True)
-    weights = 1.0 / counts[index]
+    weights = np.ones(len(clusters))
+    above = np.zeros(len(clusters), dtype=np.int64)
+    for level in clusters.reshape(len(clusters), -1).T[::-1]:
+        # Numbers of the pairs (cluster above, cluster here) that have clips, and how many each cluster above has.
+        pairs, here = np.unique(above * (int(level.max()) + 1) + level, return_inverse=True)
+        weights /= np.bincount(pairs // (int(level.max()) + 1))[above]
+        above = here
+    weights /= np.bincount(above)[above]
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 

@@ -23,7 +23,7 @@ from sondo.bank import Bank
 from sondo.distill import losses
 from sondo.distill.batch_norm import measure_batch_norms
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
-from sondo.distill.cluster import cluster_origin, require_complete
+from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankData, vectors_of
 from sondo.distill.geometry import TargetGeometry
 from sondo.distill.module import Distillation
@@ -166,22 +166,8 @@ def _rows(
         labels = bank.read(["labels"]).column(0).to_pylist()
         weights[train_rows] = class_balanced_weights([labels[row] or [] for row in train_rows])
     elif clusters is not None:
-        weights[train_rows] = balanced_weights(_cluster_numbers(bank, clusters)[train_rows])
+        weights[train_rows] = balanced_weights(read_clusters(bank, clusters)[train_rows])
     return weights, train_rows, valid_rows
-
-
-def _cluster_numbers(bank: Bank, clusters: str) -> NDArray[np.int64]:
-    teacher = f"teacher.{clusters.removeprefix('cluster.').rpartition('.')[0]}"
-    origin = bank.origin(clusters)
-    if origin is None:
-        there = ", ".join(bank.columns("cluster")) or "none"
-        raise SondoError(f"{bank.path} has no column {clusters} (clusters there: {there}): run `sondo cluster` first")
-    if origin != cluster_origin(bank, teacher, origin["k"], origin["seed"]):
-        raise SondoError(
-            f"{bank.path}: column {clusters} is stale: it was made from other vectors than {teacher} holds now. "
-            "Run `sondo cluster` again"
-        )
-    return np.asarray(bank.read([clusters]).column(0).to_numpy(), dtype=np.int64)
 
 
 def _settings(

@@ -34,7 +34,7 @@ def run(settings: Any) -> None:
     clusters = instance(ClusterConfig, settings.cluster)
     require("lightning", extra="train", why="Training needs torch and lightning")
     from sondo.bank import Bank
-    from sondo.distill.cluster import cluster_column, default_k
+    from sondo.distill.cluster import cluster_column, configured_k
     from sondo.distill.train import train
 
     bank = Bank(settings.bank)
@@ -43,7 +43,7 @@ def run(settings: Any) -> None:
     folder = train(
         bank,
         teachers=columns,
-        clusters=cluster_column(columns[0], clusters.k or default_k(len(bank))) if balanced else None,
+        clusters=cluster_column(columns[0], configured_k(clusters, len(bank))) if balanced else None,
         student=instance(StudentConfig, settings.student),
         config=config,
         augmentation=instance(AugmentConfig, settings.augment),
