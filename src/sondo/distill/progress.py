@@ -34,7 +34,7 @@ class ProgressLine(lightning.Callback):
     ) -> None:
         """Count the batch."""
         if self._line is not None:
-            self._line.advance(len(batch[1]))
+            self._line.advance(len(batch.log_mel))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Show the loss of the epoch."""
