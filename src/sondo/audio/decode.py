@@ -1,5 +1,7 @@
 """Files into mono float32 at any rate: whole, as clips, or window by window, without holding a long file.
 
+A file is a path, or the bytes of one that is in memory (`SoundBytes`).
+
 libsndfile reads what it can; PyAV (extra `av`) reads m4a, AAC, WebM and the sound of video. What a clip holds does not
 depend on how many others are read with it: its samples at the file's own rate, channels averaged, resampled in one go.
 """
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 from sondo.audio.arrays import resample, to_mono_at
 from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
 from sondo.audio.errors import AudioError
+from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import Cursor, SoundfileSource, Source, count_samples
 from sondo.audio.source_av import AV_EXTENSIONS, AvSource
 from sondo.errors import SondoError
@@ -81,7 +84,7 @@ class AudioInfo:
         return self.num_samples / self.sample_rate
 
 
-def probe(path: str | Path) -> AudioInfo:
+def probe(path: str | Path | SoundBytes) -> AudioInfo:
     """Say what a file holds. Decodes it only where its container does not tell the length.
 
     Raises:
@@ -100,7 +103,7 @@ def probe(path: str | Path) -> AudioInfo:
 
 
 def read_clips(
-    path: str | Path, clips: Sequence[tuple[float, float | None]], *, sample_rate: int
+    path: str | Path | SoundBytes, clips: Sequence[tuple[float, float | None]], *, sample_rate: int
 ) -> Iterator[NDArray[np.float32]]:
     """Read clips of one file, in the order given. Clips that start in order cost one pass over the file.
 
@@ -203,7 +206,11 @@ def list_audio_files(folder: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def _source(path: str | Path) -> Source:
+def _source(path: str | Path | SoundBytes) -> Source:
+    if isinstance(path, SoundBytes):
+        if not path.data:
+            raise AudioError(f"{path}: the file is empty")
+        return AvSource(path) if path.suffix in AV_EXTENSIONS else SoundfileSource(path)
     path = Path(path)
     if not path.exists():
         raise AudioError(f"{path}: no such file")

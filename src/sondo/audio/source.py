@@ -7,6 +7,7 @@ this is what makes every way of reading the same file give the same bits.
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 from collections.abc import Generator
 from pathlib import Path
@@ -17,6 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from sondo.audio.errors import AudioError
+from sondo.audio.sound_bytes import SoundBytes
 
 BLOCK_SAMPLES = 65536
 SEEK_GAP_S = 30.0
@@ -31,7 +33,7 @@ Blocks = Generator[NDArray[np.float32], None, None]
 class Source(Protocol):
     """A file that can be decoded from any sample on. Nothing stays open between calls."""
 
-    path: Path
+    path: Path | SoundBytes
     sample_rate: int
     channels: int
     num_samples: int | None
@@ -50,7 +52,7 @@ class SoundfileSource:
         AudioError: The file is no sound file, or a WAV file that ends before the length in its header.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | SoundBytes) -> None:
         self.path = path
         with _open(path) as file:
             self.sample_rate: int = file.samplerate
@@ -153,9 +155,9 @@ def count_samples(source: Source) -> int:
         return sum(len(block) for block in blocks)
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path | SoundBytes) -> Any:
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(path.open() if isinstance(path, SoundBytes) else path)
     except (soundfile.SoundFileError, TypeError) as error:
         raise AudioError(f"{path}: not a sound file that can be read ({_reason(error)})") from error
 
@@ -166,13 +168,14 @@ def _reason(error: Exception) -> str:
     return "format not recognised" if "does not exist" in text else str(text).rstrip(".").removeprefix("Error : ")
 
 
-def _check_wav_length(path: Path) -> None:
+def _check_wav_length(path: Path | SoundBytes) -> None:
     """Compare the length in a RIFF header with the file's: libsndfile reads a truncated file without a word.
 
     Recorders that cannot go back to write the length leave a placeholder (0 or close to the maximum); that is fine.
     """
-    size = path.stat().st_size
     with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         riff = file.read(12)
         if riff[:4] != b"RIFF":
             return

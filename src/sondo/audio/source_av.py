@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.audio.errors import AudioError
+from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import BLOCK_SAMPLES, Blocks
 from sondo.errors import require
 
@@ -53,7 +54,7 @@ class AvSource:
         AudioError: The file cannot be opened, or has no audio track.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | SoundBytes) -> None:
         self._av: Any = require("av", extra="av", why=f"Reading {path} ({path.suffix.lower()} files) needs PyAV")
         self.path = path
         self.is_estimated = True
@@ -91,7 +92,8 @@ class AvSource:
             ) from error
 
     def _open(self) -> Any:
-        return self._av.open(str(self.path), metadata_errors="ignore")
+        file = self.path.open() if isinstance(self.path, SoundBytes) else str(self.path)
+        return self._av.open(file, metadata_errors="ignore")
 
     def _track(self, container: Any) -> Any:
         if not container.streams.audio:

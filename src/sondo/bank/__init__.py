@@ -2,7 +2,8 @@
 
 A row is a clip. `ingest` writes the rows; `teach` and `cluster` add columns; `train` reads. What lives here: the
 schema and its version (`schema`), reading and writing the table (`bank`), the write lock (`lock`), columns that are
-computed in steps and can be interrupted (`column`), manifests (`manifest`) and ingestion (`ingest`).
+computed in steps and can be interrupted (`column`), what can be ingested (`sources`: folders; `manifest`; `shards`:
+Parquet tables that hold sound), ingestion (`ingest`), and reading the sound of a row again (`sound`).
 
 May import: `sondo.audio`, `sondo.errors`, `sondo.screen`, lance, pyarrow, numpy. Never torch.
 """

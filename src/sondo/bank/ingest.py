@@ -1,14 +1,14 @@
-"""Audio files into the bank's rows: decode once, keep the student's log-mel.
+"""Sound into the bank's rows: decode once, keep the student's log-mel.
 
-Files are read in a fixed order and rows are committed in steps, so a job that was killed goes on after its last step
-and ends with the same rows. What cannot be read is set aside with its reason.
+Files and the rows of shards are read in a fixed order and clips are committed in steps, so a job that was killed goes
+on after its last step and ends with the same rows. What cannot be read is set aside with its reason.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +22,13 @@ from sondo.audio.arrays import fill_up
 from sondo.audio.clips import plan_clips
 from sondo.audio.decode import AudioError, probe, read_clips
 from sondo.audio.logmel import log_mel
+from sondo.audio.sound_bytes import SoundBytes
 from sondo.bank.bank import Bank
-from sondo.bank.manifest import Source, sources_from_folder, sources_from_manifest
+from sondo.bank.manifest import Source
 from sondo.bank.schema import CLIP_SCHEMA, BankInfo, clip_id
+from sondo.bank.shards import split_name
+from sondo.bank.sound import open_sound, stamp_of
+from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
 from sondo.screen import say, track
 
@@ -47,6 +51,7 @@ class _Job:
     """Some clips of one file, or the reason why it has none. `share` is this job's part of the file, for progress."""
 
     source: Source
+    sound: Path | SoundBytes | None = None
     clips: tuple[tuple[float, float], ...] = ()
     file_bytes: int = 0
     file_mtime_ns: int = 0
@@ -67,7 +72,8 @@ def ingest(
 
     Args:
         bank: The bank's path, usually `NAME.lance`.
-        audio: Folder of sound (searched recursively); with a manifest, what its relative paths start from. A path
+        audio: Folder of sound (searched recursively), or of Parquet shards that hold sound (see `sondo.bank.shards`);
+            one shard or a pattern of them will do. With a manifest, what its relative paths start from. Another path
             ending in .csv or .parquet is taken as the manifest.
         manifest: CSV or Parquet, see `sondo.bank.manifest`.
         max_bad_share: Share of files that may be unreadable before the job stops, in [0, 1].
@@ -80,7 +86,7 @@ def ingest(
     """
     if not 0 <= max_bad_share <= 1:
         raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
-    sources = _sources(audio, manifest)
+    sources = find_sources(None if audio is None else Path(audio), None if manifest is None else Path(manifest))
     info = info or BankInfo()
     opened = Bank(bank) if Bank.exists(bank) else Bank.create(bank, info)
     if opened.info != info:
@@ -90,34 +96,29 @@ def ingest(
         return _Ingest(opened, sources, max_bad_share, workers or os.cpu_count() or 1).run()
 
 
-def _sources(audio: str | Path | None, manifest: str | Path | None) -> list[Source]:
-    if audio is not None and manifest is None and Path(audio).suffix.lower() in {".csv", ".parquet"}:
-        audio, manifest = None, audio
-    if manifest is not None:
-        return sources_from_manifest(Path(manifest), root=None if audio is None else Path(audio))
-    if audio is None:
-        raise SondoError("nothing to ingest: give a folder of sound (--audio) or a manifest (--manifest)")
-    return sources_from_folder(Path(audio))
-
-
 class _Ingest:
     """One ingest job."""
 
-    def __init__(self, bank: Bank, sources: list[Source], max_bad_share: float, workers: int) -> None:
+    def __init__(self, bank: Bank, sources: Sources, max_bad_share: float, workers: int) -> None:
         self.bank, self.sources, self.max_bad_share, self.workers = bank, sources, max_bad_share, workers
         self.rejected: dict[str, str] = {}
         self._rows: list[dict[str, Any]] = []
         self._bad: list[dict[str, Any]] = []
         self._mended: list[str] = []
-        self._num_files = len({source.path for source in sources})
+        self._num_files = sources.num_files
         known = bank.read(["uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
         self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in known}
         self._set_aside = {row["uri"]: row for row in bank.rejected()}
+        self._last_row: dict[str, int] = {}
+        for uri in self._stamps:
+            shard, row = split_name(uri)
+            if row is not None:
+                self._last_row[shard] = max(row, self._last_row.get(shard, row))
 
     def run(self) -> IngestReport:
         before = len(self.bank)
-        with ThreadPoolExecutor(self.workers) as pool, track("ingest", total=len(self.sources), unit="files") as line:
+        with ThreadPoolExecutor(self.workers) as pool, track("ingest", total=self.sources.total, unit="files") as line:
             for job, rows in self._in_order(pool):
                 self._collect(job, rows)
                 line.advance(job.share)
@@ -146,14 +147,13 @@ class _Ingest:
                 future.cancel()
 
     def _jobs(self) -> Iterator[_Job]:
-        for source in self.sources:
-            uri = str(source.path)
+        for source in self.sources.each:
+            uri = source.uri
             try:
-                stat = source.path.stat()
+                stamp = stamp_of(uri)
             except OSError as error:
                 yield _Job(source=source, reason=f"no such file ({error.strerror})")
                 continue
-            stamp = (stat.st_size, stat.st_mtime_ns)
             job = _Job(source=source, file_bytes=stamp[0], file_mtime_ns=stamp[1])
             if uri in self._stamps and self._stamps[uri] != stamp:
                 raise SondoError(
@@ -163,13 +163,24 @@ class _Ingest:
             old = self._set_aside.get(uri)
             if old is not None and (old["file_bytes"], old["file_mtime_ns"]) == stamp:
                 yield replace(job, reason=old["reason"])
-                continue
-            yield from self._plan(job)
+            elif self._is_whole(uri):
+                yield job
+            else:
+                yield from self._plan(job)
+
+    def _is_whole(self, uri: str) -> bool:
+        """Whether all clips of a shard's row are in the bank, told without reading its sound again.
+
+        Rows are committed in order, so one is whole when it has clips there and a later one of its shard has some too.
+        """
+        shard, row = split_name(uri)
+        return row is not None and uri in self._stamps and row < self._last_row[shard]
 
     def _plan(self, job: _Job) -> Iterator[_Job]:
         source, info = job.source, self.bank.info
         try:
-            length_s = probe(source.path).duration_s
+            sound = open_sound(source.uri)
+            length_s = probe(sound).duration_s
             start_s = source.offset_s or 0.0
             end_s = length_s if source.duration_s is None else min(length_s, start_s + source.duration_s)
             if source.offset_s is not None and source.duration_s is None:
@@ -191,17 +202,18 @@ class _Ingest:
         planned = planned[:1] if info.compat == "ssondo" else planned
         clips = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
         groups = [clips[i : i + CLIPS_PER_JOB] for i in range(0, len(clips), CLIPS_PER_JOB)]
-        uri = str(source.path)
         for group in groups:
-            todo = tuple(clip for clip in group if clip_id(uri, clip[0]) not in self._known)
-            yield replace(job, clips=todo, share=1 / len(groups))
+            todo = tuple(clip for clip in group if clip_id(source.uri, clip[0]) not in self._known)
+            yield replace(job, sound=sound, clips=todo, share=1 / len(groups))
 
     def _decode(self, job: _Job) -> tuple[_Job, list[dict[str, Any]]]:
         info = self.bank.info
         front_end = info.front_end
         rows: list[dict[str, Any]] = []
         try:
-            sounds = read_clips(job.source.path, job.clips, sample_rate=front_end.sample_rate) if job.clips else []
+            sounds: Iterable[NDArray[np.float32]] = ()
+            if job.clips and job.sound is not None:
+                sounds = read_clips(job.sound, job.clips, sample_rate=front_end.sample_rate)
             for (offset_s, duration_s), sound in zip(job.clips, sounds, strict=True):
                 if info.compat == "ssondo":
                     sound = fill_up(sound, round(info.window_s * front_end.sample_rate))
@@ -211,7 +223,7 @@ class _Ingest:
         return job, rows
 
     def _collect(self, job: _Job, rows: list[dict[str, Any]]) -> None:
-        uri = str(job.source.path)
+        uri = job.source.uri
         if job.reason is not None and uri not in self.rejected:
             self.rejected[uri] = job.reason.removeprefix(f"{uri}: ")
             stamp = {"file_bytes": job.file_bytes, "file_mtime_ns": job.file_mtime_ns}
@@ -254,8 +266,8 @@ class _Ingest:
 def _row(job: _Job, offset_s: float, duration_s: float, mels: NDArray[np.float32]) -> dict[str, Any]:
     source = job.source
     return {
-        "clip_id": clip_id(str(source.path), offset_s),
-        "uri": str(source.path),
+        "clip_id": clip_id(source.uri, offset_s),
+        "uri": source.uri,
         "offset_s": offset_s,
         "duration_s": duration_s,
         "split": source.split,

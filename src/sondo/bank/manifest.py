@@ -1,4 +1,4 @@
-"""What to ingest: a folder of sound, or a manifest that names files, parts of files, splits, folds and labels."""
+"""Manifests: a table that names files, or parts of files, with their splits, folds and labels."""
 
 from __future__ import annotations
 
@@ -11,40 +11,23 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from sondo.audio.decode import AUDIO_EXTENSIONS, list_audio_files
 from sondo.errors import SondoError
 
 PATH_COLUMNS = ("path", "filename", "file", "uri", "audio")
-LABEL_COLUMNS = ("labels", "label", "category", "class")
+LABEL_COLUMNS = ("human_labels", "labels", "label", "category", "class")
+"""The first that is there counts; AudioSet's copies have names in `human_labels` and Freebase ids in `labels`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A sound to ingest: a whole file, or the part of it that `offset_s` and `duration_s` name."""
+    """A sound to ingest: a whole file or row of a shard, or the part of it that `offset_s` and `duration_s` name."""
 
-    path: Path
+    uri: str
     offset_s: float | None = None
     duration_s: float | None = None
     split: str | None = None
     fold: int | None = None
     labels: tuple[str, ...] | None = None
-
-
-def sources_from_folder(folder: Path) -> list[Source]:
-    """Every audio file below a folder, in a fixed order.
-
-    Raises:
-        SondoError: There is no such folder, or no audio in it.
-    """
-    if not folder.exists():
-        raise SondoError(f"no such folder: {folder}")
-    if not folder.is_dir():
-        raise SondoError(f"{folder} is a file: give a folder of sound, or a manifest ending in .csv or .parquet")
-    files = list_audio_files(folder)
-    if not files:
-        known = " ".join(sorted(AUDIO_EXTENSIONS))
-        raise SondoError(f"no audio in {folder} (looked into its subfolders too, for {known})")
-    return [Source(path=path.resolve()) for path in files]
 
 
 def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[Source]:
@@ -71,12 +54,12 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
     base = root if root is not None else manifest.parent
     rows = table.to_pylist()
     sources = [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
-    seen: dict[tuple[Path, float], int] = {}
+    seen: dict[tuple[str, float], int] = {}
     for number, source in enumerate(sources, 1):
-        first = seen.setdefault((source.path, source.offset_s or 0.0), number)
+        first = seen.setdefault((source.uri, source.offset_s or 0.0), number)
         if first != number:
             raise SondoError(
-                f"{manifest}, rows {first} and {number} name the same sound, {source.path} from "
+                f"{manifest}, rows {first} and {number} name the same sound, {source.uri} from "
                 f"{source.offset_s or 0.0:g} s: keep one row, with its labels separated by `;`"
             )
     return sources
@@ -100,16 +83,31 @@ def _source(row: dict[str, Any], path_column: str, base: Path, where: str) -> So
     duration_s = _number(row, ("duration_s", "duration"), where)
     if duration_s is not None and duration_s <= 0:
         raise SondoError(f"{where}: a duration of {duration_s:g} s")
-    fold = _number(row, ("fold",), where)
-    split = row.get("split")
     return Source(
-        path=(base / str(row[path_column])).resolve(),
+        uri=str((base / str(row[path_column])).resolve()),
         offset_s=offset_s,
         duration_s=duration_s,
-        split=None if split in (None, "") else str(split),
-        fold=None if fold is None else int(fold),
-        labels=_labels(row),
+        **described(row, where),
     )
+
+
+def described(row: dict[str, Any], where: str) -> dict[str, Any]:
+    """What a row says of its sound: `split`, `fold` and `labels`, as a `Source` takes them.
+
+    Args:
+        row: Column name to value.
+        where: The row, for messages.
+
+    Raises:
+        SondoError: A fold that is no number.
+    """
+    fold = _number(row, ("fold",), where)
+    split = row.get("split")
+    return {
+        "split": None if split in (None, "") else str(split),
+        "fold": None if fold is None else int(fold),
+        "labels": _labels(row),
+    }
 
 
 def _number(row: dict[str, Any], names: tuple[str, ...], where: str) -> float | None:

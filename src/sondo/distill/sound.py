@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sondo.audio.arrays import fill_up
 from sondo.audio.clips import WINDOW_S
 from sondo.audio.decode import probe, read_clips
-from sondo.errors import SondoError
+from sondo.audio.sound_bytes import SoundBytes
+from sondo.bank.sound import open_ingested
 
 Sounds = list[NDArray[np.float32]]
 
@@ -48,24 +49,16 @@ def read_file(clips: Sequence[Clip], sample_rate: int) -> Sounds:
     Raises:
         SondoError: The file is gone, has changed, or cannot be read.
     """
-    path = _unchanged(clips)
-    return list(read_clips(path, [(clip.offset_s, clip.duration_s) for clip in clips], sample_rate=sample_rate))
+    return list(read_clips(_open(clips), [(clip.offset_s, clip.duration_s) for clip in clips], sample_rate=sample_rate))
 
 
 def read_middle(clips: Sequence[Clip], sample_rate: int) -> Sounds:
     """The 10 s in the middle of a file, which the published extraction gives the teacher; else as `read_file`."""
-    path = _unchanged(clips)
-    length_s = probe(path).duration_s
+    file = _open(clips)
+    length_s = probe(file).duration_s
     cut = (max(0.0, (length_s - WINDOW_S) / 2), min(length_s, WINDOW_S))
-    return [fill_up(sound, round(WINDOW_S * sample_rate)) for sound in read_clips(path, [cut], sample_rate=sample_rate)]
+    return [fill_up(sound, round(WINDOW_S * sample_rate)) for sound in read_clips(file, [cut], sample_rate=sample_rate)]
 
 
-def _unchanged(clips: Sequence[Clip]) -> Path:
-    path = Path(clips[0].uri)
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise SondoError(f"{path} is gone: teaching needs the sound that was ingested ({error.strerror})") from error
-    if (stat.st_size, stat.st_mtime_ns) != (clips[0].file_bytes, clips[0].file_mtime_ns):
-        raise SondoError(f"{path} has changed since it was ingested: its rows are stale. Ingest into a new bank")
-    return path
+def _open(clips: Sequence[Clip]) -> Path | SoundBytes:
+    return open_ingested(clips[0].uri, (clips[0].file_bytes, clips[0].file_mtime_ns))
