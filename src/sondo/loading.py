@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError, require
-from sondo.runtime import Model, OnnxModel
+from sondo.runtime import Model, open_onnx
 
 _HUB = "hf://"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
@@ -52,7 +52,7 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
         if path.suffix.lower() != ".onnx":
             raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")
         _refuse_compat(compat, "an exported file keeps the behaviour that it was exported with")
-        return OnnxModel(path, threads=threads)
+        return open_onnx(path, threads=threads)
     folder = path / "student" if (path / "student" / "config.json").is_file() else path
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")

@@ -5,9 +5,20 @@ May import: `sondo.audio`, `sondo.errors`, numpy; onnxruntime and pyarrow inside
 
 from __future__ import annotations
 
+from sondo.runtime.classifier import OnnxClassifier, Prediction, SegmentPrediction, open_onnx
 from sondo.runtime.model import Model
 from sondo.runtime.onnx import OnnxModel
 from sondo.runtime.space import SpaceMismatchError, check_same_space
 from sondo.runtime.write import write_embeddings
 
-__all__ = ["Model", "OnnxModel", "SpaceMismatchError", "check_same_space", "write_embeddings"]
+__all__ = [
+    "Model",
+    "OnnxClassifier",
+    "OnnxModel",
+    "Prediction",
+    "SegmentPrediction",
+    "SpaceMismatchError",
+    "check_same_space",
+    "open_onnx",
+    "write_embeddings",
+]

@@ -22,6 +22,8 @@ NAMES = (
     "evaluate",
     "export",
     "embed",
+    "probe",
+    "classify",
     "teachers",
     "students",
     "tasks",

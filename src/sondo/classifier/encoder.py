@@ -1,0 +1,76 @@
+"""The student below a classifier, as an exported file: whatever `sondo.load` takes, exported first where it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+from sondo.loading import load
+from sondo.runtime import Model, OnnxClassifier, OnnxModel
+from sondo.screen import say
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """A student ready to get a head.
+
+    Attributes:
+        path: Its exported file.
+        model: That file, run by onnxruntime: what embeds.
+        reference: The student in torch, or where only the file is there the file itself: what a classifier is compared
+            with.
+        compared_with: What `reference` is, in words.
+    """
+
+    path: Path
+    model: OnnxModel
+    reference: Callable[[Audio], NDArray[np.floating]]
+    compared_with: str
+
+
+def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) -> Encoder:
+    """Open a student as an exported file.
+
+    Args:
+        model: An exported `.onnx` file (needs no torch), the folder of a run or of a student, a published checkpoint or
+            its name.
+        scratch: Where to export to; a run's own `student.onnx` is taken where it is of that very student.
+        allow_code: As for `sondo.load`.
+
+    Raises:
+        SondoError: No such model, a classifier, or a student that cannot be exported.
+    """
+    loaded = load(model, allow_code=allow_code)
+    if isinstance(loaded, OnnxClassifier):
+        raise SondoError(f"{model} is a classifier already: name the student that it was made of")
+    if isinstance(loaded, OnnxModel):
+        return Encoder(
+            path=loaded.path, model=loaded, reference=_embedder(loaded), compared_with="the exported student"
+        )
+    exported = Path(model) / "student.onnx"
+    if not (exported.is_file() and OnnxModel(exported).space_id == loaded.space_id):
+        exported = _export(loaded, scratch)
+    return Encoder(
+        path=exported, model=OnnxModel(exported), reference=_embedder(loaded), compared_with="the student in torch"
+    )
+
+
+def _embedder(model: Model) -> Callable[[Audio], NDArray[np.floating]]:
+    return lambda audio: model.embed(audio, sample_rate=model.sample_rate)
+
+
+def _export(model: Model, path: Path) -> Path:
+    from sondo.export import to_onnx
+    from sondo.students import TorchModel
+
+    if not isinstance(model, TorchModel):
+        raise SondoError(f"{model.name} cannot be exported: give its .onnx file")
+    say(f"exporting {model.name}")
+    return to_onnx(model.student, path, overwrite=True)

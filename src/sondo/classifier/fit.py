@@ -1,0 +1,143 @@
+"""Fit heads on embeddings, and predict every clip with a head that never heard it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.classifier.head import Floats, Head, probabilities_of
+from sondo.errors import require
+from sondo.evaluate import Task
+from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
+from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.probe import fit_probe
+from sondo.evaluate.splits import partitions
+from sondo.screen import track
+
+Kind = Literal["linear", "mlp"]
+Index = NDArray[np.int64]
+Inner = Sequence[tuple[Index, Index]]
+HIDDEN_DIM = 256
+_MLP_PENALTY = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeldOut:
+    """What heads said of clips that they were not fitted on.
+
+    Attributes:
+        clips: (n,) which clips of the task: all of them with folds, the test part with a split.
+        probabilities: (n, classes).
+        score: Mean of the folds, or the value on the test part, in [0, 1].
+        ci95: 95 % interval of it: over folds, or by bootstrap over the clips of the test part.
+        per_fold: The value of each fold.
+    """
+
+    clips: Index
+    probabilities: Floats
+    score: float
+    ci95: Interval
+    per_fold: tuple[float, ...]
+
+
+def cross_validate(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> HeldOut:
+    """Fit a head for each fold (or for the training part) and let it predict the rest.
+
+    Args:
+        task: Clips with labels, and folds or splits.
+        vectors: Their embeddings.
+        kind: `linear` or `mlp`.
+
+    Shape:
+        vectors: (clips, embedding_dim).
+    """
+    targets = task.targets()
+    parts = partitions(task)
+    logits: list[Floats] = []
+    values: list[float] = []
+    with track("held-out heads", total=len(parts), unit="folds") as line:
+        for part in parts:
+            decide = _fit(task, vectors, targets, part.train, part.inner, kind)[0]
+            logits.append(decide(vectors[part.test]))
+            values.append(metric_value(logits[-1], targets[part.test], metric=task.metric))
+            line.advance()
+    clips = np.concatenate([part.test for part in parts])
+    if len(values) > 1:
+        interval = fold_interval(values)
+    else:
+        groups = None if task.groups is None else [task.groups[clip] for clip in clips]
+        weights = bootstrap_weights(len(clips), groups=groups)
+        interval = percentile_interval(resampled_values(logits[0], targets[clips], weights, metric=task.metric))
+    return HeldOut(
+        clips=clips,
+        probabilities=np.concatenate([probabilities_of(part, multi_label=task.multi_label) for part in logits]),
+        score=float(np.mean(values)),
+        ci95=interval,
+        per_fold=tuple(values),
+    )
+
+
+def fit_head(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> Head:
+    """Fit a head on all clips of a task. The penalty of a linear head is chosen on its folds, or its training part.
+
+    Shape:
+        vectors: (clips, embedding_dim).
+    """
+    everything = np.arange(len(task))
+    if task.folds is not None:
+        folds = np.asarray(task.folds)
+        inner: Inner = [(everything[folds != fold], everything[folds == fold]) for fold in np.unique(folds)]
+    else:
+        inner = partitions(task)[0].inner
+    return _fit(task, vectors, task.targets(), everything, inner, kind)[1]()
+
+
+def _fit(
+    task: Task, vectors: NDArray[np.floating], targets: Index, train: Index, inner: Inner, kind: Kind
+) -> tuple[Callable[[NDArray[np.floating]], Floats], Callable[[], Head]]:
+    """What gives logits, and what makes a `Head` of it: a fold that lacks a class gives minus infinity for it."""
+    if kind == "mlp":
+        head = _fit_mlp(task, vectors[train], targets[train])
+        return head.logits, lambda: head
+    linear = fit_probe(vectors, targets, train=train, inner=inner, num_classes=len(task.classes), metric=task.metric)
+    return linear.decision, lambda: Head(
+        mean=linear.mean,
+        scale=linear.scale,
+        layers=((linear.weight, linear.bias),),
+        classes=task.classes,
+        multi_label=task.multi_label,
+    )
+
+
+def _fit_mlp(task: Task, vectors: NDArray[np.floating], targets: Index) -> Head:
+    """Two layers by scikit-learn: Adam, 200 epochs at most, a squared penalty."""
+    require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(vectors.astype(np.float64))
+    model = MLPClassifier(hidden_layer_sizes=(HIDDEN_DIM,), alpha=_MLP_PENALTY, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the cap on epochs is part of the fit
+        model.fit(scaler.transform(vectors.astype(np.float64)), targets)
+    return Head(
+        mean=scaler.mean_,
+        scale=scaler.scale_,
+        layers=_layers(model, task),
+        classes=task.classes,
+        multi_label=task.multi_label,
+    )
+
+
+def _layers(model: Any, task: Task) -> tuple[tuple[Floats, Floats], ...]:
+    """The layers with a logit for each class of the task: for two classes scikit-learn keeps a single one."""
+    (first, last), (first_bias, last_bias) = model.coefs_, model.intercepts_
+    if not task.multi_label and len(task.classes) == 2:
+        last, last_bias = np.hstack([np.zeros_like(last), last]), np.append(0.0, last_bias)
+    return (first, first_bias), (last, last_bias)

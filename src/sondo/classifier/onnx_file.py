@@ -1,0 +1,155 @@
+"""The classifier's file: a student's exported graph with a head behind it, compared with its parts after writing.
+
+The student's graph is taken as it is, from its output `embedding` on; so whatever exports students exports classifiers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.classifier.head import Head
+from sondo.errors import SondoError, require
+from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
+from sondo.runtime.onnx import open_session
+
+TOLERANCE = 2e-3
+"""Largest difference of a probability between the file and its parts, absolute."""
+
+HEAD_NOTE = "sondo.head"
+"""Metadata: JSON of what the head is and what it was fitted on."""
+
+_PREFIX = "head/"
+_UNTUNED = 0.5
+
+Audio = NDArray[np.float32]
+Embed = Callable[[Audio], NDArray[np.floating]]
+
+
+def check_out(out: Path, *, overwrite: bool) -> None:
+    """Find out, before any work is done, whether `write_classifier` could write there.
+
+    Raises:
+        SondoError: Another extension than .onnx, or a file that is there and not to be replaced.
+    """
+    if out.suffix != ".onnx":
+        raise SondoError(f"{out}: a classifier is called something.onnx")
+    if out.is_dir() or (out.exists() and not overwrite):
+        raise SondoError(f"{out} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+
+
+def write_classifier(
+    student: Path, head: Head, out: Path, *, note: Mapping[str, Any], embed: Embed, clips: Sequence[Audio]
+) -> dict[str, Any]:
+    """Put a head behind a student's exported graph.
+
+    The file takes `audio` (batch, samples) and gives `embedding` (batch, embedding_dim) as before, `logits` and
+    `probabilities` (batch, classes). An optional input `vectors` (n, embedding_dim), empty by default, has its rows
+    classified behind those of the sound: so embeddings that are there already need no sound.
+
+    Args:
+        student: The student's `.onnx` file.
+        head: The head.
+        out: The file to write; one that is there is replaced in one step.
+        note: What the file should say of its head, JSON-able.
+        embed: What the embedding is compared with: (samples,) at the student's rate -> (embedding_dim,).
+        clips: Sound to compare on, each (samples,).
+
+    Returns:
+        What the comparison found: clips, largest difference of a probability, clips whose first class is the same.
+
+    Raises:
+        SondoError: A student that is a classifier already or whose embedding the head does not fit, or a file that does
+            not agree with its parts; nothing is written then.
+    """
+    onnx = require("onnx", extra="train", why="Writing a classifier needs onnx")
+    model = onnx.load(str(student))
+    metadata = {item.key: item.value for item in model.metadata_props}
+    if CLASSES in metadata:
+        raise SondoError(f"{student} is a classifier already: name the student that it was made of")
+    if metadata.get("sondo.embedding_dim") != str(head.embedding_dim):
+        raise SondoError(
+            f"the head takes {head.embedding_dim} values, the embedding of {student} has "
+            f"{metadata.get('sondo.embedding_dim', 'no known number')}: they do not belong together"
+        )
+    _append(model.graph, head)
+    metadata |= {
+        CLASSES: json.dumps(head.classes, ensure_ascii=False),
+        MULTI_LABEL: json.dumps(head.multi_label),
+        HEAD_NOTE: json.dumps(dict(note), ensure_ascii=False),
+    }
+    if head.multi_label:
+        metadata[THRESHOLDS] = json.dumps(head.thresholds or [_UNTUNED] * len(head.classes))
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.with_name(f".{out.name}.writing")
+    try:
+        scratch.write_bytes(model.SerializeToString())
+        report = _compare(scratch, head, embed=embed, clips=clips)
+        if report["largest_difference"] > TOLERANCE:
+            raise SondoError(
+                f"{out} was not written: a probability differs from that of student and head by "
+                f"{report['largest_difference']:.2g}, at most {TOLERANCE:g} is allowed"
+            )
+        os.replace(scratch, out)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return report
+
+
+def _append(graph: Any, head: Head) -> None:
+    """Standardise, the layers, and the probabilities, behind the output `embedding`."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    constants: dict[str, NDArray[Any]] = {"mean": head.mean, "scale": head.scale}
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+        ("Concat", ["embedding", VECTORS], "rows", {"axis": 0}),
+        ("Sub", ["rows", "mean"], "centred", {}),
+        ("Div", ["centred", "scale"], "standardised", {}),
+    ]
+    last = "standardised"
+    for number, (weight, bias) in enumerate(head.layers):
+        if number:
+            steps.append(("Relu", [last], f"hidden{number}", {}))
+            last = f"hidden{number}"
+        constants |= {f"weight{number}": weight, f"bias{number}": bias}
+        result = "logits" if number == len(head.layers) - 1 else f"layer{number}"
+        steps.append(("Gemm", [last, f"weight{number}", f"bias{number}"], result, {}))
+        last = result
+    final: tuple[str, dict[str, Any]] = ("Sigmoid", {}) if head.multi_label else ("Softmax", {"axis": 1})
+    steps.append((final[0], ["logits"], "probabilities", final[1]))
+    outside = ("embedding", VECTORS, "logits", "probabilities")
+
+    def name(local: str) -> str:
+        return local if local in outside else _PREFIX + local
+
+    for kind, inputs, output, attributes in steps:
+        graph.node.append(
+            helper.make_node(kind, [name(i) for i in inputs], [name(output)], name=_PREFIX + output, **attributes)
+        )
+    for local, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32, order="C"), name(local)))
+    none = np.zeros((0, head.embedding_dim), dtype=np.float32)
+    graph.initializer.append(numpy_helper.from_array(none, VECTORS))
+    graph.input.append(helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["given", head.embedding_dim]))
+    for output in ("logits", "probabilities"):
+        graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", len(head.classes)]))
+
+
+def _compare(path: Path, head: Head, *, embed: Embed, clips: Sequence[Audio]) -> dict[str, Any]:
+    """The file's probabilities from sound beside those of the embedding and the head by themselves."""
+    session = open_session(path, None)
+    difference, same = 0.0, 0
+    for clip in clips:
+        wanted = head.probabilities(np.asarray(embed(clip))[None])[0]
+        (got,) = session.run(["probabilities"], {"audio": clip[None]})
+        difference = max(difference, float(np.abs(got[0] - wanted).max()))
+        same += int(got[0].argmax() == wanted.argmax())
+    return {"clips": len(clips), "largest_difference": difference, "same_first_class": same}

@@ -1,0 +1,54 @@
+"""The confusion matrix as a picture."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import require
+
+_CELL_INCHES, _MARGIN_INCHES = 0.42, 2.4
+_MOST_NUMBERS = 40
+
+
+def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str) -> Path:
+    """Draw clips by class and predicted class; colours are shares of a class's clips, numbers are clips.
+
+    Args:
+        counts: Rows are the true classes.
+        classes: Their names.
+        path: The `.png` file; one that is there is replaced.
+        title: What stands above it.
+
+    Shape:
+        counts: (classes, classes).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    require("matplotlib", extra="report", why="Drawing the confusion matrix needs matplotlib")
+    from matplotlib.figure import Figure
+
+    side = _MARGIN_INCHES + _CELL_INCHES * len(classes)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.add_subplot()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, labels=list(classes), rotation=90)
+    axes.set_yticks(ticks, labels=list(classes))
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("class")
+    axes.set_title(title, fontsize=10)
+    if len(classes) <= _MOST_NUMBERS:
+        for row, column in np.argwhere(counts > 0):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+    scratch = path.with_name(f".{path.name}.writing")
+    figure.savefig(scratch, format="png", dpi=120)
+    os.replace(scratch, path)
+    return path

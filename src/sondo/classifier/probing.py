@@ -1,0 +1,170 @@
+"""`sondo probe`: a classifier for one's own classes on a student that stays as it is."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sondo.audio.decode import load_audio
+from sondo.classifier.encoder import Audio, Encoder, open_encoder
+from sondo.classifier.fit import HeldOut, cross_validate, fit_head
+from sondo.classifier.head import Head
+from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix
+from sondo.classifier.onnx_file import check_out, write_classifier
+from sondo.classifier.picture import draw_confusion
+from sondo.classifier.published import HEADS, STUDENT, load_head
+from sondo.errors import MissingExtraError, SondoError, require
+from sondo.evaluate import Task, embed_task, load_task
+from sondo.recipe import write_json
+from sondo.screen import say
+
+COMPARED_CLIPS = 8
+_KINDS = ("linear", "mlp")
+
+
+def probe(
+    model: str | Path,
+    *,
+    data: str | Path | None = None,
+    out: str | Path,
+    head: str = "linear",
+    classes: Sequence[str] | None = None,
+    num_folds: int = 5,
+    overwrite: bool = False,
+    allow_code: bool = False,
+) -> dict[str, Any]:
+    """Make a classifier: a student that stays as it is, with a head for the classes of a folder or a CSV.
+
+    The score is of heads that never heard the clips that they were asked about; the head in the file is then fitted on
+    all clips. For several labels, each class's threshold is the one of the highest F1 on those held-out clips.
+
+    Beside the file come `<out>.json`, the report, and `<name>.confusion.png`, the confusion matrix.
+
+    Args:
+        model: What `sondo.load` takes: an .onnx file (needs no torch), a run, a student's folder, a published name.
+        data: A folder of class folders, or a CSV, as the task `folder` takes it: its folds, splits and groups are kept.
+        out: The classifier, ending in .onnx.
+        head: `linear` or `mlp`, fitted on `data`; or a published head or its .pth file, taken as it is without `data`.
+        classes: Names of the classes of a published head.
+        num_folds: Folds that are made where the data brings none.
+        overwrite: Replace a file that is there.
+        allow_code: As for `sondo.load`.
+
+    Returns:
+        What stands in the report.
+
+    Raises:
+        SondoError: Data that cannot be read, a model that does not exist, a file in the way.
+
+    Example:
+        `probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")["score"]`
+    """
+    out = Path(out)
+    check_out(out, overwrite=overwrite)
+    if head not in _KINDS:
+        return _published(model, head, data=data, out=out, classes=classes, allow_code=allow_code)
+    if data is None:
+        raise SondoError(f"a {head} head is fitted on labelled sound: name a folder of class folders or a CSV (--data)")
+    if classes is not None:
+        raise SondoError("the classes of a fitted head are those of the data: only a published head can be given names")
+    require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
+    task = load_task("folder", data, title=Path(data).stem, num_folds=num_folds)
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+        vectors = embed_task(task, encoder.model.embed, description="embed")
+        held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
+        fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear")
+        thresholds = None
+        if task.multi_label:
+            thresholds = best_thresholds(held_out.probabilities, task.targets()[held_out.clips])
+            fitted = fitted.with_thresholds(thresholds.tolist())
+        note = _note(task, fitted, held_out)
+        report = _write(encoder, fitted, out, note=note, clips=_some_clips(task, encoder.model.sample_rate))
+    report |= note | {
+        "ci95": list(held_out.ci95),
+        "per_fold": list(held_out.per_fold),
+        "note": task.note,
+        "by_class": class_table(task, held_out, thresholds),
+    }
+    return _keep(task, held_out, report, out)
+
+
+def _published(
+    model: str | Path,
+    name: str,
+    *,
+    data: str | Path | None,
+    out: Path,
+    classes: Sequence[str] | None,
+    allow_code: bool,
+) -> dict[str, Any]:
+    """A head that exists already, on the student that it belongs to."""
+    if data is not None:
+        raise SondoError(f"{name} is a head that is fitted already: leave out --data, or take --head linear or mlp")
+    head = load_head(name, classes=classes)
+    if name in HEADS:
+        if str(model) != STUDENT:
+            say(f"the published heads are for {STUDENT}; on another student their answers mean nothing")
+        if classes is None:
+            say(f"{name}: the file names no classes; these are those of {HEADS[name].source}")
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+        noise = np.random.default_rng(0).standard_normal((3, 2 * encoder.model.sample_rate)).astype(np.float32)
+        clips = [0.1 * row for row in noise]
+        report = _write(encoder, head, out, note={"head": head.kind, "source": str(name)}, clips=clips)
+    write_json(_report_path(out), report)
+    return report
+
+
+def _write(encoder: Encoder, head: Head, out: Path, *, note: dict[str, Any], clips: list[Audio]) -> dict[str, Any]:
+    compared = write_classifier(encoder.path, head, out, note=note, embed=encoder.reference, clips=clips)
+    return {
+        "path": str(out),
+        "bytes": out.stat().st_size,
+        "student": encoder.model.name,
+        "space_id": encoder.model.space_id,
+        "licence": encoder.model.licence,
+        "classes": list(head.classes),
+        "multi_label": head.multi_label,
+        "compared": {"with": encoder.compared_with, **compared},
+    }
+
+
+def _note(task: Task, head: Head, held_out: HeldOut) -> dict[str, Any]:
+    """What the file itself says of its head."""
+    return {
+        "head": head.kind,
+        "data": task.name,
+        "clips": len(task),
+        "metric": task.metric,
+        "score": held_out.score,
+    }
+
+
+def _some_clips(task: Task, sample_rate: int) -> list[Audio]:
+    chosen = np.unique(np.linspace(0, len(task) - 1, COMPARED_CLIPS).astype(np.int64))
+    return [load_audio(task.paths[clip], sample_rate=sample_rate) for clip in chosen]
+
+
+def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> dict[str, Any]:
+    """The report and the picture, beside the file."""
+    if not task.multi_label:
+        counts = confusion_matrix(task, held_out)
+        report["confusion"] = counts.tolist()
+        title = f"{task.name}: {100 * held_out.score:.1f} % of held-out clips right"
+        try:
+            report["picture"] = str(
+                draw_confusion(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
+            )
+        except MissingExtraError as error:
+            say(f"no picture: {error}")
+    write_json(_report_path(out), report)
+    return report
+
+
+def _report_path(out: Path) -> Path:
+    return Path(f"{out}.json")

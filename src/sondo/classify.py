@@ -1,0 +1,73 @@
+"""`sondo classify`: files through a classifier, a line for each sound or for each of its windows.
+
+May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`; never torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sondo.audio.decode import list_audio_files
+from sondo.errors import SondoError
+from sondo.loading import load
+from sondo.runtime import OnnxClassifier, Prediction
+from sondo.screen import say, tell
+
+
+def classify_files(
+    model: str | Path, files: list[Path], *, top: int = 3, segments: bool = False, threads: int | None = None
+) -> int:
+    """Tell what is heard in files, as soon as each is done.
+
+    A line is for a whole sound, of any length: the head is asked about the average embedding of its windows. With one
+    label per sound it shows the most probable classes, with several all that reach their thresholds.
+
+    Args:
+        model: A classifier's `.onnx` file, or `hf://owner/repository/file.onnx`.
+        files: Sound files, or folders of them.
+        top: Classes to show where one is the answer.
+        segments: A line for each window of 10 s instead.
+        threads: Threads of onnxruntime.
+
+    Returns:
+        How many files were classified.
+
+    Raises:
+        SondoError: No classifier, no sound, or no file that could be read. A single bad file among others is named on
+            the screen and left out.
+    """
+    classifier = load(model, threads=threads)
+    if not isinstance(classifier, OnnxClassifier):
+        raise SondoError(
+            f"{model} is a student without a head: make a classifier of it first, with "
+            f"`sondo probe {model} --data YOUR_CLASS_FOLDERS --out classifier.onnx`"
+        )
+    sounds = [sound for file in files for sound in (list_audio_files(file) if file.is_dir() else [file])]
+    if not sounds:
+        raise SondoError(f"no audio in {', '.join(map(str, files))}")
+    bad: list[str] = []
+    for sound in sounds:
+        try:
+            if segments:
+                for part in classifier.classify_segments(sound):
+                    line = _line(part.predictions, top=top, multi_label=classifier.multi_label)
+                    tell(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}")
+            else:
+                tell(f"{sound}: {_line(classifier.classify(sound), top=top, multi_label=classifier.multi_label)}")
+        except SondoError as error:
+            bad.append(str(error))
+            say(f"left out: {error}")
+    if len(bad) == len(sounds):
+        raise SondoError(f"none of {len(sounds)} files could be classified: {bad[0]}")
+    return len(sounds) - len(bad)
+
+
+def _line(predictions: list[Prediction], *, top: int, multi_label: bool) -> str:
+    shown = [item for item in predictions if item.is_chosen] if multi_label else predictions[:top]
+    if not shown:
+        return f"no class reaches its threshold (highest: {_item(predictions[0])})"
+    return ", ".join(map(_item, shown))
+
+
+def _item(prediction: Prediction) -> str:
+    return f"{prediction.label} {prediction.probability:.3f}"

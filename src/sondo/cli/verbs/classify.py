@@ -1,0 +1,32 @@
+"""`sondo classify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+HELP = "what is heard in sound files, with probabilities"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("model", help="a classifier that `sondo probe` or `sondo finetune` wrote, an .onnx file")
+    verb.add_argument("files", nargs="+", help="sound files, or folders of them")
+    verb.add_argument("--top", type=jsonargparse.typing.PositiveInt, default=3, help="classes to show for a sound")
+    verb.add_argument("--segments", action="store_true", help="a line for each window of 10 s, with its times")
+    verb.add_argument("--threads", type=int | None, help="threads; all cores by default")
+
+
+def run(settings: Any) -> None:
+    """Classify, a line for each sound."""
+    from sondo.classify import classify_files
+
+    classify_files(
+        settings.model,
+        [Path(file) for file in settings.files],
+        top=settings.top,
+        segments=settings.segments,
+        threads=settings.threads,
+    )

@@ -1,0 +1,47 @@
+"""`sondo probe`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import add_code
+
+HELP = "a classifier for your classes on a student, as one file"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("model", help="an .onnx file, the folder of a run or of a student, a published .ckpt or its name")
+    verb.add_argument("--data", help="a folder of class folders, or a CSV (path, label; optional fold, split, group)")
+    verb.add_argument("--out", required=True, help="the classifier to write, ending in .onnx")
+    verb.add_argument(
+        "--head",
+        default="linear",
+        help="linear or mlp, fitted on --data; or a published head: esc50 etc., or a .pth file",
+    )
+    verb.add_argument("--classes", help="names of the classes of a published head: a text file, one in each line")
+    verb.add_argument("--num_folds", type=int, default=5, help="folds that are made where the data brings none")
+    verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    add_code(verb)
+
+
+def run(settings: Any) -> None:
+    """Fit, write, show."""
+    from sondo.classifier import probe
+    from sondo.classifier.published import read_classes
+    from sondo.report.classifier import show_classifier
+
+    report = probe(
+        settings.model,
+        data=settings.data,
+        out=settings.out,
+        head=settings.head,
+        classes=None if settings.classes is None else read_classes(Path(settings.classes)),
+        num_folds=settings.num_folds,
+        overwrite=settings.overwrite,
+        allow_code=settings.allow_code,
+    )
+    show_classifier(report)

@@ -1,0 +1,45 @@
+"""What a classifier's report looks like on the screen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+from sondo.screen import output, say, tell
+
+_MOST_CLASSES = 60
+
+
+def show_classifier(report: dict[str, Any]) -> None:
+    """Classes with what was found of them among held-out clips, the score, and where the file lies.
+
+    Args:
+        report: As it lies beside the file; a published head has no score.
+    """
+    rows = report.get("by_class", [])
+    if rows:
+        table = Table(title=f"{report['head']} head on {report['student']}: held-out clips", title_justify="left")
+        thresholds = report["multi_label"]
+        for name in ("class", "clips", "found", "false alarms", "F1", *(["threshold"] if thresholds else [])):
+            table.add_column(name, justify="left" if name == "class" else "right")
+        for row in rows[:_MOST_CLASSES]:
+            counts = [str(row[name]) for name in ("clips", "found", "false_alarms")]
+            more = [f"{row['threshold']:.3f}"] if thresholds else []
+            table.add_row(row["label"], *counts, f"{row['f1']:.2f}", *more)
+        output.print(table)
+        if len(rows) > _MOST_CLASSES:
+            tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
+        low, high = report["ci95"]
+        tell(f"{report['metric']} {100 * report['score']:.1f} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+        if report["note"]:
+            say(report["note"])
+    if report.get("picture"):
+        tell(f"confusion matrix: {report['picture']}")
+    compared = report["compared"]
+    tell(
+        f"{report['path']}: {report['bytes'] / 1e6:.2f} MB, {len(report['classes'])} classes, raw sound in, "
+        f"probabilities out; compared with {compared['with']} on {compared['clips']} clips: first class the same in "
+        f"{compared['same_first_class']}, largest difference of a probability {compared['largest_difference']:.1e}"
+    )
+    tell(f"licence of the student: {report['licence']}")
