@@ -9,6 +9,7 @@ import pytest
 from sondo.cli import main
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
+VERBS += ["probe", "classify"]
 VERBS += ["teachers", "students", "tasks"]
 
 
@@ -88,6 +89,33 @@ def test_a_recipe_and_options_go_together_and_options_win(capsys, tmp_path):
     code, text = run(capsys, *arguments, "--print_config")
     assert code == 0
     for line in ("epochs: 3", "seed: 5", "max_bad_share: 0.2", "name: mobilenetv3"):
+        assert line in text
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        (["--recipe", "paper"], ("name: matpac", "name: mobilenetv3", "init: efficientat/mn10_im", "epochs: 100")),
+        (["--student", "dymn", "--recipe=paper"], ("name: dymn", "init: efficientat/dymn10_im", "k: 50")),
+        (["--recipe", "paper/eres2net", "--teacher", "m2d"], ("name: m2d", "name: eres2net", "init: null")),
+        (["--train.epochs", "3", "--recipe", "paper"], ("epochs: 3", "warmup_epochs: 8.0", "clips_per_epoch: 100000")),
+    ],
+)
+@pytest.mark.parametrize("verb", [["distill"], ["train", "--bank", "b"]])
+def test_the_papers_recipe_is_one_option_away(capsys, verb, options, lines):
+    code, text = run(capsys, *verb, "--out", "o", *options, "--print_config")
+    assert code == 0
+    for line in lines:
+        assert line in text
+
+
+def test_options_win_over_a_recipe_file_and_that_over_a_named_recipe(capsys, tmp_path):
+    file = tmp_path / "r.yaml"
+    file.write_text("student: dymn\ntrain:\n  epochs: 7\n  seed: 7\n")
+    arguments = ["--train.seed", "5", "--config", str(file), "--recipe", "paper", "--out", "o", "--print_config"]
+    code, text = run(capsys, "distill", *arguments)
+    assert code == 0
+    for line in ("seed: 5", "epochs: 7", "init: efficientat/dymn10_im", "ramp_down_start: 80.0"):
         assert line in text
 
 

@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 import jsonargparse
 
-from sondo.cli.arguments import MORE_TEACHERS
-from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+from sondo.recipe import Recipe, TeacherConfig
+from sondo.recipes import recipe_from
+from sondo.recipes.read import MORE_TEACHERS
 
 _Config = TypeVar("_Config")
 
@@ -33,20 +34,21 @@ def instance(kind: type[_Config], values: Any) -> _Config:
     return kind(**values.as_dict())
 
 
+def add_recipe(verb: jsonargparse.ArgumentParser) -> None:
+    """The options that bring settings by the dozen; `sondo.cli.arguments` reads both."""
+    verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
+    verb.add_argument(
+        "--recipe",
+        help="recipe by name: `paper` has the paper's settings for each student; --config and options win over it",
+    )
+
+
 def recipe_of(settings: Any) -> Recipe:
     """A whole recipe from what was parsed."""
     values = settings.as_dict()
-    values.pop("config", None)
-    groups = {
-        "teacher": TeacherConfig,
-        "student": StudentConfig,
-        "cluster": ClusterConfig,
-        "train": TrainConfig,
-        "augment": AugmentConfig,
-    }
-    made = {name: kind(**values[name]) for name, kind in groups.items()}
-    more = [TeacherConfig(**teacher) for teacher in values[MORE_TEACHERS]]
-    return Recipe(**(values | made | {MORE_TEACHERS: more}))
+    for option in ("config", "recipe"):
+        values.pop(option, None)
+    return recipe_from(values)
 
 
 def teacher_configs(settings: Any) -> list[TeacherConfig]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import recipe_of
+from sondo.cli.shared import add_recipe, recipe_of
 from sondo.recipe import Recipe
 
 HELP = "the whole way on your sound: a folder in, a measured student out"
@@ -14,7 +14,7 @@ HELP = "the whole way on your sound: a folder in, a measured student out"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
+    add_recipe(verb)
     verb.add_class_arguments(Recipe)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_teachers, instance, teacher_columns
+from sondo.cli.shared import add_recipe, add_teachers, instance, teacher_columns
 from sondo.recipe import AugmentConfig, ClusterConfig, StudentConfig, TrainConfig
 
 HELP = "stage 4: a student from the bank"
@@ -15,7 +15,7 @@ HELP = "stage 4: a student from the bank"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
+    add_recipe(verb)
     verb.add_argument("--bank", required=True, help="the bank")
     verb.add_argument("--out", required=True, help="folder of the run")
     add_teachers(verb)

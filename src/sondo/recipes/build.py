@@ -1,0 +1,41 @@
+"""From nested settings to the configuration of a run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonargparse
+
+from sondo.errors import SondoError
+from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+from sondo.recipes.read import MORE_TEACHERS
+
+
+def make_recipe(values: dict[str, Any]) -> Recipe:
+    """The configuration of a run from nested settings; those that are left out have their defaults.
+
+    Raises:
+        SondoError: An unknown setting, or a value of another type or out of range; its dotted key is named.
+    """
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Recipe)
+    try:
+        parsed = parser.parse_object(json.loads(json.dumps(values)))
+    except (jsonargparse.ArgumentError, TypeError) as error:
+        raise SondoError(str(error)) from error
+    return recipe_from(parsed.as_dict())
+
+
+def recipe_from(values: dict[str, Any]) -> Recipe:
+    """The configuration of a run from settings that were checked already, all of them there."""
+    groups: dict[str, Any] = {
+        "teacher": TeacherConfig,
+        "student": StudentConfig,
+        "cluster": ClusterConfig,
+        "train": TrainConfig,
+        "augment": AugmentConfig,
+    }
+    made = {name: kind(**values[name]) for name, kind in groups.items()}
+    more = [TeacherConfig(**teacher) for teacher in values[MORE_TEACHERS]]
+    return Recipe(**(values | made | {MORE_TEACHERS: more}))
