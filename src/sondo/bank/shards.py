@@ -1,8 +1,8 @@
 """Parquet tables that hold sound files in a column, as data sets of the Hugging Face hub do (agkphysics/AudioSet).
 
 The column is `audio`, a struct of `bytes` (the whole encoded file) and, if wanted, `path` (the name that it had). A row
-is one sound; in a bank it is named `FILE.parquet#ROW`, counted from 0. Sound is read in small batches, never a whole
-row group: writers put a thousand files into one.
+is one sound; in a bank it is named `FILE.parquet#ROW`, counted from 0. What is in memory at a time is a page of the
+file, at most one of its row groups (100 sounds in what the hub's own library writes), however large the file is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ AUDIO_COLUMN = "audio"
 SUFFIX = ".parquet"
 
 _ROWS_AT_ONCE = 8
-_BUFFER_BYTES = 1 << 20
 _NAME = re.compile(r"(?P<file>.*\.parquet)#(?P<row>\d+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -141,7 +140,7 @@ class ShardReader:
 
 def _open(table: Path) -> Any:
     try:
-        return pyarrow.parquet.ParquetFile(table, pre_buffer=False, buffer_size=_BUFFER_BYTES)
+        return pyarrow.parquet.ParquetFile(table, pre_buffer=False)  # pre-buffering would hold whole row groups
     except (pa.ArrowInvalid, OSError) as error:
         raise SondoError(
             f"{table} cannot be read as Parquet: {error}. Download it again, or move it out of the way"
