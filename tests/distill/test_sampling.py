@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import chi2_contingency, chisquare
 
 from sondo.distill.sampling import EpochSampler, balanced_weights, class_balanced_weights, draw
 from sondo.errors import SondoError
@@ -75,12 +76,70 @@ def test_batches_are_full_and_of_like_length():
     assert spread < 1000 / 4
 
 
-def test_two_processes_share_the_draw_of_one():
-    parts = [sampler([0, 1, 1, 2] * 20, rank=rank, world_size=2) for rank in (0, 1)]
-    alone = sampler([0, 1, 1, 2] * 20)
-    together = Counter(row for part in parts for batch in part for row in batch)
-    assert together == Counter(row for batch in alone for row in batch)
-    assert len(list(parts[0])) == len(list(parts[1])) == len(parts[0])
+@pytest.mark.parametrize("replacement", [True, False])
+@pytest.mark.parametrize(("world_size", "clips_per_epoch"), [(2, 64), (3, 60), (4, 64), (3, 70), (4, 51)])
+def test_processes_share_the_draw_of_one(world_size, clips_per_epoch, replacement):
+    settings = {"clips_per_epoch": clips_per_epoch, "replacement": replacement}
+    clusters = [0, 1, 1, 2] * 20
+    parts = [sampler(clusters, rank=rank, world_size=world_size, **settings) for rank in range(world_size)]
+    alone = Counter(row for batch in sampler(clusters, **settings) for row in batch)
+    rows = [[row for batch in part for row in batch] for part in parts]
+    together = Counter(row for mine in rows for row in mine)
+    assert together <= alone
+    assert alone.total() - together.total() == clips_per_epoch % world_size  # all processes have equally many
+    assert len({len(mine) for mine in rows}) == 1
+    assert {len(list(part)) for part in parts} == {len(parts[0])}
+    if not replacement:
+        assert max(together.values()) == 1
+
+
+@pytest.mark.parametrize(("replacement", "num_epochs"), [(True, 100), (False, 300)])
+def test_each_process_follows_the_distribution_of_one(replacement, num_epochs):
+    clusters = np.repeat([0, 1, 2, 3], [400, 200, 80, 40])
+    counts = np.zeros((4, 4))
+    for rank in range(4):
+        part = sampler(clusters, rank=rank, world_size=4, clips_per_epoch=100, replacement=replacement, seed=5)
+        for epoch in range(num_epochs):
+            part.set_epoch(epoch)
+            counts[rank] += np.bincount(clusters[[row for batch in part for row in batch]], minlength=4)
+    if replacement:  # every process and all together: each cluster equally often
+        assert chisquare(counts.sum(axis=0)).pvalue > 0.01
+        assert all(chisquare(of_rank).pvalue > 0.001 for of_rank in counts)
+    # No process gets more of one cluster than the others do, which cutting the draw into stretches would give: without
+    # replacement the small clusters are used up first.
+    assert chi2_contingency(counts).pvalue > 0.01
+
+
+def test_a_hierarchy_is_drawn_evenly_at_each_level():
+    # Coarse cluster 0 holds the fine ones 0 (two clips) and 4 (one clip), coarse 3 the fine one 1 (three clips).
+    fine = [0, 0, 4, 1, 1, 1]
+    coarse = [0, 0, 0, 3, 3, 3]
+    weights = balanced_weights(np.stack([fine, coarse], axis=1))
+    assert weights == pytest.approx([1 / 8, 1 / 8, 1 / 4, 1 / 6, 1 / 6, 1 / 6])
+
+
+def test_a_walk_down_a_deeper_tree_gives_the_same_probabilities():
+    generator = np.random.default_rng(0)
+    fine = generator.integers(0, 12, 200)
+    middle = np.array([0, 1, 2, 3, 4, 4, 4, 0, 1, 5, 5, 5])[fine]
+    coarse = np.array([1, 1, 1, 0, 0, 7])[middle]
+    expected = np.zeros(200)
+    for top in set(coarse):
+        below = set(middle[coarse == top])
+        for centre in below:
+            leaves = set(fine[middle == centre])
+            for leaf in leaves:
+                expected[fine == leaf] = 1 / len(set(coarse)) / len(below) / len(leaves) / (fine == leaf).sum()
+    assert balanced_weights(np.stack([fine, middle, coarse], axis=1)) == pytest.approx(expected)
+    assert balanced_weights(fine[:, None]) == pytest.approx(balanced_weights(fine))
+
+
+def test_class_weights_equal_the_reference():
+    labels = [[str(number) for number in of_clip] for of_clip in GOLDEN["class_labels"]]
+    summed, largest = np.array(GOLDEN["class_weights_sum"]), np.array(GOLDEN["class_weights_max"])
+    summed[7] /= 2  # the reference counts a class that is listed twice twice
+    assert class_balanced_weights(labels) == pytest.approx(summed / summed.sum(), rel=1e-6)
+    assert class_balanced_weights(labels, how="max") == pytest.approx(largest / largest.sum(), rel=1e-6)
 
 
 def test_rare_classes_are_drawn_more_often_as_the_published_weights_say():
