@@ -21,6 +21,7 @@ from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
+from sondo.distill.online import OnlineTeacher
 from sondo.distill.teach import origin_of, say_licence, teach
 from sondo.distill.train import train
 from sondo.errors import SondoError
@@ -61,7 +62,8 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
     for each in teachers:
         _check_teacher(each, recipe.task)
-        say_licence(each)
+        if recipe.train.supervised < 1:
+            say_licence(each)
     clock = _Clock(out / "seconds.json")
     with progress():
         summary = _stages(recipe, teachers, clock)
@@ -88,6 +90,8 @@ def _check_names(recipe: Recipe) -> None:
 def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str, Any]:
     out = Path(recipe.out)
     task = load_task(recipe.task, Path(recipe.data)) if recipe.task and recipe.data else None
+    asked = list(zip(teachers, recipe.teachers, strict=True))
+    online = [OnlineTeacher(each, batch_size=config.batch_size) for each, config in asked if config.online]
     with clock("ingest"):
         if recipe.audio is not None or recipe.manifest is not None:
             ingest(
@@ -99,11 +103,13 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
                 info=BankInfo(compat=recipe.compat),
             )
     bank = Bank(recipe.bank_path)
+    balanced = recipe.train.sampling == "balanced"
+    if recipe.train.supervised == 1 and not balanced:
+        asked = []
     with clock("teach"):
-        sizes = [config.batch_size for config in recipe.teachers]
-        columns = [teach(bank, each, batch_size=size) for each, size in zip(teachers, sizes, strict=True)]
+        columns = [teach(bank, each, batch_size=config.batch_size) for each, config in asked]
     clusters = None
-    if recipe.train.sampling == "balanced":
+    if balanced:
         with clock("cluster"):
             k = configured_k(recipe.cluster, len(bank))
             clusters = cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)
@@ -115,6 +121,7 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
             student=recipe.student,
             config=recipe.train,
             augmentation=recipe.augment,
+            online=online,
             out=out,
         )
     student, projectors = load(folder, allow_code=True), load_projectors(folder)
@@ -125,9 +132,9 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
         report = json.loads(onnx_path.with_name("student.onnx.json").read_text(encoding="utf-8"))
     with clock("evaluate"):
         tasks = {task.name: _scores(task, teachers, student)} if task is not None else {}
-        closeness = [
-            alignment(bank, column, student, projector) for column, projector in zip(columns, projectors, strict=True)
-        ]
+        # A student of labels alone has no mapping heads.
+        mapped = zip(columns, projectors, strict=True) if projectors else []
+        closeness = [alignment(bank, column, student, projector) for column, projector in mapped]
     return {
         "teacher": _about(teachers[0]),
         **({"teachers": [_about(each) for each in teachers]} if len(teachers) > 1 else {}),
@@ -138,8 +145,8 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
             "space_id": student.space_id,
         },
         "bank": {"path": str(recipe.bank_path), "clips": len(bank), "set_aside": len(bank.rejected())},
-        "alignment": closeness[0],
-        **({"alignments": _by_name(teachers, closeness)} if len(teachers) > 1 else {}),
+        "alignment": closeness[0] if closeness else None,
+        **({"alignments": _by_name(teachers, closeness)} if len(closeness) > 1 else {}),
         "tasks": tasks,
         "export": {
             "onnx": {

@@ -30,6 +30,8 @@ class TeacherConfig:
         input_size: Bands x frames of an M2D checkpoint whose folder's name does not say it, e.g. 80x608.
         compat: `ssondo` runs matpac and m2d at all lengths as the published code does.
         batch_size: Clips of equal length that the teacher gets at a time.
+        online: The teacher listens in training to what augmentation makes of a clip, as the student does; else its
+            vectors stay those of the unchanged clip.
     """
 
     name: str = "modulation"
@@ -42,11 +44,12 @@ class TeacherConfig:
     input_size: str | None = None
     compat: Literal["ssondo"] | None = None
     batch_size: int = 8
+    online: bool = False
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.teachers.create`, without those that were not set."""
         values = dataclasses.asdict(self)
-        return {key: value for key, value in values.items() if key not in ("name", "batch_size") and value}
+        return {key: value for key, value in values.items() if key not in ("name", "batch_size", "online") and value}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +119,8 @@ class AugmentConfig:
         time_mask_share: Most of the clip's frames that one such mask covers, from 0 to 1.
         mel_masks: Number of masks over mel bands.
         mel_mask_share: Most of the bands that one such mask covers, from 0 to 1.
+        views: With online teachers, the number of epochs that differ: then the same clips, changed the same way, come
+            again, and the teachers' vectors of them are kept. Left out, all epochs differ.
 
     Raises:
         SondoError: Values out of range, all in one message.
@@ -128,6 +133,7 @@ class AugmentConfig:
     time_mask_share: float = 0.2
     mel_masks: int = 0
     mel_mask_share: float = 0.375
+    views: int | None = None
 
     def __post_init__(self) -> None:
         wrong = [
@@ -139,11 +145,17 @@ class AugmentConfig:
                 ("time_mask_share", "from 0 to 1", 0 <= self.time_mask_share <= 1),
                 ("mel_masks", "at least 0", self.mel_masks >= 0),
                 ("mel_mask_share", "from 0 to 1", 0 <= self.mel_mask_share <= 1),
+                ("views", "at least 1", self.views is None or self.views >= 1),
             )
             if not good
         ]
         if wrong:
             raise SondoError("; ".join(wrong))
+
+    @property
+    def changes_sound(self) -> bool:
+        """Whether a teacher could hear a difference; masks are in the student's log-mel alone."""
+        return self.gain_db > 0 or self.roll or self.mixup_alpha > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +167,12 @@ class TrainConfig:
         clips_per_epoch: Clips drawn for an epoch; left out, as many as the bank has, at most 100,000.
         batch_size: Clips per batch.
         loss: Name of the loss, or a sum: `cosine + 0.5 * clap(temperature=0.1)`.
+        supervised: Share of the clips' labels in the loss, from 0 to 1: `s * labels + (1 - s) * loss`. At 1 there are
+            labels alone, and no teacher is needed unless `balanced` draws from its clusters. The head that tells the
+            labels is left out of the student.
         geometry: The teacher's space as training sees it: none, centre, standardise or phi_s; undone afterwards.
+        projectors: Number of mapping heads, from unlike random weights, whose mean has to meet the teacher; they
+            become one afterwards.
         matryoshka: Lengths to which the embedding may be cut later; the loss is taken of each. None if left out.
         sampling: `balanced` draws evenly from the clusters, `uniform` from the clips, `classes` rare labels more often.
         replacement: Whether a clip can be drawn twice in an epoch.
@@ -177,7 +194,9 @@ class TrainConfig:
     clips_per_epoch: int | None = None
     batch_size: int = 32
     loss: str = "cosine"
+    supervised: float = 0.0
     geometry: Literal["none", "centre", "standardise", "phi_s"] = "none"
+    projectors: int = 1
     matryoshka: list[int] = field(default_factory=list)
     sampling: Literal["balanced", "uniform", "classes"] = "balanced"
     replacement: bool = True
@@ -201,6 +220,8 @@ class TrainConfig:
                 ("epochs", "at least 1", self.epochs >= 1),
                 ("clips_per_epoch", "at least 2", self.clips_per_epoch is None or self.clips_per_epoch >= 2),
                 ("batch_size", "at least 2 (batch norm needs two clips)", self.batch_size >= 2),
+                ("supervised", "from 0 to 1", 0 <= self.supervised <= 1),
+                ("projectors", "at least 1", self.projectors >= 1),
                 ("learning_rate", "more than 0", self.learning_rate > 0),
                 ("weight_decay", "at least 0", self.weight_decay >= 0),
                 ("last_factor", "more than 0 and at most 1", 0 < self.last_factor <= 1),
@@ -228,7 +249,7 @@ class Recipe:
         student: Who learns.
         cluster: The clusters that training draws from.
         train: How the student is trained.
-        augment: How clips are changed in training; the teacher's vectors stay those of the unchanged clips.
+        augment: How clips are changed in training; teachers that are not `online` keep to the unchanged clips.
         task: Task that measures what the student keeps (see `sondo tasks`).
         data: Folder of the task.
         compat: `ssondo` takes one clip of each file, as the published training does: the student hears the first 10 s,

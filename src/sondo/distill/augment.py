@@ -1,7 +1,8 @@
-"""What a clip may look like instead: gain, roll, mixup and masks, on log-mels, each replayed from its seed.
+"""What a clip may become instead: gain, roll, mixup and masks, each replayed from its seed.
 
-The bank holds log-mels, `log(mel + offset)` with a natural logarithm, and no sound. Gain and mixup are what they
-would be on the sound because they act on the mel power under the logarithm; masks act on the picture, after them.
+The bank holds log-mels, `log(mel + offset)` with a natural logarithm, and no sound. `augment` changes those: gain and
+mixup are what they would be on the sound because they act on the mel power under the logarithm; masks act on the
+picture, after them. `augment_sounds` does the same to the sound, masks apart, where teachers listen too.
 
 Legend: B = batch, M = mel bands, F = frames.
 """
@@ -10,21 +11,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.recipe import AugmentConfig
 
 
-@dataclass(frozen=True)
-class Mix:
+class Mix(NamedTuple):
     """What was mixed into the clips of a batch.
 
-    Args:
+    Attributes:
         partner_B: (batch,) int64, the place in the batch of the clip that was mixed in.
         weight_B: (batch,) float32, the share of the clip itself, from 0.5 to 1; the partner has the rest.
     """
@@ -101,6 +102,37 @@ def augment(
     masked_BF = _masks(uniform_BK[:, 3:first_mel_mask], num_frames, config.time_mask_share)
     masked_BM = _masks(uniform_BK[:, first_mel_mask:], num_mels, config.mel_mask_share)
     return torch.where(masked_BM[:, :, None] | masked_BF[:, None, :], mean_B11, log_mel_BMF), mix
+
+
+def augment_sounds(
+    sounds: Sequence[NDArray[np.float32]], seeds_B: Tensor, config: AugmentConfig
+) -> tuple[list[NDArray[np.float32]], Mix | None]:
+    """Change each sound as its seed says: the gain, roll and mixup of `augment`, with the same random numbers.
+
+    A clip keeps its length: a shorter partner is repeated to it, a longer one cut.
+
+    Args:
+        sounds: (samples,) each, all at one rate.
+        seeds_B: Each clip's seed, at least 0; see `clip_seeds`.
+        config: What to do; masks are left to the log-mel.
+
+    Returns:
+        The changed sounds, and what was mixed.
+    """
+    uniform_BK, share_B = _draw(seeds_B, config)
+    changed = []
+    for sound, uniform_K in zip(sounds, uniform_BK.numpy(), strict=True):
+        if config.gain_db > 0:
+            sound = sound * np.float32(10.0 ** (config.gain_db * (2.0 * uniform_K[0] - 1.0) / 20.0))
+        if config.roll:
+            sound = np.roll(sound, int(uniform_K[1] * len(sound)))
+        changed.append(sound)
+    if config.mixup_alpha <= 0 or len(sounds) == 1:
+        return changed, None
+    mix = Mix(_partners(uniform_BK[:, 2]), share_B)
+    pairs = zip(changed, mix.partner_B.tolist(), mix.weight_B.numpy(), strict=True)
+    mixed = [weight * sound + (1 - weight) * np.resize(changed[other], len(sound)) for sound, other, weight in pairs]
+    return mixed, mix
 
 
 def _draw(seeds_B: Tensor, config: AugmentConfig) -> tuple[Tensor, Tensor]:

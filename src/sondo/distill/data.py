@@ -1,4 +1,7 @@
-"""Batches for training, straight from the bank: log-mels in, teacher vectors as targets, no audio decoded."""
+"""Batches for training, straight from the bank: log-mels in, teacher vectors as targets, no audio decoded.
+
+Where teachers listen in training, `sondo.distill.sound_views` decodes the audio of the same batches.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sondo.bank import Bank
+from sondo.distill.augment import Mix
 from sondo.distill.sampling import EpochSampler
 from sondo.recipe import TrainConfig
 
@@ -28,12 +32,18 @@ class Batch(NamedTuple):
         targets: For each teacher its vectors, (batch, teacher dim), float32.
         rows: The clips' rows in the bank, (batch,), int64.
         clusters: The clips' clusters, (batch,), int64; None where none were asked for.
+        labels: (batch, classes) float32, 1 where a clip has a class; None where none were asked for.
+        mix: What was mixed into the clips; None when nothing was.
+        sounds: For each online teacher, the changed sound of each clip at its rate, (samples,) float32 each.
     """
 
     log_mel: Tensor
     targets: tuple[Tensor, ...]
     rows: Tensor
     clusters: Tensor | None = None
+    labels: Tensor | None = None
+    mix: Mix | None = None
+    sounds: tuple[list[NDArray[np.float32]], ...] = ()
 
 
 class BankBatches(Dataset[Batch]):
@@ -43,24 +53,34 @@ class BankBatches(Dataset[Batch]):
         bank: Path of the bank.
         columns: The teachers' columns.
         clusters: A column of clusters, for losses that compare clips by them.
+        classes: Names of the classes, where labels are asked for.
     """
 
-    def __init__(self, bank: Path, columns: Sequence[str], *, clusters: str | None = None) -> None:
-        self.path, self.columns, self.clusters = bank, list(columns), clusters
+    def __init__(
+        self, bank: Path, columns: Sequence[str], *, clusters: str | None = None, classes: Sequence[str] = ()
+    ) -> None:
+        self.path, self.columns, self.clusters, self.classes = bank, list(columns), clusters, list(classes)
         self._bank: Bank | None = None
+
+    @property
+    def bank(self) -> Bank:
+        """The bank, opened."""
+        if self._bank is None:
+            self._bank = Bank(self.path)
+        return self._bank
 
     def __getitem__(self, rows: list[int]) -> Batch:
         """Read a batch."""
-        if self._bank is None:
-            self._bank = Bank(self.path)
-        values = self._bank.take(rows, [*self.columns, *([self.clusters] if self.clusters else [])])
-        targets = [torch.from_numpy(vectors_of(values.column(index))) for index in range(len(self.columns))]
-        numbers = values.column(len(self.columns)).to_numpy().astype(np.int64) if self.clusters else None
+        more = [*([self.clusters] if self.clusters else []), *(["labels"] if self.classes else [])]
+        values = self.bank.take(rows, [*self.columns, *more])
+        targets = [torch.from_numpy(vectors_of(values.column(name))) for name in self.columns]
+        numbers = values.column(self.clusters).to_numpy().astype(np.int64) if self.clusters else None
         return Batch(
-            stack_repeated(self._bank.log_mels(rows)),
+            stack_repeated(self.bank.log_mels(rows)),
             tuple(targets),
             torch.tensor(rows, dtype=torch.int64),
             None if numbers is None else torch.from_numpy(numbers),
+            multi_hot(values.column("labels").to_pylist(), self.classes) if self.classes else None,
         )
 
     def __getstate__(self) -> dict[str, object]:
@@ -70,6 +90,20 @@ class BankBatches(Dataset[Batch]):
 def vectors_of(column: Any) -> NDArray[np.float32]:
     """A column of vectors as one array, (rows, dim) float32."""
     return np.asarray(column.combine_chunks().flatten().to_numpy(), dtype=np.float32).reshape(len(column), -1)
+
+
+def multi_hot(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) -> Tensor:
+    """Labels as numbers: 1 where a clip has a class, 0 elsewhere; a label that is no class counts nowhere.
+
+    Shape:
+        -> (clips, classes), float32.
+    """
+    place = {name: index for index, name in enumerate(classes)}
+    out = torch.zeros(len(labels), len(classes))
+    for clip, names in enumerate(labels):
+        known = [place[name] for name in names or () if name in place]
+        out[clip, known] = 1.0
+    return out
 
 
 def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
@@ -93,28 +127,28 @@ class BankData(lightning.LightningDataModule):
     """What lightning reads in a run; under several processes each makes its own part.
 
     Args:
-        bank: The bank.
-        columns: The teachers' columns.
+        batches: Reads a batch from its rows, as it is.
+        sounds: Reads a batch from an epoch and its rows, as that epoch hears it; None trains on what `batches` reads.
         weights: (rows,) probability of each row, 0 for those that are not trained on.
         valid_rows: Rows that are watched.
         config: How to train.
-        clusters: A column of clusters that goes with each batch.
+        views: Number of epochs after which the draws come again; never when left out.
     """
 
     def __init__(
         self,
-        bank: Bank,
-        columns: Sequence[str],
+        batches: BankBatches,
         *,
-        clusters: str | None = None,
+        sounds: Dataset[Batch] | None = None,
         weights: NDArray[np.float64],
         valid_rows: NDArray[np.int64],
         config: TrainConfig,
+        views: int | None = None,
     ) -> None:
         super().__init__()
         self.weights, self.valid_rows, self.config = weights, valid_rows, config
-        self.frames = bank.read(["frames"]).column(0).to_numpy()
-        self.batches = BankBatches(bank.path, columns, clusters=clusters)
+        self.batches, self.sounds, self.views = batches, sounds, views
+        self.frames = batches.bank.read(["frames"]).column(0).to_numpy()
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
 
     def _sampler(self, rank: int, world_size: int) -> EpochSampler:
@@ -134,7 +168,7 @@ class BankData(lightning.LightningDataModule):
         """Optimiser steps in an epoch."""
         return len(self._sampler(0, 1))
 
-    def _loader(self, sampler: Any) -> DataLoader[Batch]:
+    def _loader(self, dataset: Dataset[Batch], sampler: Any) -> DataLoader[Batch]:
         options: dict[str, Any] = {}
         if self.config.workers:
             # Lance keeps threads, which a forked process would lose.
@@ -142,7 +176,7 @@ class BankData(lightning.LightningDataModule):
         # A generator of its own: a loader draws a seed when it is iterated, which lightning does at another moment in a
         # resumed run, and the dropout of the two runs would differ.
         return DataLoader(
-            self.batches,
+            dataset,
             sampler=sampler,
             batch_size=None,
             num_workers=self.config.workers,
@@ -153,19 +187,50 @@ class BankData(lightning.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         """Batches of this process."""
         assert self.trainer is not None, "lightning asks for batches after it has taken this over"
-        sampler = self._sampler(self.trainer.global_rank, self.trainer.world_size)
+        sampler: Any = self._sampler(self.trainer.global_rank, self.trainer.world_size)
+        if self.sounds is not None:
+            sampler = _WithView(sampler, self.views)
         sampler.set_epoch(self.trainer.current_epoch)
-        return self._loader(sampler)
+        return self._loader(self.batches if self.sounds is None else self.sounds, sampler)
 
     def fresh_batches(self, epoch: int) -> Iterator[Batch]:
-        """Batches of one more epoch, for what is measured after training."""
+        """Batches of one more epoch, as they are, for what is measured after training."""
         sampler = self._sampler(0, 1)
         sampler.set_epoch(epoch)
         return (self.batches[rows] for rows in sampler)
 
-    def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Batches that are watched; none where the bank has no validation split."""
+    def valid_batches(self) -> Iterator[Batch]:
+        """Batches that are watched."""
+        return (self.batches[rows] for rows in self._valid_rows())
+
+    def _valid_rows(self) -> list[list[int]]:
         size = self.config.batch_size
         rows = [int(row) for row in self.valid_rows]
-        batches = [rows[first : first + size] for first in range(0, len(rows), size)]
-        return [self._loader(batches)] if batches else []
+        return [rows[first : first + size] for first in range(0, len(rows), size)]
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Batches that are watched; none where the bank has no validation split."""
+        batches = self._valid_rows()
+        return [self._loader(self.batches, batches)] if batches else []
+
+
+class _WithView(Sampler[tuple[int, list[int]]]):
+    """A sampler's batches, each beside the number of the epoch as which it is changed and heard."""
+
+    def __init__(self, sampler: EpochSampler, views: int | None) -> None:
+        self._sampler, self._views = sampler, views
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration draws; lightning calls it."""
+        self._sampler.set_epoch(view_of(epoch, self._views))
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[tuple[int, list[int]]]:
+        return ((self._sampler.epoch, rows) for rows in self._sampler)
+
+
+def view_of(epoch: int, views: int | None) -> int:
+    """The epoch as which another one sees its clips, where only `views` of them differ."""
+    return epoch if views is None else epoch % views

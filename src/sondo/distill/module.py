@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import lightning
@@ -10,14 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from sondo.audio.logmel import LogMelConfig
-from sondo.distill.augment import Mix, augment, clip_seeds
 from sondo.distill.data import Batch
-from sondo.distill.geometry import TargetGeometry
-from sondo.distill.losses import Loss, Matryoshka, prefix_embeddings
-from sondo.distill.losses.base import PointwiseLoss
-from sondo.distill.several import combine_losses
-from sondo.recipe import AugmentConfig
+from sondo.distill.objective import Objective
+from sondo.distill.supervised import AveragePrecision
 
 
 class TrainableStudent(Protocol):
@@ -28,50 +23,37 @@ class TrainableStudent(Protocol):
         ...
 
 
+View = Callable[[Batch, int, int], Batch]
+"""What an epoch sees of a batch, from the batch as it was read, the epoch and the batch's place in it."""
+
+
 class Distillation(lightning.LightningModule):
-    """Train a student so that its mapped embedding meets its teacher's, or those of several teachers.
+    """Train a student so that its embedding does what an objective asks.
 
     Args:
         student: A `sondo.students.Student`.
-        projectors: For each teacher, a module from (batch, student dim) to (batch, teacher dim).
-        losses: For each teacher a `sondo.distill.losses.Loss`.
-        geometries: For each teacher, what is done to its vectors before they are compared.
-        matryoshka: Lengths of the embedding that are each asked to meet the teacher; the whole alone when empty.
-        augmentation: How clips are changed.
-        log_offset: The front-end's, which some changes need.
+        objective: What is asked, with its heads.
+        view: What training sees of a batch, see `sondo.distill.views`.
         optimizer: Makes the optimiser from the parameters.
         schedule: Factor on the learning rate as a function of the epoch; it moves with every step.
         steps_per_epoch: Optimiser steps in an epoch.
         seed: Of the dropout; set anew at each epoch, so that a resumed run repeats an undisturbed one.
-        names: What to call the teachers in the log.
-        teacher_dropping: See `sondo.distill.several`.
     """
 
     def __init__(
         self,
         student: nn.Module,
-        projectors: Sequence[nn.Module],
-        losses: Sequence[nn.Module],
+        objective: Objective,
         *,
+        view: View,
         optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
         schedule: Callable[[float], float],
         steps_per_epoch: int,
         seed: int,
-        geometries: Sequence[TargetGeometry] = (),
-        matryoshka: Sequence[int] = (),
-        augmentation: AugmentConfig | None = None,
-        log_offset: float = LogMelConfig.log_offset,
-        names: Sequence[str] = ("teacher",),
-        teacher_dropping: float = 0.0,
     ) -> None:
         super().__init__()
-        assert len(projectors) == len(losses) == len(names), "each teacher has a mapping head, a loss and a name"
-        self.student = student
-        self.projectors, self.losses = nn.ModuleList(projectors), nn.ModuleList(losses)
-        self.geometries = nn.ModuleList(geometries or [nn.Identity() for _ in projectors])
-        self._dims, self._augmentation = list(matryoshka), augmentation or AugmentConfig()
-        self._log_offset = log_offset
-        self._names, self._teacher_dropping = list(names), teacher_dropping
+        self.student, self.objective = student, objective
+        self._view, self._precision = view, AveragePrecision()
         self._make_optimizer, self._schedule = optimizer, schedule
         self._steps_per_epoch, self._seed = steps_per_epoch, seed
 
@@ -79,51 +61,32 @@ class Distillation(lightning.LightningModule):
         """Tie the random numbers to the epoch."""
         torch.manual_seed(self._seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
 
-    def _step(self, batch: Batch, name: str, *, mix: Mix | None = None, teacher_dropping: float = 0.0) -> Tensor:
+    def _step(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
+        """A batch's embedding and its loss, which is logged with its parts."""
         embedding = cast(TrainableStudent, self.student).embed_log_mel(batch.log_mel)
-        prefixes = prefix_embeddings(embedding, self._dims) if self._dims else [embedding]
-        values = []
-        for loss, projector, geometry, target in zip(
-            self.losses, self.projectors, self.geometries, batch.targets, strict=True
-        ):
-            mapped = [projector(prefix) for prefix in prefixes]
-            values.append(_value(loss, mapped, geometry(target), batch.clusters, mix, teacher_dropping > 0))
-        total = combine_losses(values, drop_probability=teacher_dropping)
-        self._log(name, total, batch)
-        if len(values) > 1:
-            for teacher, value in zip(self._names, values, strict=True):
-                self._log(f"{name}.{teacher}", value.mean(), batch)
-        return total
-
-    def _log(self, name: str, value: Tensor, batch: Batch) -> None:
-        self.log(name, value, on_epoch=True, on_step=False, batch_size=len(batch.log_mel), sync_dist=True)
+        total, parts = self.objective(embedding, batch)
+        for key, value in {name: total, **{f"{name}.{part}": value for part, value in parts.items()}}.items():
+            self.log(key, value, on_epoch=True, on_step=False, batch_size=len(batch.log_mel), sync_dist=True)
+        return embedding, total
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One batch, changed as its clips' seeds say."""
-        mix = None
-        if self._augmentation != AugmentConfig():
-            seeds = clip_seeds(self._seed, self.current_epoch, batch.rows.tolist())
-            log_mel, mix = augment(batch.log_mel, seeds, self._augmentation, log_offset=self._log_offset)
-            batch = batch._replace(log_mel=log_mel)
-        return self._step(batch, "train_loss", mix=mix, teacher_dropping=self._teacher_dropping)
+        """One batch, as this epoch sees it."""
+        return self._step(self._view(batch, self.current_epoch, batch_idx), "train_loss")[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The same on clips that are not trained on; nothing is changed and no teacher is dropped."""
-        return self._step(batch, "valid_loss")
+        """The same on clips that are not trained on, as they are; no teacher is dropped."""
+        embedding, total = self._step(batch, "valid_loss")
+        if self.objective.classifier is not None and batch.labels is not None:
+            self._precision.add(self.objective.classifier(embedding), batch.labels)
+        return total
+
+    def on_validation_epoch_end(self) -> None:
+        """Log how well the labels are told."""
+        if self._precision.num_clips:
+            self.log("valid_map", self._precision.result(), sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The optimiser and the schedule."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         scheduler = LambdaLR(optimizer, lambda step: self._schedule(step / self._steps_per_epoch))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def _value(
-    loss: nn.Module, mapped: list[Tensor], target: Tensor, clusters: Tensor | None, mix: Mix | None, by_clip: bool
-) -> Tensor:
-    """A loss's value; with `by_clip` one value for each clip, where the loss looks at each by itself."""
-    if len(mapped) > 1:
-        return cast(Tensor, Matryoshka(cast(Loss, loss))(mapped, target, clusters_B=clusters, mix=mix))
-    if by_clip and mix is None and isinstance(loss, PointwiseLoss):
-        return loss.per_clip(mapped[0].float(), target.float())
-    return cast(Tensor, loss(mapped[0], target, clusters_B=clusters, mix=mix))

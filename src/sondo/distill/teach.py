@@ -75,7 +75,8 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
             return column
         with track("teach", total=len(bank), done=writer.done) as line, ThreadPoolExecutor(workers) as pool:
             for clips, sounds in _decoded_ahead(bank, teacher, writer.done, pool):
-                vectors = check_vectors(_embed(teacher, clips, sounds, batch_size), clips, teacher)
+                names = [f"{clip.uri} at {clip.offset_s:g} s" for clip in clips]
+                vectors = check_vectors(_embed(teacher, clips, sounds, batch_size), names, teacher)
                 flat = pa.array(vectors.astype(np.float16).ravel())
                 ids = pa.array([clip.clip_id for clip in clips])
                 writer.append(ids, pa.FixedSizeListArray.from_arrays(flat, teacher.embedding_dim))
@@ -147,19 +148,24 @@ def embed_sounds(teacher: Teacher, sounds: Sounds, batch_size: int) -> NDArray[n
     return vectors
 
 
-def check_vectors(vectors: NDArray[np.float32], clips: Sequence[Clip], teacher: Teacher) -> NDArray[np.float32]:
+def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: Teacher) -> NDArray[np.float32]:
     """The vectors, if the bank can hold them.
+
+    Args:
+        vectors: (clips, embedding_dim).
+        names: What to call each clip.
+        teacher: Who made them.
 
     Raises:
         SondoError: One that is zero, not finite or beyond float16; names its clip.
     """
     largest = np.abs(vectors).max(axis=1)
-    for clip, value in zip(clips, largest, strict=True):
+    for name, value in zip(names, largest, strict=True):
         if not math.isfinite(value) or value > FLOAT16_MAX:
             raise SondoError(
-                f"teacher {teacher.name} gave {value} for {clip.uri} at {clip.offset_s:g} s: "
+                f"teacher {teacher.name} gave {value} for {name}: "
                 f"expected finite values below {FLOAT16_MAX:g}, which float16 holds"
             )
         if value == 0:
-            raise SondoError(f"teacher {teacher.name} gave a zero vector for {clip.uri} at {clip.offset_s:g} s")
+            raise SondoError(f"teacher {teacher.name} gave a zero vector for {name}")
     return vectors

@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-import functools
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from numpy.typing import NDArray
-from torch import nn
 
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.distill import losses
 from sondo.distill.batch_norm import measure_batch_norms
-from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.cluster import read_clusters, require_complete
-from sondo.distill.data import BankData, vectors_of
+from sondo.distill.data import BankBatches, BankData, vectors_of
+from sondo.distill.fit import fit, optimizer_of, schedule_of
 from sondo.distill.geometry import TargetGeometry
 from sondo.distill.module import Distillation
-from sondo.distill.progress import ProgressLine
+from sondo.distill.objective import Objective
+from sondo.distill.online import Listening, OnlineTeacher, check_online
 from sondo.distill.sampling import balanced_weights, class_balanced_weights
-from sondo.distill.schedule import WarmUpRampDown
+from sondo.distill.sound_views import SoundBatches
+from sondo.distill.supervised import classes_of, measure_map
+from sondo.distill.views import LogMelViews
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
-from sondo.students import Student, create, save
+from sondo.students import Projector, ProjectorEnsemble, Student, create, save
 from sondo.students.efficientat import start_from, student_options
 
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
-WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
 TRAIN_SPLITS = ("train", "training")
 VALID_SPLITS = ("valid", "validation", "val", "dev")
 
@@ -51,6 +46,7 @@ def train(
     config: TrainConfig,
     out: Path,
     augmentation: AugmentConfig | None = None,
+    online: Sequence[OnlineTeacher] = (),
 ) -> Path:
     """Distil a teacher's column into a student, or the columns of several teachers.
 
@@ -60,20 +56,23 @@ def train(
 
     Args:
         bank: The bank, with log-mels and the columns named here.
-        teachers: The teachers' columns.
+        teachers: The teachers' columns; none is looked at where labels are all that is asked for.
         clusters: The cluster column that balanced sampling draws from, and that some losses compare by; None for
             other sampling.
         student: Which student.
         config: How to train.
         out: Folder of the run; the student lands in `out/student`.
         augmentation: How clips are changed; not at all when left out.
+        online: Those of the teachers that listen to the changed clips; the others' vectors stay the bank's.
 
     Returns:
         The student's folder.
 
     Raises:
-        SondoError: A column that is absent or stale, a folder of another run, or no clips to train on.
+        SondoError: A column that is absent or stale, a folder of another run, no clips to train on, no labels where
+            they are asked for, or an online teacher that would hear nothing new.
     """
+    teachers = _asked(teachers, config, online)
     if len(set(teachers)) < len(teachers):
         raise SondoError(f"two teachers share the column {teachers[0]}: give one of them a name (--teacher.label)")
     for teacher in teachers:
@@ -85,8 +84,11 @@ def train(
     if needs_clusters and clusters is None:
         raise SondoError(f"the loss {config.loss!r} compares clips by their clusters: set --train.sampling balanced")
     augmentation = augmentation or AugmentConfig()
+    check_online(bank, online, augmentation)
+    classes = classes_of(bank, train_rows, valid_rows) if config.supervised > 0 else []
     settings = _settings(bank, teachers, clusters, student, config, len(train_rows))
-    claim_folder(out, settings | {"augment": vars(augmentation)}, note="train.json")
+    listening = {each.column: each for each in online}
+    claim_folder(out, settings | {"augment": vars(augmentation), "online": list(listening)}, note="train.json")
     target = out / "student"
     if (target / "config.json").exists():
         say(f"train: {target} is there already")
@@ -94,41 +96,68 @@ def train(
 
     lightning.seed_everything(config.seed, verbose=False)
     network, init = _network(student)
-    projectors = [network.make_projector(int(origin["embedding_dim"])) for origin in origins]
+    heads = [_head(network, int(origin["embedding_dim"]), config.projectors) for origin in origins]
+    classifier = network.make_projector(len(classes)) if classes else None
+    geometries = [TargetGeometry.fit(_chunks(bank, teacher, train_rows), config.geometry) for teacher in teachers]
+    objective = Objective(
+        heads,
+        goals,
+        names=[teacher.removeprefix("teacher.") for teacher in teachers],
+        geometries=geometries,
+        online=[teacher in listening for teacher in teachers],
+        matryoshka=config.matryoshka,
+        teacher_dropping=config.teacher_dropping,
+        classifier=classifier,
+        supervised=config.supervised,
+    )
+    batches = BankBatches(bank.path, teachers, clusters=clusters if needs_clusters else None, classes=classes)
+    seed, views = config.seed, augmentation.views
+    heard = [listening[teacher] for teacher in teachers if teacher in listening]
+    rates = [each.teacher.sample_rate for each in heard]
+    listen = Listening([listening.get(teacher) for teacher in teachers], views=views, folder=out / "views")
     data = BankData(
-        bank,
-        teachers,
+        batches,
+        sounds=SoundBatches(batches, augmentation, seed=seed, sample_rates=rates) if heard else None,
         weights=weights,
         valid_rows=valid_rows,
         config=config,
-        clusters=clusters if needs_clusters else None,
+        views=views,
     )
-    geometries = [TargetGeometry.fit(_chunks(bank, teacher, train_rows), config.geometry) for teacher in teachers]
     module = Distillation(
         network,
-        projectors,
-        goals,
-        geometries=geometries,
-        matryoshka=config.matryoshka,
-        augmentation=augmentation,
-        log_offset=network.front_end.config.log_offset,
-        optimizer=_optimizer(config),
-        schedule=_schedule(config),
+        objective,
+        view=listen if heard else LogMelViews(augmentation, seed=seed, log_offset=bank.info.front_end.log_offset),
+        optimizer=optimizer_of(config),
+        schedule=schedule_of(config),
         steps_per_epoch=data.steps_per_epoch,
-        seed=config.seed,
-        names=[teacher.removeprefix("teacher.") for teacher in teachers],
-        teacher_dropping=config.teacher_dropping,
+        seed=seed,
     )
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _fit(module, data, config, out)
+    fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
     measure_batch_norms(network, data.fresh_batches(config.epochs))
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    projectors = [head.merged() if isinstance(head, ProjectorEnsemble) else head for head in heads]
     for projector, geometry in zip(projectors, geometries, strict=True):
         projector.append_linear(*geometry.as_linear())
-    notes = {"clips": len(train_rows), **vars(config), **init}
+    told = {} if classifier is None else measure_map(network, classifier, data.valid_batches())
+    notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
     return target
+
+
+def _asked(teachers: Sequence[str], config: TrainConfig, online: Sequence[OnlineTeacher]) -> Sequence[str]:
+    """The teachers that have a say."""
+    if config.supervised == 1 and online:
+        raise SondoError("with --train.supervised 1 no teacher is asked: leave out --teacher.online")
+    if config.supervised < 1 and not teachers:
+        raise SondoError("nobody teaches: name a teacher's column, or learn from labels alone (--train.supervised 1)")
+    return [] if config.supervised == 1 else teachers
+
+
+def _head(network: Student, embedding_dim: int, count: int) -> Projector | ProjectorEnsemble:
+    heads = [network.make_projector(embedding_dim) for _ in range(count)]
+    return heads[0] if count == 1 else ProjectorEnsemble(heads)
 
 
 def _network(student: StudentConfig) -> tuple[Student, dict[str, Any]]:
@@ -188,72 +217,6 @@ def _settings(
     }
 
 
-def _optimizer(config: TrainConfig) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return functools.partial(kind, lr=config.learning_rate, weight_decay=config.weight_decay)
-
-
-def _schedule(config: TrainConfig) -> WarmUpRampDown:
-    start = RAMP_DOWN_SHARE * config.epochs if config.ramp_down_start is None else config.ramp_down_start
-    length = max(config.epochs - start, 1e-9) if config.ramp_down_epochs is None else config.ramp_down_epochs
-    warmup = WARMUP_SHARE * config.epochs if config.warmup_epochs is None else config.warmup_epochs
-    return WarmUpRampDown(
-        warmup_epochs=warmup, ramp_down_start=start, ramp_down_epochs=length, last_factor=config.last_factor
-    )
-
-
-def _precision(config: TrainConfig) -> Any:
-    bfloat16 = config.precision == "bfloat16"
-    if config.precision == "auto":
-        bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if bfloat16 else "32-true"
-
-
-def _fit(module: Distillation, data: BankData, config: TrainConfig, out: Path) -> None:
-    with _quiet():
-        csv = CSVLogger(out, name="logs")
-        trainer = lightning.Trainer(
-            accelerator="auto",
-            devices=1,
-            max_epochs=config.epochs,
-            precision=_precision(config),
-            gradient_clip_val=config.gradient_clip,
-            logger=[csv, TensorBoardLogger(out, name="logs", version=csv.version)],
-            log_every_n_steps=10,
-            callbacks=[
-                # No score chooses between epochs: the last one is what a resumed run needs, and the result.
-                ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
-                ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch),
-            ],
-            plugins=[SafetensorsCheckpointIO()],
-            use_distributed_sampler=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-        )
-        last = out / "checkpoints" / "last.ckpt"
-        try:
-            trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
-        except SystemExit as stop:  # lightning's way to leave after Ctrl-C
-            raise KeyboardInterrupt from stop
-        if trainer.interrupted:
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning's hints about devices and workers say nothing to a user of sondo."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def _info(origins: Sequence[dict[str, Any]], training: dict[str, Any]) -> dict[str, Any]:
     """Where the student comes from. Several teachers are one origin together, and each by itself."""
     each = [
@@ -266,7 +229,7 @@ def _info(origins: Sequence[dict[str, Any]], training: dict[str, Any]) -> dict[s
         }
         for origin in origins
     ]
-    together = each[0]
+    together = each[0] if each else {}
     if len(each) > 1:
         together = {
             "name": "+".join(str(teacher["name"]) for teacher in each),

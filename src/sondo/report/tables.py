@@ -22,7 +22,10 @@ def show_summary(summary: dict[str, Any]) -> None:
     student = summary["student"]
     teachers = summary.get("teachers") or [summary["teacher"]]
     names = " and ".join(teacher["name"] for teacher in teachers)
-    table = Table(title=f"{student['name']} distilled from {names}", title_justify="left")
+    closeness_to = summary.get("alignments") or {"the teacher": summary["alignment"]}
+    taught = None not in closeness_to.values()
+    how = "distilled from" if taught else "trained on labels alone, beside"
+    table = Table(title=f"{student['name']} {how} {names}", title_justify="left")
     for name in ("", "teacher", "student", "kept"):
         table.add_column(name, justify="left" if not name else "right")
     for teacher in teachers:
@@ -32,7 +35,7 @@ def show_summary(summary: dict[str, Any]) -> None:
     for name, task in summary["tasks"].items():
         for teacher_name, result in (task.get("teachers") or {"": task}).items():
             _add_task(table, f"{name} ({teacher_name})" if teacher_name else name, result)
-    for teacher_name, closeness in (summary.get("alignments") or {"the teacher": summary["alignment"]}).items():
+    for teacher_name, closeness in closeness_to.items() if taught else ():
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
     onnx = summary["export"]["onnx"]
@@ -40,7 +43,7 @@ def show_summary(summary: dict[str, Any]) -> None:
         f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
         f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
     )
-    for teacher in teachers:
+    for teacher in teachers if taught else ():
         tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())

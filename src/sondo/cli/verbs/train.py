@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_recipe, add_teachers, instance, teacher_columns
+from sondo.cli.shared import add_recipe, add_teachers, instance, teacher_columns, teacher_configs
 from sondo.recipe import AugmentConfig, ClusterConfig, StudentConfig, TrainConfig
 
 HELP = "stage 4: a student from the bank"
@@ -35,11 +35,18 @@ def run(settings: Any) -> None:
     require("lightning", extra="train", why="Training needs torch and lightning")
     from sondo.bank import Bank
     from sondo.distill.cluster import cluster_column, configured_k
+    from sondo.distill.online import OnlineTeacher
     from sondo.distill.train import train
+    from sondo.teachers import create
 
     bank = Bank(settings.bank)
     columns = teacher_columns(settings)
     balanced = config.sampling == "balanced"
+    online = [
+        OnlineTeacher(create(teacher.name, **teacher.options()), batch_size=teacher.batch_size)
+        for teacher in teacher_configs(settings)
+        if teacher.online
+    ]
     folder = train(
         bank,
         teachers=columns,
@@ -47,6 +54,7 @@ def run(settings: Any) -> None:
         student=instance(StudentConfig, settings.student),
         config=config,
         augmentation=instance(AugmentConfig, settings.augment),
+        online=online,
         out=Path(settings.out),
     )
     tell(f"student: {folder}")

@@ -1,0 +1,111 @@
+"""One training run under lightning: optimiser, schedule, precision, logs, and the state to go on from."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import nn
+
+from sondo.distill.checkpoint import SafetensorsCheckpointIO
+from sondo.distill.data import BankData
+from sondo.distill.module import Distillation
+from sondo.distill.progress import ProgressLine
+from sondo.distill.schedule import WarmUpRampDown
+from sondo.recipe import TrainConfig
+
+WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
+
+
+def optimizer_of(config: TrainConfig) -> Callable[[list[nn.Parameter]], torch.optim.Optimizer]:
+    """What makes the optimiser from the parameters."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return functools.partial(kind, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+def schedule_of(config: TrainConfig) -> WarmUpRampDown:
+    """The learning rate over the run; what is not set follows from the number of epochs."""
+    start = RAMP_DOWN_SHARE * config.epochs if config.ramp_down_start is None else config.ramp_down_start
+    length = max(config.epochs - start, 1e-9) if config.ramp_down_epochs is None else config.ramp_down_epochs
+    warmup = WARMUP_SHARE * config.epochs if config.warmup_epochs is None else config.warmup_epochs
+    return WarmUpRampDown(
+        warmup_epochs=warmup, ramp_down_start=start, ramp_down_epochs=length, last_factor=config.last_factor
+    )
+
+
+def _precision(config: TrainConfig) -> Any:
+    bfloat16 = config.precision == "bfloat16"
+    if config.precision == "auto":
+        bfloat16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if bfloat16 else "32-true"
+
+
+def fit(
+    module: Distillation,
+    data: BankData,
+    config: TrainConfig,
+    out: Path,
+    *,
+    callbacks: Sequence[lightning.Callback] = (),
+) -> None:
+    """Train for the epochs that are left; after each, all that the next one needs is on disk.
+
+    Args:
+        module: What is trained.
+        data: What it sees.
+        config: How.
+        out: Folder of the run; the state is in `checkpoints`, the figures in `logs`.
+        callbacks: Further ones of lightning.
+    """
+    with _quiet():
+        csv = CSVLogger(out, name="logs")
+        trainer = lightning.Trainer(
+            accelerator="auto",
+            devices=1,
+            max_epochs=config.epochs,
+            precision=_precision(config),
+            gradient_clip_val=config.gradient_clip,
+            logger=[csv, TensorBoardLogger(out, name="logs", version=csv.version)],
+            log_every_n_steps=10,
+            callbacks=[
+                *callbacks,
+                # No score chooses between epochs: the last one is what a resumed run needs, and the result.
+                ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
+                ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch),
+            ],
+            plugins=[SafetensorsCheckpointIO()],
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        last = out / "checkpoints" / "last.ckpt"
+        try:
+            trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
+        except SystemExit as stop:  # lightning's way to leave after Ctrl-C
+            raise KeyboardInterrupt from stop
+        if trainer.interrupted:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's hints about devices and workers say nothing to a user of sondo."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        logger.setLevel(level)
