@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from sondo.classifier.head import Head
 
 if TYPE_CHECKING:
+    from sondo.classifier.finetuning import finetune
     from sondo.classifier.probing import probe
     from sondo.classifier.published import load_head
 
-__all__ = ["Head", "load_head", "probe"]
+__all__ = ["Head", "finetune", "load_head", "probe"]
 
-_NAMES = {"load_head": "published", "probe": "probing"}
+_NAMES = {"finetune": "finetuning", "load_head": "published", "probe": "probing"}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,6 @@ from torch import nn
 
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankData
-from sondo.distill.module import Distillation
 from sondo.distill.progress import ProgressLine
 from sondo.distill.schedule import WarmUpRampDown
 from sondo.recipe import TrainConfig
@@ -50,7 +49,7 @@ def _precision(config: TrainConfig) -> Any:
 
 
 def fit(
-    module: Distillation,
+    module: lightning.LightningModule,
     data: BankData,
     config: TrainConfig,
     out: Path,

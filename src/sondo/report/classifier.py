@@ -36,10 +36,31 @@ def show_classifier(report: dict[str, Any]) -> None:
             say(report["note"])
     if report.get("picture"):
         tell(f"confusion matrix: {report['picture']}")
-    compared = report["compared"]
-    tell(
-        f"{report['path']}: {report['bytes'] / 1e6:.2f} MB, {len(report['classes'])} classes, raw sound in, "
-        f"probabilities out; compared with {compared['with']} on {compared['clips']} clips: first class the same in "
-        f"{compared['same_first_class']}, largest difference of a probability {compared['largest_difference']:.1e}"
-    )
+    _tell_file(report, num_classes=len(report["classes"]), compared_with=report["compared"]["with"])
     tell(f"licence of the student: {report['licence']}")
+
+
+def show_finetuned(summary: dict[str, Any]) -> None:
+    """Scores of the parts, and where the file lies.
+
+    Args:
+        summary: As in `summary.json`.
+    """
+    clips = summary["clips"]
+    tell(f"weights of epoch {summary['epoch']}, trained on {clips['train']} clips")
+    for part, remark in (("valid", "it chose the epoch, so it flatters"), ("test", "kept back until now")):
+        if part in summary:
+            low, high = summary[part]["ci95"]
+            score = f"{summary['metric']} {100 * summary[part]['score']:.1f}"
+            tell(f"{part}, {clips[part]} clips: {score} (95 % interval {100 * low:.1f} to {100 * high:.1f}); {remark}")
+    _tell_file(summary["classifier"], num_classes=len(summary["classes"]), compared_with="the student in torch")
+    tell(f"licence of the student: {summary['student']['licence']}")
+
+
+def _tell_file(file: dict[str, Any], *, num_classes: int, compared_with: str) -> None:
+    compared = file["compared"]
+    tell(f"{file['path']}: {file['bytes'] / 1e6:.2f} MB, {num_classes} classes, raw sound in, probabilities out")
+    tell(
+        f"compared with {compared_with} on {compared['clips']} clips: the first class is the same in "
+        f"{compared['same_first_class']}, a probability differs by at most {compared['largest_difference']:.1e}"
+    )

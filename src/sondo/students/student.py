@@ -19,6 +19,7 @@ from sondo.students.front_end import LogMel
 from sondo.students.head import Projector
 from sondo.students.readout import Readout, make_readout
 from sondo.students.space import space_id
+from sondo.students.with_head import StudentWithHead
 
 _WINDOWS_AT_ONCE = 32
 _FEW_FRAMES, _MANY_FRAMES = 1024, 2048  # two widths of a map differ by the stride's whole multiples of these
@@ -59,6 +60,7 @@ class Student(nn.Module):
         self.projector_width = backbone.projector_width
         self.readout = readout or make_readout("last", backbone, num_mels=self.front_end.config.num_mels)
         self.compat: Compat = None
+        self._is_frozen = False
 
     @property
     def embedding_dim(self) -> int:
@@ -112,6 +114,38 @@ class Student(nn.Module):
             embedding_dim: Values of the teacher's embedding.
         """
         return Projector(self.embedding_dim, hidden_dim=self.projector_width, embedding_dim=embedding_dim)
+
+    def with_head(self, classes: int | Sequence[str], *, hidden_dim: int | None = None) -> StudentWithHead:
+        """This student, not a copy, with a new head for classes behind it.
+
+        Args:
+            classes: Their names, or how many there are.
+            hidden_dim: Values between two layers with a ReLU; a linear head when left out.
+
+        Shape:
+            The result takes audio (batch, samples) and gives logits (batch, classes).
+
+        Raises:
+            SondoError: Fewer than two classes, or a name that is there twice.
+        """
+        names = [str(number) for number in range(classes)] if isinstance(classes, int) else list(classes)
+        return StudentWithHead(self, names, hidden_dim=hidden_dim)
+
+    def freeze_backbone(self) -> None:
+        """Keep every weight, and the statistics of the batch norms, as they are, also while a head is trained."""
+        self.requires_grad_(False)
+        self._is_frozen = True
+        self.eval()
+
+    def unfreeze_backbone(self) -> None:
+        """Let training change the weights again; `train()` also moves the batch norms' statistics again."""
+        self.requires_grad_(True)
+        self._is_frozen = False
+
+    def train(self, mode: bool = True) -> Student:
+        """Choose between training and evaluation; a frozen student stays in evaluation."""
+        super().train(mode and not self._is_frozen)
+        return self
 
     def embed_log_mel(self, log_mel: Tensor) -> Tensor:
         """Embed clips that are log-mels already, each as a whole. What training calls.

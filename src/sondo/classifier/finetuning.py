@@ -1,0 +1,296 @@
+"""`sondo finetune`: a student and a head trained together on one's own classes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from numpy.typing import NDArray
+
+from sondo.audio.decode import load_audio
+from sondo.bank import Bank, ingest
+from sondo.bank.schema import BankInfo
+from sondo.classifier.config import FinetuneConfig
+from sondo.classifier.head import Head, probabilities_of
+from sondo.classifier.held_out import best_thresholds
+from sondo.classifier.module import Finetuning, StopWhenNoBetter, labels_of
+from sondo.classifier.onnx_file import write_classifier
+from sondo.classifier.parts import parts_of
+from sondo.distill.checkpoint import SafetensorsCheckpointIO
+from sondo.distill.data import BankBatches, BankData
+from sondo.distill.fit import fit
+from sondo.errors import SondoError
+from sondo.evaluate import Task, load_task
+from sondo.evaluate.intervals import bootstrap_weights, percentile_interval
+from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.export import to_onnx
+from sondo.loading import load
+from sondo.recipe import AugmentConfig, TrainConfig, claim_folder, write_json
+from sondo.runtime import OnnxClassifier
+from sondo.screen import progress, say, track
+from sondo.students import Student, TorchModel, save
+
+COMPARED_CLIPS = 8
+
+
+def finetune(
+    model: str | Path,
+    *,
+    data: str | Path,
+    out: str | Path,
+    config: FinetuneConfig | None = None,
+    augmentation: AugmentConfig | None = None,
+    num_folds: int = 5,
+    allow_code: bool = False,
+) -> dict[str, Any]:
+    """Train a student and a head on the classes of a folder or a CSV.
+
+    The head is trained alone first, then the whole network at a lower rate, until the loss on the validation part falls
+    no more; the weights of its lowest loss are kept. After every epoch the state is on disk, and the same call goes on
+    from there. The folder then holds `student/`, `student.onnx`, `classifier.onnx`, `summary.json`, `logs/`, the
+    checkpoints and the bank of log-mels.
+
+    Args:
+        model: The student to start from: a run, a student's folder, a published checkpoint or its name.
+        data: A folder of class folders, or a CSV, as the task `folder` takes it.
+        out: Folder of the run.
+        config: How to train.
+        augmentation: How clips are changed; not at all when left out.
+        num_folds: Folds that are made where the data brings none.
+        allow_code: As for `sondo.load`.
+
+    Returns:
+        The summary, as it stands in `summary.json`. `valid` chose the epoch, so that its score flatters.
+
+    Raises:
+        SondoError: An exported file, which cannot be trained; data that cannot be read; a folder of another run.
+    """
+    out, data = Path(out), Path(data)
+    config, augmentation = config or FinetuneConfig(), augmentation or AugmentConfig()
+    loaded = load(model, allow_code=allow_code)
+    if not isinstance(loaded, TorchModel):
+        raise SondoError(f"{model} is an exported file, which cannot be trained: give the run or the student's folder")
+    task = load_task("folder", data, title=data.stem, num_folds=num_folds)
+    parts = parts_of(task, config, data)
+    settings = {
+        "student": loaded.space_id,
+        "data": str(data.resolve()),
+        "num_clips": len(task),
+        "num_folds": num_folds,
+        "bank": {"path": str((out / "bank.lance").resolve())},
+        "finetune": asdict(config),
+        "augment": asdict(augmentation),
+    }
+    claim_folder(out, settings, note="train.json")
+    summary_file = out / "summary.json"
+    if summary_file.exists():
+        say(f"{out} is finished; this is its summary")
+        finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
+        return finished
+    with progress():
+        summary = _Run(loaded.student, task, parts, config, augmentation, out).run()
+    write_json(summary_file, summary)
+    return summary
+
+
+class _Run:
+    """The stages of one fine-tuning, in order."""
+
+    def __init__(
+        self,
+        student: Student,
+        task: Task,
+        parts: tuple[str, ...],
+        config: FinetuneConfig,
+        augmentation: AugmentConfig,
+        out: Path,
+    ) -> None:
+        self.student, self.task, self.parts = student, task, parts
+        self.config, self.augmentation, self.out = config, augmentation, out
+        self.start = student.space_id
+
+    def run(self) -> dict[str, Any]:
+        """Ingest, train, export, score."""
+        bank = self._bank()
+        config = self.config
+        lightning.seed_everything(config.seed, verbose=False)
+        model = self.student.with_head(self.task.classes, hidden_dim=config.hidden_dim)
+        data = self._data(bank)
+        module = Finetuning(
+            model,
+            config=config,
+            augmentation=self.augmentation,
+            multi_label=self.task.multi_label,
+            steps_per_epoch=data.steps_per_epoch,
+        )
+        trained = self.out / "student"
+        if not (trained / "config.json").exists():
+            self._train(module, data)
+        epoch = self._load_best(module)
+        head = self._head(module, data)
+        if not (trained / "config.json").exists():
+            about = {"from": self.start, "data": self.task.name, "clips": len(self.task), **asdict(config)}
+            save(self.student, trained, info={"finetuning": about})
+        compared = self._export(head, epoch)
+        return self._summary(epoch, compared)
+
+    def _bank(self) -> Bank:
+        """The log-mels of all clips, made once, with their labels and parts."""
+        manifest = self.out / "manifest.parquet"
+        table = {
+            "path": [str(path.absolute()) for path in self.task.paths],
+            "labels": [list(labels) for labels in self.task.label_sets],
+            "split": list(self.parts),
+        }
+        scratch = manifest.with_name(f".{manifest.name}.writing")
+        pyarrow.parquet.write_table(pa.table(table), scratch)
+        scratch.replace(manifest)
+        bank = self.out / "bank.lance"
+        ingest(bank, manifest=manifest, max_bad_share=0.0, info=BankInfo(front_end=self.student.front_end.config))
+        return Bank(bank)
+
+    def _data(self, bank: Bank) -> BankData:
+        """Every clip that is trained on once in an epoch; those that are watched by their length."""
+        splits, frames = bank.read(["split", "frames"]).columns
+        part = np.array(splits.to_pylist())
+        weights = np.where(part == "train", 1.0, 0.0)
+        valid = np.flatnonzero(part == "valid")
+        return BankData(
+            BankBatches(bank.path, [], classes=self.task.classes),
+            weights=weights / weights.sum(),
+            valid_rows=valid[np.argsort(frames.to_numpy()[valid], kind="stable")],
+            config=self._train_config(),
+        )
+
+    def _train_config(self) -> TrainConfig:
+        config = self.config
+        return TrainConfig(
+            epochs=config.head_epochs + config.epochs,
+            batch_size=config.batch_size,
+            sampling="uniform",
+            replacement=False,
+            seed=config.seed,
+        )
+
+    def _train(self, module: Finetuning, data: BankData) -> None:
+        config = self.config
+        if not (self.out / "checkpoints" / "last.ckpt").exists():
+            self._standardise(module, data)
+        best = ModelCheckpoint(
+            self.out / "checkpoints",
+            filename="best",
+            monitor="valid_loss",
+            save_weights_only=True,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        stop = StopWhenNoBetter(head_epochs=config.head_epochs, patience=config.patience)
+        fit(module, data, self._train_config(), self.out, callbacks=[stop, best])
+        module.cpu()
+
+    def _standardise(self, module: Finetuning, data: BankData) -> None:
+        """The head sees embeddings of mean 0 and deviation 1, so that its rate fits every student."""
+        student = module.model.student.eval()
+        with torch.no_grad():
+            vectors = [student.embed_log_mel(batch.log_mel) for batch in data.fresh_batches(0)]
+        module.model.head.standardise_by(torch.cat(vectors))
+
+    def _load_best(self, module: Finetuning) -> int:
+        """Take the weights of the lowest loss; the epoch that they are of, from 1."""
+        state = SafetensorsCheckpointIO().load_checkpoint(self.out / "checkpoints" / "best.ckpt")
+        module.load_state_dict(state["state_dict"])
+        module.eval()
+        return int(state["epoch"]) + 1
+
+    def _head(self, module: Finetuning, data: BankData) -> Head:
+        """The head as arrays, with thresholds from the validation part."""
+        head = head_of(module, self.task)
+        if not self.task.multi_label:
+            return head
+        logits, labels = [], []
+        with torch.no_grad():
+            for batch in data.valid_batches():
+                logits.append(module.model.classify_log_mel(batch.log_mel))
+                labels.append(labels_of(batch))
+        probabilities = probabilities_of(torch.cat(logits).double().numpy(), multi_label=True)
+        return head.with_thresholds(best_thresholds(probabilities, torch.cat(labels).long().numpy()).tolist())
+
+    def _export(self, head: Head, epoch: int) -> dict[str, Any]:
+        exported, student = self.out / "student.onnx", TorchModel(self.student)
+        chosen = np.unique(np.linspace(0, len(self.task) - 1, COMPARED_CLIPS).astype(np.int64))
+        clips = [load_audio(self.task.paths[clip], sample_rate=student.sample_rate) for clip in chosen]
+        if not exported.exists():
+            to_onnx(self.student, exported, clips=clips[:2])
+        note = {"head": head.kind, "data": self.task.name, "clips": len(self.task), "finetuned_epochs": epoch}
+        return write_classifier(
+            exported,
+            head,
+            self.out / "classifier.onnx",
+            note=note,
+            embed=lambda audio: student.embed(audio, sample_rate=student.sample_rate),
+            clips=clips,
+        )
+
+    def _summary(self, epoch: int, compared: dict[str, Any]) -> dict[str, Any]:
+        path = self.out / "classifier.onnx"
+        classifier = OnnxClassifier(path)
+        return {
+            "student": {
+                "name": classifier.name,
+                "params": self.student.num_params,
+                "embedding_dim": classifier.embedding_dim,
+                "space_id": classifier.space_id,
+                "from": self.start,
+                "licence": classifier.licence,
+            },
+            "classes": list(classifier.classes),
+            "multi_label": classifier.multi_label,
+            "clips": {part: self.parts.count(part) for part in ("train", "valid", "test")},
+            "epoch": epoch,
+            "metric": self.task.metric,
+            **{part: self._score(classifier, part) for part in ("valid", "test") if part in self.parts},
+            "note": self.task.note,
+            "classifier": {"path": str(path), "bytes": path.stat().st_size, "compared": compared},
+        }
+
+    def _score(self, classifier: OnnxClassifier, part: str) -> dict[str, Any]:
+        """The exported classifier's score on whole files, with a bootstrap interval."""
+        clips = np.flatnonzero([of == part for of in self.parts])
+        probabilities: list[NDArray[np.float32]] = []
+        with track(f"classify {part}", total=len(clips)) as line:
+            for clip in clips:
+                probabilities.append(classifier.probabilities(self.task.paths[clip]))
+                line.advance()
+        decision = np.stack(probabilities).astype(np.float64)
+        targets = self.task.targets()[clips]
+        groups = None if self.task.groups is None else [self.task.groups[clip] for clip in clips]
+        values = resampled_values(
+            decision, targets, bootstrap_weights(len(clips), groups=groups), metric=self.task.metric
+        )
+        return {
+            "score": metric_value(decision, targets, metric=self.task.metric),
+            "ci95": list(percentile_interval(values)),
+        }
+
+
+def head_of(module: Finetuning, task: Task) -> Head:
+    """A trained head as arrays."""
+    head = module.model.head
+    layers: list[Any] = list(head.layers)
+    return Head(
+        mean=head.mean.double().numpy(),
+        scale=head.scale.double().numpy(),
+        layers=tuple(
+            (layer.weight.detach().double().numpy().T, layer.bias.detach().double().numpy()) for layer in layers
+        ),
+        classes=task.classes,
+        multi_label=task.multi_label,
+    )
