@@ -1,0 +1,148 @@
+"""One cell of a grid: a variant with a seed, trained and scored; its result is a file, so that a grid goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sondo.bank import Bank
+from sondo.bank.schema import slug
+from sondo.distill.alignment import alignment
+from sondo.distill.cluster import cluster, configured_k
+from sondo.distill.train import train
+from sondo.errors import SondoError
+from sondo.evaluate import Task, embed_task, evaluate_vectors
+from sondo.recipe import Recipe, flatten, write_json
+from sondo.students import TorchModel, load, load_projectors
+from sondo.teachers import label_of
+
+RESULT = "cell.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A run of the grid.
+
+    Args:
+        variant: Name of the variant.
+        recipe: Its settings; `out` is the cell's folder and `train.seed` its seed.
+    """
+
+    variant: str
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """What the screen calls it."""
+        return f"{self.variant}, seed {self.recipe.train.seed}"
+
+    @property
+    def file(self) -> Path:
+        """Where its result lies."""
+        return Path(self.recipe.out) / RESULT
+
+    @property
+    def columns(self) -> list[str]:
+        """The teachers' columns in the bank."""
+        return teacher_columns(self.recipe)
+
+    def settings(self) -> dict[str, Any]:
+        """What makes the result this result, JSON-able."""
+        values = json.loads(json.dumps(self.recipe.to_dict()))
+        return {key: values[key] for key in ("teacher", "more_teachers", "student", "cluster", "train", "augment")}
+
+    def standing(self) -> dict[str, Any]:
+        """The result as far as it is there.
+
+        Raises:
+            SondoError: It is of other settings, or damaged.
+        """
+        if not self.file.exists():
+            return {}
+        try:
+            result: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise SondoError(f"{self.file} is damaged ({error}): delete it, and the student is scored again") from error
+        was, is_now = flatten(result["settings"]), flatten(self.settings())
+        differs = [
+            f"{key} was {was.get(key)!r}, is now {is_now.get(key)!r}"
+            for key in sorted({*was, *is_now})
+            if was.get(key) != is_now.get(key)
+        ]
+        if differs:
+            raise SondoError(
+                f"{self.file} is of another run: {'; '.join(differs)}. Give the variant another name, or name another "
+                "--out"
+            )
+        return result
+
+    def lacks(self, tasks: Mapping[str, Task]) -> bool:
+        """Whether there is something left to do."""
+        standing = self.standing()
+        return not standing or bool(set(tasks) - set(standing["tasks"]))
+
+
+def teacher_columns(recipe: Recipe) -> list[str]:
+    """The columns of a recipe's teachers, without making them."""
+    return [f"teacher.{slug(config.label or label_of(config.name))}" for config in recipe.teachers]
+
+
+def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """Train a cell and score its student, or go on where an earlier call stopped.
+
+    Args:
+        cell: The cell.
+        bank: The bank, with the teachers' columns; clusters are made where they are lacking.
+        tasks: Tasks to score on, by name.
+
+    Returns:
+        `settings`, `clips_seen`, `alignment` (the cosine to the first teacher), `tasks` (by name what
+        `ProbeResult.to_dict` says), `student` (`params`, `embedding_dim`) and `seconds`, as they stand in the file.
+
+    Raises:
+        SondoError: As the stages.
+    """
+    result = cell.standing()
+    start = time.perf_counter()
+    recipe, columns = cell.recipe, cell.columns
+    clusters = None
+    if recipe.train.sampling == "balanced":
+        clusters = _clusters(bank, columns, recipe)
+    folder = train(
+        bank,
+        teachers=columns,
+        clusters=clusters,
+        student=recipe.student,
+        config=recipe.train,
+        augmentation=recipe.augment,
+        out=Path(recipe.out),
+    )
+    student = load(folder, allow_code=True)
+    if not result:
+        projectors = load_projectors(folder)
+        result = {
+            "variant": cell.variant,
+            "seed": recipe.train.seed,
+            "settings": cell.settings(),
+            "clips_seen": recipe.train.epochs * int(recipe.train.clips_per_epoch or 0),
+            "student": {"params": student.num_params, "embedding_dim": student.embedding_dim},
+            "alignment": alignment(bank, columns[0], student, projectors[0]),
+            "tasks": {},
+            "seconds": 0.0,
+        }
+    for name, task in tasks.items():
+        if name not in result["tasks"]:
+            vectors = embed_task(task, TorchModel(student).embed, description=f"{cell.name}: {name}")
+            result["tasks"][name] = evaluate_vectors(task, vectors).to_dict()
+    result["seconds"] = round(result["seconds"] + time.perf_counter() - start, 2)
+    write_json(cell.file, result)
+    return result
+
+
+def _clusters(bank: Bank, columns: Sequence[str], recipe: Recipe) -> str:
+    k = configured_k(recipe.cluster, len(bank))
+    return cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)

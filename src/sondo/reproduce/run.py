@@ -1,0 +1,134 @@
+"""Run a grid: every variant with every seed from one bank, and the table that they end in."""
+
+from __future__ import annotations
+
+import dataclasses
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sondo.bank import Bank
+from sondo.bank.schema import slug
+from sondo.errors import SondoError, require
+from sondo.evaluate import Task, load_task
+from sondo.recipe import Recipe, claim_folder, write_json
+from sondo.reproduce.cell import Cell, run_cell, teacher_columns
+from sondo.reproduce.figure import draw
+from sondo.reproduce.grid import Grid, read_grid, recipes_of
+from sondo.reproduce.results import summarise
+from sondo.reproduce.scale import scaled
+from sondo.reproduce.table import write_tables
+from sondo.screen import progress, say, track
+
+
+def reproduce(
+    name: str,
+    *,
+    bank: Path,
+    out: Path,
+    tasks: Sequence[tuple[str, Path]] = (),
+    scale: float = 1.0,
+    seeds: Sequence[int] = (0,),
+    teacher: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Run a grid, or go on with it where an earlier call stopped.
+
+    Args:
+        name: A grid that comes with sondo, or the path of one.
+        bank: The bank; it has the teachers' columns. Clusters are made where they are lacking.
+        out: Folder of the results: `results.json`, `table.md`, `table.csv`, a picture, and `cells/`, a run for each
+            variant and seed.
+        tasks: Names and folders of the tasks that the students are scored on; without one there is the cosine to the
+            teacher alone.
+        scale: Factor on the clips that each run sees, see `sondo.reproduce.scale`.
+        seeds: Seeds of weights, draws and dropout; each variant is run with each.
+        teacher: Label of the teacher of all variants; where left out and the bank has one teacher alone, that one.
+        changes: Nested settings for all variants, over their own.
+
+    Returns:
+        The results, as in `results.json`.
+
+    Raises:
+        SondoError: Nothing could be run, or some cells failed; those that did not are in the table by then.
+    """
+    grid = read_grid(name)
+    if grid.figure is not None:
+        require("matplotlib", extra="report", why="Drawing the picture needs matplotlib")
+    if len({task for task, _ in tasks}) < len(tasks):
+        raise SondoError("a task is named twice")
+    loaded = {task: load_task(task, folder) for task, folder in tasks}
+    opened = Bank(bank)
+    teacher = teacher or _only_teacher(grid, opened)
+    recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
+    claim = {"grid": grid.name, "bank": str(bank.resolve()), "scale": scale, "teacher": teacher}
+    cells = _cells(recipes, opened, scale=scale, seeds=seeds)
+    claim_folder(out, claim | {"changes": dict(changes or {})})
+    failures = _run(grid, cells, opened, loaded)
+    results = summarise(grid, cells, failures, tasks=list(loaded), about=claim)
+    write_json(out / "results.json", results)
+    write_tables(results, out)
+    if grid.figure is not None and len(failures) < len(cells):
+        draw(results, grid.figure, out / f"{grid.name}.png")
+    return results
+
+
+def _only_teacher(grid: Grid, bank: Bank) -> str | None:
+    """The bank's teacher where it has one alone and that is not the grid's, else None."""
+    there = bank.columns("teacher")
+    wanted = {column for recipe in recipes_of(grid, out=Path()).values() for column in teacher_columns(recipe)}
+    if len(there) != 1 or there[0] in wanted:
+        return None
+    label = there[0].removeprefix("teacher.")
+    say(f"{bank.path} has {there[0]} alone: it teaches all variants, instead of {', '.join(sorted(wanted))}")
+    return label
+
+
+def _cells(recipes: Mapping[str, Recipe], bank: Bank, *, scale: float, seeds: Sequence[int]) -> list[Cell]:
+    """Seed after seed, so that the first table of all variants is there early."""
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise SondoError("--seeds: name at least one, each once")
+    cells = []
+    for seed in seeds:
+        for variant, recipe in recipes.items():
+            train = dataclasses.replace(scaled(recipe.train, scale, num_clips=len(bank)), seed=seed)
+            folder = str(Path(recipe.out).parent / f"{slug(variant)}-{seed}")
+            cells.append(Cell(variant=variant, recipe=dataclasses.replace(recipe, out=folder, train=train)))
+    return cells
+
+
+def _run(grid: Grid, cells: Sequence[Cell], bank: Bank, tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Run what is left; what failed, with the reason, by the cell's name."""
+    todo = [cell for cell in cells if cell.lacks(tasks)]
+    failures: dict[str, str] = {}
+    with (
+        progress() as view,
+        track(f"reproduce {grid.name}", total=len(cells), unit="cells", done=len(cells) - len(todo)) as line,
+    ):
+        for cell in todo:
+            standing = set(view.task_ids)
+            line.note(cell.name)
+            try:
+                say(_said(cell, run_cell(cell, bank, tasks)))
+            except Exception as error:  # one cell that fails does not lose the others
+                failures[cell.name] = str(error) or type(error).__name__
+                say(f"failed: {cell.name}: {failures[cell.name]}")
+                if not isinstance(error, SondoError):
+                    _keep_traceback(cell)
+            for finished in set(view.task_ids) - standing:  # fifty cells' lines would fill the screen
+                view.remove_task(finished)
+            line.advance()
+    return failures
+
+
+def _keep_traceback(cell: Cell) -> None:
+    file = cell.file.with_name("error.txt")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(traceback.format_exc(), encoding="utf-8")
+    say(f"where it failed: {file}")
+
+
+def _said(cell: Cell, result: Mapping[str, Any]) -> str:
+    scores = [f"{task} {100 * score['score']:.1f}" for task, score in result["tasks"].items()]
+    return f"{cell.name}: " + ", ".join([*scores, f"cosine {result['alignment']['cosine']:.3f}"])
