@@ -1,4 +1,7 @@
-"""Accuracy and mean average precision, with weights per clip so that one pass serves all resamples of a bootstrap."""
+"""Accuracy and mean average precision, with weights per clip so that one pass serves all resamples of a bootstrap.
+
+A clip that nobody judged for a class (target -1) counts neither for nor against that class.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ def metric_value(decision: Floats, targets: NDArray[np.int64], *, metric: Metric
     """The metric of one test part, in [0, 1].
 
     Shape:
-        decision: (clips, classes), higher is more likely. targets: (clips,) for accuracy, (clips, classes) for map.
+        decision: (clips, classes), higher is more likely. targets: (clips,) for accuracy; (clips, classes) of 1, 0 and
+        -1 (not judged) for map.
     """
     return float(resampled_values(decision, targets, np.ones((1, len(decision))), metric=metric)[0])
 
@@ -49,12 +53,15 @@ def mean_average_precision(decision: Floats, targets: NDArray[np.int64], weights
 def _mean_of_classes(decision: Floats, targets: NDArray[np.int64], weights: Floats) -> Floats:
     total = np.zeros(len(weights))
     counted = np.zeros(len(weights))
-    for scores, positive in zip(decision.T, targets.T, strict=True):
-        order = np.argsort(-scores, kind="stable")
+    for scores, target in zip(decision.T, targets.T, strict=True):
+        judged = np.flatnonzero(target >= 0)
+        if not len(judged):
+            continue
+        order = judged[np.argsort(-scores[judged], kind="stable")]
         ranked = scores[order]
         last_of_equals = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
         weight = weights[:, order]
-        true_positives = np.cumsum(weight * positive[order], axis=1)[:, last_of_equals]
+        true_positives = np.cumsum(weight * target[order], axis=1)[:, last_of_equals]
         retrieved = np.cumsum(weight, axis=1)[:, last_of_equals]
         num_positive = true_positives[:, -1]
         precision = true_positives / np.maximum(retrieved, 1e-12)

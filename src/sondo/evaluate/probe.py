@@ -5,7 +5,6 @@ The penalty is chosen by inner parts of the training clips. Nothing here ever re
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import require
+from sondo.evaluate.logistic import Independent, Likelihood, Multinomial, solve
 from sondo.evaluate.metrics import metric_value
 from sondo.evaluate.task import Metric
 
 Floats = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 Index = NDArray[np.int64]
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-_MAX_ITERATIONS = 200
 _ONE_THREAD_BELOW = 10_000_000
+_SINGLE_PRECISION_FROM = 20_000_000
+_ROWS_PER_STEP = 4096
+_PATIENCE = 2
+"""Values of C without a gain after which the larger ones, which take longest to fit, are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,103 +69,135 @@ def fit_probe(
 
     Args:
         vectors: Embeddings of all clips of the task.
-        targets: Class of each clip, or 0 and 1 for each clip and class.
-        train: Clips to fit on.
-        inner: Pairs (fit, score) of clips outside of the test part.
+        targets: Class of each clip, or 0 and 1 for each clip and class, -1 where nobody judged.
+        train: Clips to fit on; one that occurs twice counts twice.
+        inner: Pairs (fit, score) of clips outside of the test part; `fit` lies in `train`.
         num_classes: Number of classes of the task.
         metric: What the inner parts are scored with.
         grid: Values of C (inverse strength of the squared penalty), rising. At equal scores the smallest is taken.
+            Without `inner`, the first.
 
     Shape:
         vectors: (clips, dim). targets: (clips,) or (clips, classes).
     """
-    require("sklearn", extra="train", why="The linear probe needs scikit-learn")
+    require("scipy", extra="train", why="The linear probe needs scipy")
     threads = require("threadpoolctl", extra="train", why="The linear probe needs threadpoolctl")
     # Matrices of this size are multiplied faster by one thread (four times, for 400 clips on two busy cores).
-    with threads.threadpool_limits(1 if vectors[train].size < _ONE_THREAD_BELOW else None):
-        totals = np.zeros(len(grid))
-        for fit, score in inner:
-            path = _fit_path(vectors[fit], targets[fit], num_classes=num_classes, grid=grid)
-            totals += [metric_value(probe.decision(vectors[score]), targets[score], metric=metric) for probe in path]
-        best = grid[int(np.argmax(np.round(totals / max(1, len(inner)), 9)))]
-        return next(_fit_path(vectors[train], targets[train], num_classes=num_classes, grid=(best,)))
+    with threads.threadpool_limits(1 if len(train) * vectors.shape[1] < _ONE_THREAD_BELOW else None):
+        space = _Space(vectors, train)
+        if len(grid) == 1:
+            return next(space.path(targets, train, num_classes=num_classes, grid=grid))
+        paths = [space.path(targets, fit, num_classes=num_classes, grid=grid) for fit, _ in inner]
+        best, best_total = 0, -np.inf
+        chosen: list[LinearProbe] = []
+        for index, probes in enumerate(zip(*paths, strict=True)):
+            values = [
+                metric_value(probe.decision(vectors[score]), targets[score], metric=metric)
+                for probe, (_, score) in zip(probes, inner, strict=True)
+            ]
+            total = round(sum(values) / len(values), 9)
+            if total > best_total:
+                best, best_total, chosen = index, total, list(probes)
+            elif index - best >= _PATIENCE:
+                break
+        for probe, (fit, _) in zip(chosen, inner, strict=False):
+            if np.array_equal(fit, train):
+                return probe
+        return next(space.path(targets, train, num_classes=num_classes, grid=(grid[best],)))
 
 
-def _fit_path(
-    vectors: NDArray[np.floating], targets: Index, *, num_classes: int, grid: Sequence[float]
-) -> Iterator[LinearProbe]:
-    """Probes for rising C on the same clips; each starts from the one before."""
-    from sklearn.preprocessing import StandardScaler
+class _Space:
+    """The training clips, standardised and turned so that their features are uncorrelated.
 
-    scaler = StandardScaler().fit(vectors.astype(np.float64))
-    standard = scaler.transform(vectors.astype(np.float64))
-    basis: Floats | None = None
-    if standard.shape[1] > standard.shape[0]:
-        # The penalty does not change under rotation: with more features than clips, the solution lies in the span of
-        # the clips, and solving in its coordinates is the same problem with fewer unknowns.
-        basis = np.linalg.svd(standard, full_matrices=False)[2].T
-        standard = standard @ basis
-    solver = _SingleLabel(num_classes) if targets.ndim == 1 else _MultiLabel(num_classes)
-    for value in grid:
-        weight, bias = solver.solve(standard, targets, value)
-        if basis is not None:
-            weight = basis @ weight
-        yield LinearProbe(scaler.mean_, scaler.scale_, weight, bias, value)
+    The penalty does not change under rotation, so that the solution is the same; but the solver needs few steps where
+    features are uncorrelated, and with more features than clips there are only as many coordinates as clips.
+    """
+
+    def __init__(self, vectors: Array, train: Index) -> None:
+        size = len(train) * vectors.shape[1]
+        self._dtype: Any = np.float64 if size < _SINGLE_PRECISION_FROM else np.float32
+        self._position = np.full(len(vectors), -1)
+        self._position[train] = np.arange(len(train))
+        self.mean, self.scale = _moments(vectors, train)
+        self.rotation = self._rotation(vectors, train)
+        self._features = np.ones((len(train), self.rotation.shape[1] + 1), dtype=self._dtype)
+        for first, standard in self._standard(vectors, train):
+            self._features[first : first + len(standard), :-1] = standard @ self.rotation
+
+    def path(self, targets: Index, fit: Index, *, num_classes: int, grid: Sequence[float]) -> Iterator[LinearProbe]:
+        """Probes for rising C on the clips `fit` of the training part; each starts from the one before."""
+        rows = self._position[fit]
+        assert (rows >= 0).all(), "inner parts are fitted on training clips"
+        features = self._features if len(rows) == len(self._features) else self._features[rows]
+        problem = _Problem(targets[fit], num_classes, self._dtype)
+        energy = np.einsum("ij,ij->j", features, features)
+        penalised = np.append(np.ones(features.shape[1] - 1), 0.0)
+        solution = np.zeros((features.shape[1], problem.num_columns), dtype=self._dtype)
+        for value in grid:
+            if problem.likelihood is not None:
+                penalty = (penalised / value).astype(self._dtype)
+                solution = solve(features, problem.likelihood, solution, penalty=penalty, energy=energy)
+            weight, bias = problem.spread(solution.astype(np.float64))
+            yield LinearProbe(self.mean, self.scale, self.rotation.astype(np.float64) @ weight, bias, value)
+
+    def _standard(self, vectors: Array, clips: Index) -> Iterator[tuple[int, Array]]:
+        for first in range(0, len(clips), _ROWS_PER_STEP):
+            some = vectors[clips[first : first + _ROWS_PER_STEP]]
+            yield first, ((some - self.mean) / self.scale).astype(self._dtype)
+
+    def _rotation(self, vectors: Array, train: Index) -> Array:
+        num_clips, dim = len(train), vectors.shape[1]
+        if num_clips < dim:
+            standard = np.concatenate([block for _, block in self._standard(vectors, train)])
+            return np.ascontiguousarray(np.linalg.svd(standard, full_matrices=False)[2].T)
+        gram = np.zeros((dim, dim), dtype=self._dtype)
+        for _, block in self._standard(vectors, train):
+            gram += block.T @ block
+        return np.linalg.eigh(gram)[1]
 
 
-class _SingleLabel:
-    """Multinomial regression over the classes that have training clips."""
+def _moments(vectors: Array, train: Index) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the training vectors in two passes; the deviation is 1 where it is nothing."""
+    blocks = [train[first : first + _ROWS_PER_STEP] for first in range(0, len(train), _ROWS_PER_STEP)]
+    mean = sum(vectors[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(train)
+    variance = sum(((vectors[block] - mean) ** 2).sum(axis=0) for block in blocks) / len(train)
+    # Rounding leaves a constant a deviation of a few units in the last place.
+    constant = variance <= (10 * np.finfo(vectors.dtype).eps * np.abs(mean)) ** 2
+    return np.asarray(mean), np.where(constant, 1.0, np.sqrt(variance))
 
-    def __init__(self, num_classes: int) -> None:
+
+class _Problem:
+    """What is solved for these labels, and how its columns become classes."""
+
+    def __init__(self, targets: Index, num_classes: int, dtype: Any) -> None:
         self._num_classes = num_classes
-        self._model = _regression()
-
-    def solve(self, standard: Floats, targets: Index, inverse_regularisation: float) -> tuple[Floats, Floats]:
-        weight = np.zeros((standard.shape[1], self._num_classes))
-        bias = np.full(self._num_classes, -np.inf)
-        present = np.unique(targets)
-        if len(present) == 1:
-            bias[present] = 0.0
-            return weight, bias
-        _fit(self._model, standard, targets, inverse_regularisation)
-        if len(present) == 2:
-            weight[:, present[1]] = self._model.coef_[0]
-            bias[present] = [0.0, self._model.intercept_[0]]
+        self._bias = np.full(num_classes, -np.inf)
+        self._two = False
+        self.likelihood: Likelihood | None = None
+        if targets.ndim == 1:
+            self._columns, labels = np.unique(targets, return_inverse=True)
+            self._bias[self._columns] = 0.0
+            self._two = len(self._columns) == 2
+            if self._two:
+                self._columns = self._columns[1:]
+                self.likelihood = Independent(labels[:, None], dtype)
+            elif len(self._columns) > 2:
+                self.likelihood = Multinomial(labels, len(self._columns), dtype)
         else:
-            weight[:, present] = self._model.coef_.T
-            bias[present] = self._model.intercept_
+            positive, judged = (targets == 1).sum(axis=0), (targets >= 0).sum(axis=0)
+            self._bias[positive > 0] = 0.0
+            self._columns = np.flatnonzero((positive > 0) & (positive < judged))
+            if len(self._columns):
+                self.likelihood = Independent(targets[:, self._columns], dtype)
+
+    @property
+    def num_columns(self) -> int:
+        return len(self._columns)
+
+    def spread(self, solution: Floats) -> tuple[Floats, Floats]:
+        """Weight (dim, classes) and bias (classes,); minus infinity where no training clip has the class."""
+        weight = np.zeros((len(solution) - 1, self._num_classes))
+        bias = self._bias.copy()
+        weight[:, self._columns] = solution[:-1]
+        bias[self._columns] = solution[-1]
         return weight, bias
-
-
-class _MultiLabel:
-    """One regression per class against all clips without it."""
-
-    def __init__(self, num_classes: int) -> None:
-        self._models = [_regression() for _ in range(num_classes)]
-
-    def solve(self, standard: Floats, targets: Index, inverse_regularisation: float) -> tuple[Floats, Floats]:
-        weight = np.zeros((standard.shape[1], len(self._models)))
-        bias = np.zeros(len(self._models))
-        for column, model in enumerate(self._models):
-            if 0 < targets[:, column].sum() < len(targets):
-                _fit(model, standard, targets[:, column], inverse_regularisation)
-                weight[:, column], bias[column] = model.coef_[0], model.intercept_[0]
-            elif not targets[:, column].any():
-                bias[column] = -np.inf
-        return weight, bias
-
-
-def _regression() -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(solver="lbfgs", warm_start=True, max_iter=_MAX_ITERATIONS)
-
-
-def _fit(model: Any, standard: Floats, targets: Index, inverse_regularisation: float) -> None:
-    from sklearn.exceptions import ConvergenceWarning
-
-    model.C = inverse_regularisation
-    with warnings.catch_warnings():
-        # The cap on iterations is part of the probe: at large C separable classes have no finite optimum to reach.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(standard, targets)

@@ -28,10 +28,13 @@ class Task:
         folds: Fold of each clip; every fold is the test part once. Exactly one of `folds` and `splits` is given.
         splits: ``"train"``, ``"valid"`` or ``"test"`` for each clip.
         groups: Source of each clip, where known: clips of one source must not be in a training and a test part.
+        judged: Labels that somebody decided on for each clip, present or not, where that is not all of them: for the
+            others the clip is neither a positive nor a negative. Holds the clip's labels too.
         citation: Who made the data.
         licence: Under which licence the audio is.
         source: Where to get it.
         note: What a reader of the score must know, e.g. that the folds are ours.
+        complete: Whether all clips of the published task are there; a score on some of them is another score.
     """
 
     name: str
@@ -41,15 +44,17 @@ class Task:
     folds: tuple[int, ...] | None = None
     splits: tuple[str, ...] | None = None
     groups: tuple[str, ...] | None = None
+    judged: tuple[tuple[str, ...], ...] | None = None
     citation: str = ""
     licence: str = ""
     source: str = ""
     note: str = ""
+    complete: bool = True
 
     def __post_init__(self) -> None:
         """Check our own invariants; mistakes of users are found in `check_task`."""
         assert (self.folds is None) != (self.splits is None), "a task has folds or splits"
-        for column in (self.labels, self.folds, self.splits, self.groups):
+        for column in (self.labels, self.folds, self.splits, self.groups, self.judged):
             assert column is None or len(column) == len(self.paths), "one value per clip"
         assert (self.metric == "map") == self.multi_label, "map is the metric of multi-label tasks"
 
@@ -76,12 +81,14 @@ class Task:
         """Labels as numbers.
 
         Shape:
-            (clips,) index into `classes`, or (clips, classes) of 0 and 1 for a multi-label task.
+            (clips,) index into `classes`, or (clips, classes) of 1, 0 and -1 (not judged) for a multi-label task.
         """
         position = {label: index for index, label in enumerate(self.classes)}
         if not self.multi_label:
             return np.array([position[labels[0]] for labels in self.label_sets], dtype=np.int64)
-        targets = np.zeros((len(self), len(position)), dtype=np.int64)
+        targets = np.full((len(self), len(position)), 0 if self.judged is None else -1, dtype=np.int64)
+        for row, labels in enumerate(self.judged or ()):
+            targets[row, [position[label] for label in labels if label in position]] = 0
         for row, labels in enumerate(self.label_sets):
             targets[row, [position[label] for label in labels]] = 1
         return targets
@@ -89,7 +96,22 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo:
-    """A task that `load_task` knows, for the list that ``sondo tasks`` shows."""
+    """A task that `load_task` knows, for the list that ``sondo tasks`` shows.
+
+    Args:
+        name: What `load_task` takes.
+        metric: What the probe is scored with.
+        citation: Who made the data.
+        licence: Under which licence the audio is.
+        source: Where to get it.
+        layout: What is expected on disk.
+        splits: How the clips are parted.
+        clips: Number of clips that are published.
+        sample_rate_hz: Rate of the published sound, where it is the same for all.
+        title: What it is called in tables; the name when left out.
+        folders: Names that the folder has when unpacked as published.
+        options: What `load_task` takes beyond the folder.
+    """
 
     name: str
     metric: str
@@ -97,6 +119,11 @@ class TaskInfo:
     licence: str
     source: str
     layout: str
+    splits: str = ""
+    clips: int | None = None
+    sample_rate_hz: int | None = None
+    title: str = ""
+    folders: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
 
 
