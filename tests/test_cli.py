@@ -10,7 +10,7 @@ from sondo.cli import main
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "classify", "reproduce"]
-VERBS += ["teachers", "students", "tasks"]
+VERBS += ["audioset", "teachers", "students", "tasks"]
 
 
 def run(capsys, *arguments):

@@ -22,6 +22,8 @@ def make_parser() -> jsonargparse.ArgumentParser:
     for name in NAMES:
         file = load_verb(name)
         verb = jsonargparse.ArgumentParser(description=file.HELP, exit_on_error=False, allow_abbrev=False)
+        verbs.add_subcommand(
+            name, verb, help=file.HELP
+        )  # first: a verb may have actions, which are added in level order
         file.build(verb)
-        verbs.add_subcommand(name, verb, help=file.HELP)
     return parser
