@@ -87,6 +87,15 @@ def test_by_hand():
     by_columns = np.log1p(np.exp(-0.6)) + np.log1p(np.exp(-0.2))
     value = losses.create("clap(temperature=1)")(student, teacher)
     assert value.item() == pytest.approx((by_rows + by_columns) / 4)
+    # One cluster: the centres point to (1, 3) and (1, 1). Two: each clip is a centre.
+    together, apart = torch.tensor([0, 0]), torch.tensor([0, 1])
+    assert make("cross_cluster")(student, teacher, clusters_B=together).item() == pytest.approx(-4 / np.sqrt(20))
+    assert make("cross_cluster")(student, teacher, clusters_B=apart).item() == pytest.approx(-(0.6 + 1.0) / 2)
+    # The teacher's shares are 3/4 and 1/4, the student's 1/2 each.
+    logits = torch.tensor([[2 * np.log(3.0), 0.0]])
+    divergence = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
+    value = losses.create("kl(temperature=2)")(torch.zeros(1, 2), logits).item()
+    assert value == pytest.approx(2**2 * divergence / 2, rel=1e-5)
 
 
 def slow_contrast(name, student, teacher, clusters, mix, temperature=0.07):
@@ -141,8 +150,51 @@ def test_contrastive_losses_equal_loops_in_value_and_gradient(name, mixed):
         assert (student.grad.double().numpy() * direction).sum() == pytest.approx(slope, rel=1e-3, abs=1e-4)
 
 
+def slow_alignment(name, student, teacher, clusters, mix):
+    """The other losses by the reference's formulas, in float64 loops."""
+    unit = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (student, teacher)]
+    share, partner = mix.weight_B.double().numpy(), mix.partner_B.tolist()
+    if name == "hybrid":
+        contrast = slow_contrast("cluster_aware", student, teacher, clusters, mix)
+        parts = [slow_alignment(part, student, teacher, clusters, mix) for part in ("cosine", "cross_cluster")]
+        return sum(parts) + contrast
+    if name == "cross_cluster":
+        mixed = [w * unit[1][i] + (1 - w) * unit[1][j] for i, (w, j) in enumerate(zip(share, partner, strict=True))]
+        values = []
+        for cluster in set(clusters):
+            members = [i for i in range(len(student)) if clusters[i] == cluster]
+            ours, theirs = unit[0][members].mean(0), np.mean([mixed[i] for i in members], axis=0)
+            values.append(-ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs))
+        return np.mean(values)
+
+    def one(i, j):
+        if name == "cosine":
+            return 1 - unit[0][i] @ unit[1][j]
+        if name == "kl":
+            p, q = (np.exp(x / 4) / np.exp(x / 4).sum() for x in (teacher[j], student[i]))
+            return 4**2 * np.mean(p * np.log(p / q))
+        if name == "queue_kl":  # outside training and before it, the batch's own vectors are the classes
+            p, q = (np.exp(x @ unit[1].T / 0.07) for x in (unit[1][j], unit[0][i]))
+            p, q = p / p.sum(), q / q.sum()
+            return np.sum(p * np.log(p / q))
+        difference = student[i] - teacher[j]
+        return np.mean(np.abs(difference) if name == "l1" else difference**2)
+
+    return np.mean([w * one(i, i) + (1 - w) * one(i, j) for i, (w, j) in enumerate(zip(share, partner, strict=True))])
+
+
 @pytest.mark.parametrize("mixed", [False, True])
-@pytest.mark.parametrize("name", ["cross_cluster", "kl", "pairwise_similarity", "queue_kl", "spread_out"])
+@pytest.mark.parametrize("name", ["cosine", "cross_cluster", "hybrid", "kl", "l1", "mse", "queue_kl"])
+def test_aligning_losses_equal_loops_with_and_without_mixup(name, mixed):
+    student, teacher, clusters, mix = batch(7)
+    value = make(name).eval()(student, teacher, clusters_B=clusters, mix=mix if mixed else None).item()
+    nothing = Mix(torch.arange(7), torch.ones(7))
+    arrays = student.double().numpy(), teacher.double().numpy()
+    assert value == pytest.approx(slow_alignment(name, *arrays, clusters.tolist(), mix if mixed else nothing), rel=1e-4)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("name", ["cross_cluster", "hybrid", "kl", "pairwise_similarity", "queue_kl", "spread_out"])
 def test_gradients_are_slopes(name, mixed):
     student, teacher, clusters, mix = batch()
     loss = make(name).eval()

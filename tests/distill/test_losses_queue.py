@@ -34,6 +34,14 @@ def test_queue_kl_takes_its_own_batch_in_first_and_forgets_the_oldest():
         assert value == pytest.approx(by_hand(student.double().numpy(), teacher.double().numpy(), seen), rel=1e-4)
 
 
+def test_asked_for_each_clip_it_takes_its_batch_in_as_well():
+    whole, by_clip = losses.QueueKLLoss(4, size=8), losses.QueueKLLoss(4, size=8)
+    for n in range(3):
+        student, teacher = vectors(3, 2 * n), vectors(3, 2 * n + 1)
+        assert by_clip.of_each_clip(student, teacher).mean().item() == pytest.approx(whole(student, teacher).item())
+    assert by_clip.num_seen == 9
+
+
 def test_a_batch_larger_than_the_queue_leaves_its_last_vectors():
     loss = losses.QueueKLLoss(4, size=3)
     loss(vectors(2, 0), vectors(2, 1))
