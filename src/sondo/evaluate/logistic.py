@@ -134,7 +134,7 @@ class Multinomial(Likelihood):
     def curvature(self, at: Array, direction: Array) -> Array:
         """(diag(p) - p pᵀ) times the direction."""
         weighted = at * direction
-        return weighted - at * weighted.sum(axis=1, keepdims=True)
+        return np.asarray(weighted - at * weighted.sum(axis=1, keepdims=True))
 
     def mean_curvature(self, at: Array) -> Array:
         """Mean of p (1 - p)."""
@@ -165,7 +165,7 @@ def solve(features: Array, likelihood: Likelihood, start: Array, *, penalty: Arr
         features: (clips, dim). penalty, energy: (dim,). start: (dim, columns). Output: (dim, columns).
     """
     weight = start.copy()
-    active = np.arange(weight.shape[1])
+    active: Index = np.arange(weight.shape[1])
     part, logits = likelihood, features @ weight
     for _ in range(MAX_STEPS):
         now = weight[:, active]

@@ -1,4 +1,8 @@
-"""The register of downstream tasks: `available` lists them, `load_task` reads one from its folder."""
+"""The downstream tasks, a file each, and their register: `available` lists them, `load_task` reads one from its folder.
+
+A task's file has `INFO` and `load(folder)`. Nothing is converted: each reads the folder as its authors publish it.
+May import: `sondo.evaluate.task`, `table`, `task_folder`; `sondo.audio` to look at a file's header.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +11,37 @@ from pathlib import Path
 from typing import Any
 
 from sondo.errors import SondoError
-from sondo.evaluate import task_esc10, task_folder, task_fsdd
+from sondo.evaluate import task_folder
 from sondo.evaluate.task import Task, TaskInfo, check_task
+from sondo.evaluate.tasks import esc10, esc50, fsd50k, fsdd, gtzan, mtt, nsynth, openmic, us8k
 
+_MODULES = (openmic, nsynth, gtzan, mtt, fsd50k, esc50, us8k, esc10, fsdd, task_folder)
 _TASKS: dict[str, tuple[TaskInfo, Callable[..., Task]]] = {
-    module.INFO.name: (module.INFO, module.load) for module in (task_esc10, task_fsdd, task_folder)
+    module.INFO.name: (module.INFO, module.load) for module in _MODULES
 }
 
 
 def available() -> tuple[TaskInfo, ...]:
-    """All tasks, with metric, citation, licence, source and the layout that is expected on disk."""
+    """All tasks, with metric, citation, licence, source, splits and the layout that is expected on disk."""
     return tuple(info for info, _ in _TASKS.values())
+
+
+def task_info(name: str) -> TaskInfo:
+    """What is known of a task without its data.
+
+    Raises:
+        SondoError: No task has that name.
+    """
+    if name not in _TASKS:
+        raise SondoError(f"No task is called {name!r}. There are: {', '.join(_TASKS)}.")
+    return _TASKS[name][0]
 
 
 def load_task(name: str, data: Path | str, **options: Any) -> Task:
     """Read the clips, labels and folds of a task.
 
     Args:
-        name: One of `available`: ``"esc10"``, ``"fsdd"`` or ``"folder"``.
+        name: One of `available`, e.g. ``"esc50"`` or ``"folder"``.
         data: The task's folder as published; for ``"folder"`` also a CSV file.
         options: What the task takes beyond that. ``"folder"``: `title` (name of the task), `num_folds` and `seed`
             (where the data brings no folds). The others take none.
@@ -32,9 +49,7 @@ def load_task(name: str, data: Path | str, **options: Any) -> Task:
     Raises:
         SondoError: Unknown task or option; missing folder, table or audio files; labels that cannot be probed.
     """
-    if name not in _TASKS:
-        raise SondoError(f"No task is called {name!r}. There are: {', '.join(_TASKS)}.")
-    info, load = _TASKS[name]
+    info = task_info(name)
     unknown = sorted(set(options) - set(info.options))
     if unknown:
         known = f"it takes {', '.join(info.options)}" if info.options else "it takes none"
@@ -42,4 +57,4 @@ def load_task(name: str, data: Path | str, **options: Any) -> Task:
     folder = Path(data)
     if not folder.exists():
         raise SondoError(f"Task {name!r}: no such folder: {folder}. Expected: {info.layout}.")
-    return check_task(load(folder, **options), folder)
+    return check_task(_TASKS[name][1](folder, **options), folder)

@@ -15,6 +15,10 @@ INFO = TaskInfo(
     licence="CC BY-SA 4.0",
     source="https://github.com/Jakobovski/free-spoken-digit-dataset",
     layout="a folder with fsdd.csv (filename, split, digit) and audio/",
+    splits="official: the first five takes of each speaker and digit are the test part",
+    clips=3000,
+    title="FSDD",
+    folders=("fsdd", "free-spoken-digit-dataset"),
 )
 
 

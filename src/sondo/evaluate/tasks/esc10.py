@@ -15,6 +15,10 @@ INFO = TaskInfo(
     licence="CC BY 3.0",
     source="https://github.com/karolpiczak/ESC-10",
     layout="a folder with esc10.csv (filename, fold, category) and audio/",
+    splits="5 official folds, each the test part once",
+    clips=400,
+    title="ESC-10",
+    folders=("esc10", "ESC-10-master", "ESC-10"),
 )
 
 
