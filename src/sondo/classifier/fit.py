@@ -10,12 +10,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.classifier.calibration import Calibration, calibrate, cross_entropy
 from sondo.classifier.head import Floats, Head, probabilities_of
 from sondo.errors import require
 from sondo.evaluate import Task
 from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
-from sondo.evaluate.probe import fit_probe
+from sondo.evaluate.probe import GRID, LinearProbe, fit_probe
 from sondo.evaluate.splits import partitions
 from sondo.screen import track
 
@@ -24,6 +25,7 @@ Index = NDArray[np.int64]
 Inner = Sequence[tuple[Index, Index]]
 HIDDEN_DIM = 256
 _MLP_PENALTY = 1.0
+_LEAST_LOGIT = -30.0  # instead of minus infinity, for a class that an inner part lacks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +34,8 @@ class HeldOut:
 
     Attributes:
         clips: (n,) which clips of the task: all of them with folds, the test part with a split.
-        probabilities: (n, classes).
+        probabilities: (n, classes), calibrated on these clips.
+        calibration: What was done to the heads' logits for that.
         score: Mean of the folds, or the value on the test part, in [0, 1].
         ci95: 95 % interval of it: over folds, or by bootstrap over the clips of the test part.
         per_fold: The value of each fold.
@@ -40,6 +43,7 @@ class HeldOut:
 
     clips: Index
     probabilities: Floats
+    calibration: Calibration
     score: float
     ci95: Interval
     per_fold: tuple[float, ...]
@@ -73,9 +77,12 @@ def cross_validate(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> 
         groups = None if task.groups is None else [task.groups[clip] for clip in clips]
         weights = bootstrap_weights(len(clips), groups=groups)
         interval = percentile_interval(resampled_values(logits[0], targets[clips], weights, metric=task.metric))
+    together = np.concatenate(logits)
+    calibration = calibrate(together, targets[clips])
     return HeldOut(
         clips=clips,
-        probabilities=np.concatenate([probabilities_of(part, multi_label=task.multi_label) for part in logits]),
+        probabilities=probabilities_of(calibration.scale * together + calibration.offset, multi_label=task.multi_label),
+        calibration=calibration,
         score=float(np.mean(values)),
         ci95=interval,
         per_fold=tuple(values),
@@ -104,7 +111,7 @@ def _fit(
     if kind == "mlp":
         head = _fit_mlp(task, vectors[train], targets[train])
         return head.logits, lambda: head
-    linear = fit_probe(vectors, targets, train=train, inner=inner, num_classes=len(task.classes), metric=task.metric)
+    linear = _fit_linear(task, vectors, targets, train, inner)
     return linear.decision, lambda: Head(
         mean=linear.mean,
         scale=linear.scale,
@@ -112,6 +119,33 @@ def _fit(
         classes=task.classes,
         multi_label=task.multi_label,
     )
+
+
+def _fit_linear(task: Task, vectors: NDArray[np.floating], targets: Index, train: Index, inner: Inner) -> LinearProbe:
+    """The evaluation's probe, with the penalty of the lowest cross-entropy on the inner parts.
+
+    By its score the evaluation takes the strongest of equal penalties, and then classes that are told apart without a
+    fault have probabilities little above chance.
+    """
+
+    def fit(clips: Index, value: float) -> LinearProbe:
+        return fit_probe(
+            vectors,
+            targets,
+            train=clips,
+            inner=(),
+            num_classes=len(task.classes),
+            metric=task.metric,
+            grid=(value,),
+        )
+
+    wanted = targets.astype(np.float64) if task.multi_label else np.eye(len(task.classes))[targets]
+    losses = np.zeros(len(GRID))
+    for clips, score in inner:
+        for place, value in enumerate(GRID):
+            logits = np.maximum(fit(clips, value).decision(vectors[score]), _LEAST_LOGIT)
+            losses[place] += cross_entropy(logits, wanted[score], multi_label=task.multi_label)
+    return fit(train, GRID[int(np.argmin(losses))])
 
 
 def _fit_mlp(task: Task, vectors: NDArray[np.floating], targets: Index) -> Head:

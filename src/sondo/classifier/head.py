@@ -79,6 +79,15 @@ class Head:
         """
         return probabilities_of(self.logits(vectors), multi_label=self.multi_label)
 
+    def rescaled(self, scale: Floats, offset: Floats) -> Head:
+        """The same head with each logit scaled and moved.
+
+        Shape:
+            scale, offset (classes,).
+        """
+        *before, (weight, bias) = self.layers
+        return replace(self, layers=(*before, (weight * scale, bias * scale + offset)))
+
     def with_thresholds(self, thresholds: Sequence[float]) -> Head:
         """The same head with other thresholds."""
         return replace(self, thresholds=tuple(float(value) for value in thresholds))

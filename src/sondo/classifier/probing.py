@@ -40,7 +40,8 @@ def probe(
     """Make a classifier: a student that stays as it is, with a head for the classes of a folder or a CSV.
 
     The score is of heads that never heard the clips that they were asked about; the head in the file is then fitted on
-    all clips. For several labels, each class's threshold is the one of the highest F1 on those held-out clips.
+    all clips. Its probabilities are calibrated on those held-out clips, and with several labels each class's threshold
+    is the one of the highest F1 on them.
 
     Beside the file come `<out>.json`, the report, and `<name>.confusion.png`, the confusion matrix.
 
@@ -77,7 +78,7 @@ def probe(
         encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
         vectors = embed_task(task, encoder.model.embed, description="embed")
         held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
-        fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear")
+        fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear").rescaled(*held_out.calibration)
         thresholds = None
         if task.multi_label:
             thresholds = best_thresholds(held_out.probabilities, task.targets()[held_out.clips])
