@@ -37,7 +37,7 @@ def flacs(folder):
 
 def test_the_segment_is_cut_resampled_and_kept_as_flac(get, tmp_path):
     report = get(FakeYouTube())
-    assert (report.num_asked, report.num_there, report.num_new, report.gone, report.failed) == (4, 4, 4, {}, ())
+    assert (report.num_asked, report.num_there, report.num_new, report.gone, report.failed) == (4, 4, 4, {}, {})
     assert flacs(tmp_path / "out") == sorted(NAMES)
     for name in NAMES:
         info = soundfile.info(tmp_path / "out" / f"{name}.flac")
@@ -84,7 +84,7 @@ def test_what_is_there_or_gone_is_not_asked_for_again_unless_told(get, tmp_path)
 
 def test_what_failed_is_asked_for_by_the_next_run(get, tmp_path):
     report = get(FakeYouTube(failing=[IDS[2]]))
-    assert (report.num_there, report.failed, report.gone) == (3, (NAMES[2],), {})
+    assert (report.num_there, set(report.failed), report.gone) == (3, {NAMES[2]}, {})
     again = FakeYouTube()
     assert get(again).num_there == 4
     assert again.asked == [IDS[2]]

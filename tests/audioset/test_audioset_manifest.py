@@ -55,6 +55,31 @@ def test_the_bank_has_every_label_of_the_sound_that_is_there(files, tmp_path, ex
     assert {(row["split"], row["offset_s"]) for row in rows} == {("balanced_train", 0.0)}
 
 
+@pytest.mark.parametrize(("subset", "num_trained_on"), [("balanced_train", 1), ("unbalanced_train", 1), ("eval", 0)])
+def test_training_takes_the_official_training_parts_alone(files, tmp_path, subset, num_trained_on):
+    from sondo.distill.teach import teach
+    from sondo.distill.train import train
+    from sondo.recipe import StudentConfig, TrainConfig
+    from sondo.teachers import create
+
+    (tmp_path / "audio").mkdir()
+    soundfile.write(tmp_path / "audio" / f"{NAMES[0]}.wav", np.full(32000, 0.1, np.float32), 32000)
+    segments = (files / "balanced_train_segments.csv").rename(files / f"{subset}_segments.csv")
+    make_manifest(segments, files / "class_labels_indices.csv", tmp_path / "m.csv", audio=tmp_path / "audio")
+    ingest(tmp_path / "b.lance", manifest=tmp_path / "m.csv")
+    bank = Bank(tmp_path / "b.lance")
+    teach(bank, create("modulation"))
+    with pytest.raises(SondoError, match=f"has {num_trained_on} clips to train on"):
+        train(
+            bank,
+            teachers=["teacher.modulation"],
+            clusters=None,
+            student=StudentConfig(width_mult=0.1),
+            config=TrainConfig(sampling="uniform"),
+            out=tmp_path / "run",
+        )
+
+
 def test_labels_without_a_meaning_are_named(files, tmp_path):
     labels = files / "class_labels_indices.csv"
     labels.write_text("\n".join(labels.read_text().splitlines()[:3]))

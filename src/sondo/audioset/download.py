@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,7 +38,7 @@ class DownloadReport:
         num_there: How many of them are there now.
         num_new: How many of those are new.
         gone: Number of segments that cannot be had, by reason.
-        failed: Names of those that failed this time and are asked for again by the next run.
+        failed: Those that failed this time and are asked for again by the next run, with what was said.
         manifest: What the manifest of everything that is there holds; None where nothing is.
     """
 
@@ -45,7 +46,7 @@ class DownloadReport:
     num_there: int
     num_new: int
     gone: dict[str, int]
-    failed: tuple[str, ...]
+    failed: dict[str, str]
     manifest: ManifestReport | None
 
 
@@ -99,7 +100,7 @@ def download(
         num_there=sum(job.is_there(segment) for segment in drawn),
         num_new=job.num_new,
         gone=dict(Counter(job.gone.reason(segment) for segment in drawn if segment in job.gone).most_common()),
-        failed=tuple(job.failed),
+        failed=job.failed,
         manifest=manifest,
     )
 
@@ -129,7 +130,7 @@ class _Download:
         out.mkdir(parents=True, exist_ok=True)
         self.scratch = out / ".fetching"
         self.gone = GoneTable(out / "gone.csv")
-        self.failed: list[str] = []
+        self.failed: dict[str, str] = {}
         self.num_new = 0
         self._in_a_row = 0
         self._todo = [
@@ -154,7 +155,8 @@ class _Download:
             raise
         finally:
             pool.shutdown(cancel_futures=True)
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        with suppress(OSError):  # what failed may have left something there that the next run goes on with
+            self.scratch.rmdir()
 
     def _in_turn(self, pool: ThreadPoolExecutor, most: int) -> Iterator[tuple[Segment, Future[None]]]:
         """Segments as they are finished; few are waiting at a time, so that stopping is quick."""
@@ -172,19 +174,27 @@ class _Download:
         """Fetch a video, keep its segment. Runs in a thread."""
         folder = self.scratch / segment.stem
         folder.mkdir(parents=True, exist_ok=True)
-        video = self.fetcher.fetch(segment.ytid, folder)
+        try:
+            self._keep(segment, self.fetcher.fetch(segment.ytid, folder))
+        except FetchError:  # the next try may go on with what is there
+            raise
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        shutil.rmtree(folder)
+
+    def _keep(self, segment: Segment, video: Path) -> None:
         try:
             cut = (segment.start_s, segment.end_s - segment.start_s)
             sound = next(read_clips(video, [cut], sample_rate=SAMPLE_RATE))
         except AudioError as error:
             raise GoneError("unusable", str(error).removeprefix(f"{video}: ")) from error
-        finished = folder / "segment.flac"
+        finished = video.with_name("segment.flac")
         try:
             soundfile.write(finished, sound, SAMPLE_RATE, subtype="PCM_16")
             os.replace(finished, self._file(segment))
         except (OSError, soundfile.SoundFileError) as error:
             raise SondoError(f"{self._file(segment)} cannot be written: {error}") from error
-        shutil.rmtree(folder)
 
     def _collect(self, segment: Segment, future: Future[None], line: Tracker) -> None:
         try:
@@ -193,7 +203,7 @@ class _Download:
             self.gone.add(segment, error.reason, str(error))
             self._in_a_row = 0
         except FetchError as error:
-            self.failed.append(segment.stem)
+            self.failed[segment.stem] = str(error)
             self._in_a_row += 1
             if self._in_a_row >= FAILURES_IN_A_ROW:
                 raise explain(error) from error

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from sondo.bank import Bank
 from sondo.distill.data import BankBatches
+from sondo.distill.train import TRAIN_SPLITS
 
 MAX_CLIPS = 512
 
@@ -29,7 +30,7 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
         `cosine`, `clips` (how many were compared, at most 512) and `on` (`held-out clips` or `training clips`).
     """
     splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
-    held_out = np.flatnonzero([split.lower() not in ("train", "training") for split in splits])
+    held_out = np.flatnonzero([split.lower() not in TRAIN_SPLITS for split in splits])
     rows = held_out if len(held_out) else np.arange(len(bank))
     rows = np.sort(np.random.default_rng(0).permutation(rows)[:MAX_CLIPS])
     batches = BankBatches(bank.path, [column])

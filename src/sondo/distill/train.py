@@ -33,7 +33,7 @@ from sondo.students import Projector, ProjectorEnsemble, Student, create, save
 from sondo.students.efficientat import start_from, student_options
 
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
-TRAIN_SPLITS = ("train", "training")
+TRAIN_SPLITS = ("train", "training", "balanced_train", "unbalanced_train")  # the last two are AudioSet's own names
 VALID_SPLITS = ("valid", "validation", "val", "dev")
 
 
@@ -187,7 +187,7 @@ def _rows(
     if len(train_rows) < 2:
         raise SondoError(
             f"{bank.path} has {len(train_rows)} clips to train on (splits there: {', '.join(sorted(set(splits)))}; "
-            f"training takes those without a split or with {' or '.join(TRAIN_SPLITS)}): at least 2 are needed"
+            f"training takes those without a split or with {', '.join(TRAIN_SPLITS)}): at least 2 are needed"
         )
     weights = np.zeros(len(bank))
     weights[train_rows] = 1 / len(train_rows)

@@ -71,7 +71,8 @@ def _download(settings: Any) -> None:
     if report.gone:
         tell(f"{out / 'gone.csv'}: {', '.join(f'{count:,} {reason}' for reason, count in report.gone.items())}")
     if report.failed:
-        tell(f"failed this time, the same command asks again: {len(report.failed):,}")
+        last = list(report.failed.values())[-1]
+        tell(f"failed this time, asked for again by the same command: {len(report.failed):,}, the last with: {last}")
     if report.manifest is not None:
         manifest = out / f"{settings.subset}.csv"
         tell(f"{manifest}: {report.manifest.num_clips:,} clips, {report.manifest.num_labels:,} labels")
