@@ -33,12 +33,22 @@ def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.
     vectors: list[NDArray[np.float32]] = []
     with track(description, total=len(task)) as progress:
         for path in task.paths:
-            vectors.append(_embed_file(path, embed, like=vectors[0] if vectors else None))
+            vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
             progress.advance()
     return np.stack(vectors)
 
 
-def _embed_file(path: Path, embed: EmbedFile, *, like: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def embed_file(path: Path, embed: EmbedFile, *, like: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """Embed one file and check its vector.
+
+    Args:
+        path: The file.
+        embed: Takes it, returns its embedding.
+        like: A vector that it must have the length of.
+
+    Raises:
+        SondoError: As `embed_task`.
+    """
     try:
         vector = np.asarray(embed(path), dtype=np.float32)
     except SondoError as error:

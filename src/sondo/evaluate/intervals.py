@@ -46,7 +46,11 @@ def fold_ratio_interval(teacher: Sequence[float], student: Sequence[float]) -> I
 
 
 def bootstrap_weights(
-    num_clips: int, *, groups: Sequence[str] | None = None, num_resamples: int = NUM_RESAMPLES, seed: int = 0
+    num_clips: int,
+    *,
+    groups: Sequence[str] | None = None,
+    num_resamples: int = NUM_RESAMPLES,
+    seed: int | Sequence[int] = 0,
 ) -> Floats:
     """How often each clip is drawn in each resample; clips of one group are drawn together.
 
@@ -68,9 +72,45 @@ def percentile_interval(values: Floats) -> Interval:
     return Interval(float(low), float(high))
 
 
+def widened(interval: Interval, centre: float, per_seed: Sequence[float]) -> Interval:
+    """An interval that also holds what another draw of the training clips would change.
+
+    Folds share training clips and a bootstrap of the test part keeps the probe, so that neither knows of it. The two
+    half widths are added as independent errors.
+
+    Args:
+        interval: Around `centre`.
+        centre: The value that is reported.
+        per_seed: The value of probes that were fitted on training clips drawn anew; none, and nothing changes.
+    """
+    if len(per_seed) < 2:
+        return interval
+    spread = np.asarray(per_seed, dtype=np.float64)
+    half = _quantile(len(spread)) * float(spread.std(ddof=1))
+    return Interval(
+        max(0.0, centre - float(np.hypot(centre - interval.low, half))),
+        centre + float(np.hypot(interval.high - centre, half)),
+    )
+
+
+def mean_interval(intervals: Sequence[Interval], weights: Sequence[float]) -> float:
+    """Half width of the interval of a weighted mean of independent values.
+
+    Args:
+        intervals: Of the values.
+        weights: Of the values; they add up to one for a mean.
+    """
+    halves = [(one.high - one.low) / 2 for one in intervals]
+    return float(np.sqrt(sum((weight * half) ** 2 for weight, half in zip(weights, halves, strict=True))))
+
+
 def _half_width(values: Floats) -> float:
+    return _quantile(len(values)) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+
+
+def _quantile(count: int) -> float:
+    """Of Student's distribution, for a deviation that was estimated from `count` values."""
     require("scipy", extra="train", why="Confidence intervals need scipy")
     from scipy.stats import t
 
-    count = len(values)
-    return float(t.ppf((1 + LEVEL) / 2, count - 1) * values.std(ddof=1) / np.sqrt(count))
+    return float(t.ppf((1 + LEVEL) / 2, count - 1))

@@ -17,6 +17,7 @@ from sondo.evaluate.intervals import (
     fold_interval,
     fold_ratio_interval,
     percentile_interval,
+    widened,
 )
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.evaluate.probe import GRID, Index, fit_probe
@@ -45,6 +46,7 @@ class ProbeResult:
         per_fold: Value of each fold; one value where there is one split.
         chosen_c: The inverse regularisation that was chosen for each fold.
         interval: ``"folds"`` or ``"bootstrap"``.
+        per_seed: The score of probes that were fitted on training clips drawn anew; the intervals are the wider for it.
         parts: Decisions on each test part, for confusion matrices and paired comparisons.
     """
 
@@ -55,6 +57,7 @@ class ProbeResult:
     chosen_c: tuple[float, ...]
     interval: str
     parts: tuple[TestPart, ...] = field(repr=False)
+    per_seed: tuple[float, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON takes them, without the decisions."""
@@ -65,6 +68,7 @@ class ProbeResult:
             "per_fold": list(self.per_fold),
             "chosen_c": list(self.chosen_c),
             "interval": self.interval,
+            **({"per_seed": list(self.per_seed)} if self.per_seed else {}),
         }
 
 
@@ -94,13 +98,19 @@ class TaskComparison:
         }
 
 
-def evaluate_vectors(task: Task, vectors: NDArray[np.floating], *, grid: Sequence[float] = GRID) -> ProbeResult:
+def evaluate_vectors(
+    task: Task, vectors: NDArray[np.floating], *, grid: Sequence[float] = GRID, seeds: int = 0
+) -> ProbeResult:
     """Probe the embeddings of a task's clips on its folds or its test split.
+
+    The probe has no chance in it: the same vectors give the same score. What a `seed` changes is the draw of the
+    training clips.
 
     Args:
         task: The task.
         vectors: One embedding per clip, in the order of ``task.paths``.
         grid: Values of C to choose from, rising.
+        seeds: Probes that are fitted besides, on training clips drawn anew with replacement; 0, or 2 and more.
 
     Shape:
         vectors: (clips, embedding_dim).
@@ -108,23 +118,18 @@ def evaluate_vectors(task: Task, vectors: NDArray[np.floating], *, grid: Sequenc
     Raises:
         SondoError: The number of vectors is not that of the clips, or a vector is not finite.
     """
-    vectors = np.asarray(vectors, dtype=np.float64)
-    if vectors.ndim != 2 or len(vectors) != len(task):
-        raise SondoError(f"Task {task.name!r} has {len(task)} clips, but the vectors have the shape {vectors.shape}.")
-    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-    if len(broken):
-        raise SondoError(
-            f"Task {task.name!r}: {len(broken)} vectors hold NaN or infinity, first that of {task.paths[broken[0]]}."
-        )
-    targets = task.targets()
+    assert seeds != 1, "one seed has no spread"
+    vectors = _checked(task, vectors)
+    targets, num_classes = task.targets(), len(task.classes)
     values, chosen, parts = [], [], []
-    for part in partitions(task):
+    drawn = np.zeros((seeds, 0))
+    for number, part in enumerate(partitions(task)):
         probe = fit_probe(
             vectors,
             targets,
             train=part.train,
             inner=part.inner,
-            num_classes=len(task.classes),
+            num_classes=num_classes,
             metric=task.metric,
             grid=grid,
         )
@@ -132,15 +137,54 @@ def evaluate_vectors(task: Task, vectors: NDArray[np.floating], *, grid: Sequenc
         values.append(metric_value(decision, targets[part.test], metric=task.metric))
         chosen.append(probe.inverse_regularisation)
         parts.append(TestPart(part.test, decision))
+        others = [
+            fit_probe(
+                vectors,
+                targets,
+                train=_drawn_anew(task, part.train, seed=(seed, number)),
+                inner=(),
+                num_classes=num_classes,
+                metric=task.metric,
+                grid=(probe.inverse_regularisation,),
+            ).decision(vectors[part.test])
+            for seed in range(seeds)
+        ]
+        column = [metric_value(other, targets[part.test], metric=task.metric) for other in others]
+        drawn = np.column_stack([drawn, column])
+    score = float(np.mean(values))
+    per_seed = tuple(drawn.mean(axis=1).tolist())
+    interval = fold_interval(values) if len(values) > 1 else percentile_interval(_resampled(task, parts[0]))
     return ProbeResult(
         metric=task.metric,
-        score=float(np.mean(values)),
-        ci95=fold_interval(values) if len(values) > 1 else percentile_interval(_resampled(task, parts[0])),
+        score=score,
+        ci95=widened(interval, score, per_seed),
         per_fold=tuple(values),
         chosen_c=tuple(chosen),
         interval="folds" if len(values) > 1 else "bootstrap",
         parts=tuple(parts),
+        per_seed=per_seed,
     )
+
+
+def _checked(task: Task, vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    vectors = np.asarray(vectors)
+    if vectors.dtype not in (np.float32, np.float64):
+        vectors = vectors.astype(np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(task):
+        raise SondoError(f"Task {task.name!r} has {len(task)} clips, but the vectors have the shape {vectors.shape}.")
+    broken = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(broken):
+        raise SondoError(
+            f"Task {task.name!r}: {len(broken)} vectors hold NaN or infinity, first that of {task.paths[broken[0]]}."
+        )
+    return vectors
+
+
+def _drawn_anew(task: Task, train: Index, *, seed: tuple[int, int]) -> Index:
+    """As many training clips, with replacement; those of a group together."""
+    groups = None if task.groups is None else [task.groups[clip] for clip in train]
+    times = bootstrap_weights(len(train), groups=groups, num_resamples=1, seed=seed)[0]
+    return np.repeat(train, times.astype(np.int64))
 
 
 def compare(task: Task, teacher_vectors: NDArray[np.floating], student_vectors: NDArray[np.floating]) -> TaskComparison:
@@ -167,6 +211,8 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
         drawn = of_teacher > 0
         interval = percentile_interval(of_student[drawn] / of_teacher[drawn])
+    retention = student.score / teacher.score
+    ratios = [ours / theirs for theirs, ours in zip(teacher.per_seed, student.per_seed, strict=True) if theirs > 0]
     return TaskComparison(
         task=task.name,
         metric=task.metric,
@@ -174,8 +220,8 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         student=student.score,
         ci95_teacher=teacher.ci95,
         ci95_student=student.ci95,
-        retention=student.score / teacher.score,
-        ci95_retention=interval,
+        retention=retention,
+        ci95_retention=widened(interval, retention, ratios),
     )
 
 

@@ -35,8 +35,8 @@ class Partition:
 def partitions(task: Task) -> tuple[Partition, ...]:
     """Every fold as the test part once, or the one official test split.
 
-    The regularisation is chosen on the remaining folds (leave one out), on the split ``valid`` where there is one,
-    else on stratified folds of the training part that keep groups together.
+    The regularisation is chosen on the remaining folds (five parts of whole folds at most, each left out once), on the
+    split ``valid`` where there is one, else on stratified folds of the training part that keep groups together.
     """
     if task.folds is None:
         return (_checked(_split_partition(task), task),)
@@ -46,7 +46,10 @@ def partitions(task: Task) -> tuple[Partition, ...]:
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         others = np.unique(folds[train])
         inner = (
-            tuple((train[folds[train] != other], train[folds[train] == other]) for other in others)
+            tuple(
+                (train[~np.isin(folds[train], left_out)], train[np.isin(folds[train], left_out)])
+                for left_out in np.array_split(others, min(len(others), NUM_INNER_FOLDS))
+            )
             if len(others) > 1
             else _inner_folds(task, train)
         )

@@ -1,0 +1,134 @@
+"""Vectors of a task's clips on disk: embedded once for each model and task, in parts, so that work can be broken off.
+
+A folder for each task and space holds `index.json` and `part-00000.npy` and on. The index says which clips and which
+model the vectors are of; where that is no longer so, they are made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo import __version__
+from sondo.errors import SondoError
+from sondo.evaluate.embed import EmbedFile, embed_file
+from sondo.evaluate.task import Task
+from sondo.recipe import write_json
+from sondo.screen import say, track
+
+_PART = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorCache:
+    """Where the vectors of a model are kept.
+
+    Args:
+        folder: Of all vectors.
+        space: What names the space of the model's vectors.
+    """
+
+    folder: Path
+    space: str
+
+    def embed_task(self, task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.float32]:
+        """As `sondo.evaluate.embed_task`, from what is there already.
+
+        Shape:
+            Output: (clips, embedding_dim).
+
+        Raises:
+            SondoError: As `embed_task`; or a part that cannot be read.
+        """
+        folder = self.folder / _slug(task.name) / _slug(self.space)
+        parts = [folder / f"part-{number:05}.npy" for number in range(-(-len(task) // _PART))]
+        _take_over(folder, self._index(task))
+        lacking = [number for number, part in enumerate(parts) if not part.exists()]
+        known = _read(parts[0]) if len(lacking) < len(parts) and parts[0].exists() else None
+        like = None if known is None else known[0]
+        left = sum(len(task.paths[number * _PART : (number + 1) * _PART]) for number in lacking)
+        with track(description, total=len(task), done=len(task) - left) as progress:
+            for number in lacking:
+                rows: list[NDArray[np.float32]] = []
+                for path in task.paths[number * _PART : (number + 1) * _PART]:
+                    rows.append(embed_file(path, embed, like=like))
+                    like = rows[0] if like is None else like
+                    progress.advance()
+                _write(parts[number], np.stack(rows))
+        return _joined(parts, len(task))
+
+    def _index(self, task: Task) -> dict[str, Any]:
+        return {
+            "sondo": __version__,
+            "space": self.space,
+            "task": task.name,
+            "clips": len(task),
+            "files": _fingerprint(task.paths),
+        }
+
+
+def _take_over(folder: Path, index: dict[str, Any]) -> None:
+    """Keep the parts of the same clips and model; remove those of others."""
+    note = folder / "index.json"
+    standing = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
+    if standing == index:
+        return
+    if standing is not None:
+        changed = [key for key, value in index.items() if standing.get(key) != value]
+        say(f"{folder}: its vectors are stale (other {', '.join(changed)}); they are made anew")
+    for part in folder.glob("part-*.npy"):
+        part.unlink()
+    write_json(note, index)
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
+    """Of names, sizes and times: reading 50,000 files would take as long as many a model needs to embed them."""
+    common = Path(os.path.commonpath([path.parent for path in paths]))
+    digest = hashlib.sha256()
+    for path in paths:
+        status = path.stat()
+        digest.update(f"{path.relative_to(common)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _write(path: Path, vectors: NDArray[np.float32]) -> None:
+    scratch = path.with_name(f".{path.name}.writing")
+    with scratch.open("wb") as file:
+        np.save(file, vectors)
+    os.replace(scratch, path)
+
+
+def _read(path: Path) -> NDArray[np.float32]:
+    try:
+        vectors: NDArray[np.float32] = np.load(path, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise SondoError(f"{path} cannot be read ({error}): remove it, and its clips are embedded again") from error
+    return vectors
+
+
+def _joined(parts: Sequence[Path], num_clips: int) -> NDArray[np.float32]:
+    first = _read(parts[0])
+    vectors = np.empty((num_clips, first.shape[1]), dtype=np.float32)
+    for number, part in enumerate(parts):
+        wanted = vectors[number * _PART : (number + 1) * _PART]
+        read = first if number == 0 else _read(part)
+        if read.shape != wanted.shape:
+            raise SondoError(
+                f"{part} holds vectors of shape {read.shape}, expected {wanted.shape}: remove its folder, and its "
+                "clips are embedded again"
+            )
+        wanted[:] = read
+    return vectors
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+-]+", "_", name)
