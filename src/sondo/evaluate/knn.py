@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.probe import moments
 from sondo.evaluate.splits import partitions
 from sondo.evaluate.task import Task
 
@@ -54,7 +55,7 @@ def _votes(
     num_classes: int,
 ) -> NDArray[np.float64]:
     """Share of the neighbours' votes for each class, (test clips, classes)."""
-    mean, scale = vectors[train].mean(axis=0), vectors[train].std(axis=0)
+    mean, scale = (value.astype(vectors.dtype) for value in moments(vectors, train))
     known = _unit(vectors[train], mean, scale)
     labels = targets[train]
     if labels.ndim == 1:
@@ -75,5 +76,8 @@ def _votes(
 def _unit(
     vectors: NDArray[np.floating[Any]], mean: NDArray[np.floating[Any]], scale: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    standard = (vectors - mean) / np.where(scale > 0, scale, 1)
-    return np.asarray(standard / np.maximum(np.linalg.norm(standard, axis=1, keepdims=True), 1e-12))
+    """Standardise and scale to length one, in place: `vectors` is a copy, which may be large."""
+    vectors -= mean
+    vectors /= scale
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return vectors

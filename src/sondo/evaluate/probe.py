@@ -118,7 +118,7 @@ class _Space:
         self._dtype: Any = np.float64 if size < _SINGLE_PRECISION_FROM else np.float32
         self._position = np.full(len(vectors), -1)
         self._position[train] = np.arange(len(train))
-        self.mean, self.scale = _moments(vectors, train)
+        self.mean, self.scale = moments(vectors, train)
         self.rotation = self._rotation(vectors, train)
         self._features = np.ones((len(train), self.rotation.shape[1] + 1), dtype=self._dtype)
         for first, standard in self._standard(vectors, train):
@@ -156,8 +156,12 @@ class _Space:
         return np.linalg.eigh(gram)[1]
 
 
-def _moments(vectors: Array, train: Index) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the training vectors in two passes; the deviation is 1 where it is nothing."""
+def moments(vectors: Array, train: Index) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the training vectors, in blocks; the deviation is 1 where it is nothing.
+
+    Shape:
+        vectors: (clips, dim). train: (n,) index. Output: (dim,) and (dim,).
+    """
     blocks = [train[first : first + _ROWS_PER_STEP] for first in range(0, len(train), _ROWS_PER_STEP)]
     mean = sum(vectors[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(train)
     variance = sum(((vectors[block] - mean) ** 2).sum(axis=0) for block in blocks) / len(train)

@@ -122,7 +122,7 @@ def evaluate_vectors(
     vectors = _checked(task, vectors)
     targets, num_classes = task.targets(), len(task.classes)
     values, chosen, parts = [], [], []
-    drawn = np.zeros((seeds, 0))
+    drawn = []
     for number, part in enumerate(partitions(task)):
         probe = fit_probe(
             vectors,
@@ -137,7 +137,7 @@ def evaluate_vectors(
         values.append(metric_value(decision, targets[part.test], metric=task.metric))
         chosen.append(probe.inverse_regularisation)
         parts.append(TestPart(part.test, decision))
-        others = [
+        others = (
             fit_probe(
                 vectors,
                 targets,
@@ -148,11 +148,10 @@ def evaluate_vectors(
                 grid=(probe.inverse_regularisation,),
             ).decision(vectors[part.test])
             for seed in range(seeds)
-        ]
-        column = [metric_value(other, targets[part.test], metric=task.metric) for other in others]
-        drawn = np.column_stack([drawn, column])
+        )
+        drawn.append([metric_value(other, targets[part.test], metric=task.metric) for other in others])
     score = float(np.mean(values))
-    per_seed = tuple(drawn.mean(axis=1).tolist())
+    per_seed = tuple(float(np.mean(of_seed)) for of_seed in zip(*drawn, strict=True))
     interval = fold_interval(values) if len(values) > 1 else percentile_interval(_resampled(task, parts[0]))
     return ProbeResult(
         metric=task.metric,
