@@ -3,13 +3,10 @@
 import csv
 import json
 
-import numpy as np
 import pytest
-import soundfile
+from noise import RATE, write_sound
 
 from sondo.audio.logmel import LogMelConfig
-
-RATE = 32000
 
 
 @pytest.fixture
@@ -45,16 +42,6 @@ def tiny_student(tmp_path):
     helper.set_model_props(model, metadata)
     onnx.save(model, str(tmp_path / "tiny.onnx"))
     return tmp_path / "tiny.onnx"
-
-
-def write_sound(path, *, level, clicks=0, seconds=0.3, seed=0):
-    """Noise of a level, with some clicks of full scale."""
-    random = np.random.default_rng(seed)
-    sound = level * random.uniform(-1, 1, round(seconds * RATE))
-    sound[random.integers(0, len(sound), clicks)] = 0.9
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, sound, RATE)
-    return path
 
 
 @pytest.fixture

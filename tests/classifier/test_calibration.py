@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs the extra train")
-
 from sondo.classifier.calibration import calibrate
 from sondo.classifier.head import probabilities_of
+
+pytest.importorskip("sklearn", reason="needs the extra train")
 
 
 def test_each_of_several_labels_is_scaled_as_platt_does_it():

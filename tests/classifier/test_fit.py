@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs the extra train")
-
 from sondo.classifier.fit import cross_validate, fit_head
 from sondo.evaluate import Task, evaluate_vectors
+
+pytest.importorskip("sklearn", reason="needs the extra train")
 
 
 def task(labels, **more):

@@ -1,0 +1,118 @@
+"""Fine-tuning on made sound: it learns, it goes on after a kill, and it refuses what it cannot do."""
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+from noise import write_sound
+
+from sondo.classifier.config import FinetuneConfig
+from sondo.errors import SondoError
+
+pytest.importorskip("lightning", reason="needs the extra train")
+pytest.importorskip("onnxscript", reason="needs the extra train")
+
+import numpy as np
+import torch
+
+import sondo
+from sondo.classifier import finetune
+from sondo.classifier.module import Finetuning
+from sondo.distill.augment import Mix
+from sondo.recipe import AugmentConfig
+
+SHORT = FinetuneConfig(head_epochs=2, epochs=2, batch_size=8)
+
+
+@pytest.fixture
+def start(student, tmp_path):
+    student.info = {"teacher": {"name": "m2d", "fingerprint": "f", "licence": "evaluation only"}}
+    return sondo.students.save(student, tmp_path / "start")
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "student" / "model.safetensors")
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_ends_as_one_that_was_not(start, class_folders, tmp_path, monkeypatch):
+    whole = finetune(start, data=class_folders, out=tmp_path / "whole", config=SHORT)
+    seen = []
+
+    def dies(self):
+        seen.append(self.current_epoch)
+        if self.current_epoch == 3:
+            raise RuntimeError("killed")
+        before(self)
+
+    before = Finetuning.on_train_epoch_start
+    monkeypatch.setattr(Finetuning, "on_train_epoch_start", dies)
+    with pytest.raises(RuntimeError, match="killed"):
+        finetune(start, data=class_folders, out=tmp_path / "killed", config=SHORT)
+    monkeypatch.setattr(
+        Finetuning, "on_train_epoch_start", lambda self: seen.append(self.current_epoch) or before(self)
+    )
+    resumed = finetune(start, data=class_folders, out=tmp_path / "killed", config=SHORT)
+    assert seen == [0, 1, 2, 3, 3]
+    assert {**resumed, "classifier": {}} == {**whole, "classifier": {}}
+    ours, theirs = weights(tmp_path / "killed"), weights(tmp_path / "whole")
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert finetune(start, data=class_folders, out=tmp_path / "killed", config=SHORT) == resumed
+
+    classifier = sondo.load(tmp_path / "killed" / "classifier.onnx")
+    trained = sondo.load(tmp_path / "killed")
+    assert classifier.classes == ("clicks", "loud", "quiet")
+    assert classifier.space_id == trained.space_id != sondo.load(start).space_id
+    assert classifier.licence == "evaluation only"
+    assert resumed["classifier"]["compared"]["same_first_class"] == 8
+    with pytest.raises(SondoError, match="holds another run: finetune.epochs was 2, is now 3"):
+        finetune(start, data=class_folders, out=tmp_path / "killed", config=dataclasses.replace(SHORT, epochs=3))
+
+
+def test_it_learns_several_labels(start, several_labels, tmp_path):
+    config = FinetuneConfig(head_epochs=15, epochs=0, batch_size=8, valid_fold=0, test_fold=1)
+    summary = finetune(start, data=several_labels, out=tmp_path / "run", config=config)
+    assert summary["clips"] == {"train": 16, "valid": 8, "test": 8}
+    assert summary["test"]["score"] > 0.8
+    classifier = sondo.load(tmp_path / "run" / "classifier.onnx")
+    assert classifier.multi_label
+    both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))
+    assert {item.label for item in both[:2]} == {"loud", "clicks"}
+
+
+def module(student, *, multi_label=False, **config):
+    model = student.with_head(["a", "b"])
+    settings = {"config": FinetuneConfig(**config), "augmentation": AugmentConfig(), "multi_label": multi_label}
+    return Finetuning(model, steps_per_epoch=10, **settings)
+
+
+def test_the_loss_is_cross_entropy_also_of_mixed_labels(student):
+    logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+    labels = Mix(torch.tensor([1, 0]), torch.tensor([0.75, 1.0])).blend(torch.eye(2))
+    log_p = logits.numpy() - np.log(np.exp(logits.numpy()).sum(1, keepdims=True))
+    expected = -(0.75 * log_p[0, 0] + 0.25 * log_p[0, 1] + log_p[1, 1]) / 2
+    assert float(module(student).loss(logits, labels)) == pytest.approx(expected)
+    sigmoid = 1 / (1 + np.exp(-logits.numpy()))
+    each = -(labels.numpy() * np.log(sigmoid) + (1 - labels.numpy()) * np.log(1 - sigmoid))
+    assert float(module(student, multi_label=True).loss(logits, labels)) == pytest.approx(each.mean(), rel=1e-5)
+
+
+def test_the_rate_is_the_heads_first_and_then_lower_and_falling(student):
+    made = module(student, head_epochs=2, epochs=4, head_learning_rate=0.1, learning_rate=0.02)
+    settings = made.configure_optimizers()
+    rates = []
+    for _ in range(60):
+        rates.append(settings["optimizer"].param_groups[0]["lr"])
+        settings["optimizer"].step()
+        settings["lr_scheduler"]["scheduler"].step()
+    assert rates[:20] == pytest.approx([0.1] * 20)
+    assert (rates[20], rates[40]) == (pytest.approx(0.02), pytest.approx(0.01))
+    assert all(later < earlier for earlier, later in pairwise(rates[20:]))
+
+
+def test_an_exported_file_cannot_be_trained(tiny_student, class_folders, tmp_path):
+    with pytest.raises(SondoError, match="an exported file, which cannot be trained"):
+        finetune(tiny_student, data=class_folders, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,105 @@
+"""`sondo probe` on made sound: a student of three numbers, its head, the file, the report and the picture."""
+
+import json
+
+import numpy as np
+import pytest
+from noise import RATE, write_sound
+
+import sondo
+from sondo.classifier import Head, probe
+from sondo.classifier.onnx_file import write_classifier
+from sondo.errors import SondoError
+
+pytest.importorskip("sklearn", reason="needs the extra train")
+onnx = pytest.importorskip("onnx", reason="needs the extra train")
+
+
+@pytest.fixture
+def classifier(tiny_student, class_folders, tmp_path):
+    probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")
+    return sondo.load(tmp_path / "c.onnx")
+
+
+def test_new_sound_is_told_and_the_student_is_still_there(classifier, tiny_student, tmp_path):
+    sounds = {
+        "loud": write_sound(tmp_path / "l.wav", level=0.55, seed=90),
+        "quiet": write_sound(tmp_path / "q.wav", level=0.011, seed=91),
+        "clicks": write_sound(tmp_path / "c.wav", level=0.011, clicks=5, seed=92),
+    }
+    for label, sound in sounds.items():
+        first, *others = classifier.classify(sound)
+        assert (first.label, first.is_chosen) == (label, True)
+        assert first.probability > 0.8
+        assert not any(other.is_chosen for other in others)
+        assert first.probability + sum(other.probability for other in others) == pytest.approx(1.0, abs=1e-5)
+    student = sondo.load(tiny_student)
+    assert classifier.space_id == student.space_id
+    assert classifier.licence == student.licence
+    assert (classifier.embed(sounds["loud"]) == student.embed(sounds["loud"])).all()
+
+
+def test_the_report_and_the_picture_lie_beside_the_file(tiny_student, class_folders, tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the extra report")
+    report = probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")
+    assert json.loads((tmp_path / "c.onnx.json").read_text()) == json.loads(json.dumps(report))
+    assert report["score"] == 1.0
+    assert report["confusion"] == [[10, 0, 0], [0, 10, 0], [0, 0, 10]]
+    assert report["compared"]["same_first_class"] == report["compared"]["clips"] == 8
+    assert (tmp_path / "c.confusion.png").read_bytes().startswith(b"\x89PNG")
+    note = json.loads({p.key: p.value for p in onnx.load(str(tmp_path / "c.onnx")).metadata_props}["sondo.head"])
+    assert note == {"head": "linear", "data": "data", "clips": 30, "metric": "accuracy", "score": 1.0}
+
+
+def test_two_layers_as_well(tiny_student, class_folders, tmp_path):
+    report = probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx", head="mlp")
+    assert (report["head"], report["score"]) == ("mlp", 1.0)
+    kinds = [node.op_type for node in onnx.load(str(tmp_path / "c.onnx")).graph.node]
+    assert (kinds.count("Gemm"), kinds.count("Relu"), kinds[-1]) == (2, 1, "Softmax")
+
+
+def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp_path):
+    report = probe(tiny_student, data=several_labels, out=tmp_path / "c.onnx")
+    assert (report["multi_label"], len(report["per_fold"]), "confusion" in report) == (True, 4, False)
+    assert report["score"] > 0.9
+    classifier = sondo.load(tmp_path / "c.onnx")
+    assert classifier.thresholds == pytest.approx([row["threshold"] for row in report["by_class"]])
+    both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))
+    assert {item.label for item in both if item.is_chosen} == {"loud", "clicks"}
+    assert sum(item.probability for item in both) > 1.2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "is there already"),
+        ({"out": "c.bin"}, "called something.onnx"),
+        ({"out": "d.onnx", "data": None}, "--data"),
+        ({"out": "d.onnx", "head": "esc5"}, "leave out --data"),
+        ({"out": "d.onnx", "classes": ["a"]}, "only a published head"),
+        ({"out": "d.onnx", "model": "absent.onnx"}, "no model at absent.onnx"),
+        ({"out": "d.onnx", "model": "c.onnx"}, "is a classifier already"),
+        ({"out": "d.onnx", "num_folds": 11}, "fewer clips than the 11 folds"),
+    ],
+)
+def test_mistakes(classifier, tiny_student, class_folders, tmp_path, monkeypatch, options, message):
+    monkeypatch.chdir(tmp_path)
+    given = {"model": tiny_student, "data": class_folders, "out": "c.onnx"} | options
+    with pytest.raises(SondoError, match=message):
+        probe(given.pop("model"), **given)
+    assert not (tmp_path / "d.onnx").exists()
+
+
+def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):
+    head = Head(mean=np.zeros(3), scale=np.ones(3), layers=((np.eye(3)[:, :2], np.zeros(2)),), classes=("mean", "peak"))
+    sound = 0.1 * np.ones(RATE, dtype=np.float32)
+    with pytest.raises(SondoError, match="a probability differs"):
+        write_classifier(
+            tiny_student,
+            head,
+            tmp_path / "c.onnx",
+            note={},
+            embed=lambda audio: np.array([0.1, 0.9, 0.01]),  # the peak of `sound` is 0.1
+            clips=[sound],
+        )
+    assert list(tmp_path.glob("*c.onnx*")) == []
