@@ -4,50 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sondo.reproduce.grid import FigureAxis
 from sondo.reproduce.paper import AVERAGE
-from sondo.screen import tell
+from sondo.reproduce.results import COSINE
+from sondo.screen import say
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WIDTH_INCHES, PANEL_INCHES = 6.4, 2.6
 
 
 def draw(results: Mapping[str, Any], axis: FigureAxis, path: Path) -> None:
-    """Draw a panel for each task, and one for the paper where it has other tasks.
-
-    Bars are the deviation over seeds, or for one seed the 95 % interval of the probe. The variant that the others are
-    held against is a dashed line.
+    """Draw `figure_of` into a PNG file.
 
     Args:
         results: As in `results.json`.
         axis: What to draw over.
-        path: The PNG file.
+        path: The file.
+    """
+    scratch = path.with_name(f".{path.name}.writing")
+    figure_of(results, axis).savefig(scratch, format="png", dpi=120)
+    scratch.replace(path)
+    say(f"picture: {path}")
+
+
+def figure_of(results: Mapping[str, Any], axis: FigureAxis) -> Figure:
+    """A panel for each task, and one for the paper's average where it has none of them.
+
+    Bars are the deviation over seeds, or for one seed the 95 % interval of the probe. The variant that the others are
+    held against is a dashed line.
     """
     from matplotlib.figure import Figure
 
     rows = results["rows"]
-    panels = [(task, _ours(rows, task), _papers(rows, task)) for task in results["tasks"]]
+    nothing = [None] * len(rows)
+    panels = [(f"{task}, percent", _ours(rows, task), _papers(rows, task)) for task in results["tasks"]]
+    if len(panels) > 1:
+        panels.append(("average, percent", _ours(rows, AVERAGE), nothing))
+    if not panels:
+        panels.append(("cosine to the teacher", [row.get(COSINE) for row in rows], nothing))
     if not any(any(paper) for _, _, paper in panels):
-        panels.append(("the paper's average over its seven tasks", [None] * len(rows), _papers(rows, AVERAGE)))
-    if len(results["tasks"]) > 1:
-        panels.append(("average", _ours(rows, AVERAGE), [None] * len(rows)))
+        panels.append(("the paper's average over its seven tasks, percent", nothing, _papers(rows, AVERAGE)))
     panels = [panel for panel in panels if any(panel[1]) or any(panel[2])]
     figure = Figure(figsize=(WIDTH_INCHES, PANEL_INCHES * len(panels) + 0.6), layout="constrained")
     plots = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     for plot, (name, ours, paper) in zip(plots, panels, strict=True):
         _panel(plot, rows, axis, ours, colour="tab:blue", label="ours")
         _panel(plot, rows, axis, paper, colour="tab:grey", label="paper")
-        plot.set_ylabel("score in percent")
         plot.set_title(name, loc="left", fontsize="medium")
         plot.legend(fontsize="small")
         plot.grid(alpha=0.3)
     plots[-1].set_xlabel(axis.over)
     figure.suptitle(results["title"])
-    scratch = path.with_name(f".{path.name}.writing")
-    figure.savefig(scratch, format="png", dpi=120)
-    scratch.replace(path)
-    tell(f"picture: {path}")
+    return figure
 
 
 def _ours(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
@@ -62,7 +74,8 @@ def _panel(
     plot: Any, rows: Sequence[Mapping[str, Any]], axis: FigureAxis, values: Sequence[Any], *, colour: str, label: str
 ) -> None:
     pairs = [(row, value) for row, value in zip(rows, values, strict=True) if value is not None]
-    points = sorted((_setting(row, axis), value) for row, value in pairs if row["variant"] != axis.against)
+    points = [(_setting(row, axis), value) for row, value in pairs if row["variant"] != axis.against]
+    points.sort(key=lambda point: point[0])
     if points:
         heights = [value["mean"] for _, value in points]
         errors = [_bar(value) for _, value in points]

@@ -31,7 +31,7 @@ def summarise(
         each variant `paper` and `ours` by task and `average`, `difference` where both are of the same tasks,
         `to_first` (the same less those of the first row), `cosine` to the teacher, `seeds`, `clips_seen`, `params`
         and its `settings`. One of ours is `mean` over seeds, `deviation` (of the sample; None for one seed), `values`
-        by seed and, for one seed, `ci95`, the probe's interval. Lines of the paper that are no variant come last.
+        by seed and, for one seed, `ci95`, the probe's interval. Lines of the paper that were not run come last.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
@@ -44,7 +44,7 @@ def summarise(
         rows += [
             {"variant": row.name, "paper": dict(row.scores), "ours": {}}
             for row in grid.paper.rows
-            if row.name not in grid.variants
+            if row.name not in found
         ]
     _add_steps(rows)
     return {

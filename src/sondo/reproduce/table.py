@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
 from sondo.screen import output, tell
 
-LEAST_WIDTH = 120
+_PIPE_WIDTH = 1000
 _SUMS = ("music", "environment", AVERAGE)
 
 
@@ -25,13 +27,14 @@ def show_results(results: Mapping[str, Any]) -> None:
         results: As in `results.json`.
     """
     header, lines = _cells(results)
-    table = Table(title=results["title"], title_justify="left")
+    table = Table(title=Text(results["title"]), title_justify="left")
     for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left")
+        table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
-        table.add_row(*line)
-    # Columns of figures are not folded where the output is a file or a pipe.
-    output.print(table, width=None if output.is_terminal else LEAST_WIDTH)
+        table.add_row(*map(Text, line))
+    # A file or a pipe has no width to fold at.
+    screen = output if output.is_terminal else Console(file=output.file, width=_PIPE_WIDTH, highlight=False)
+    screen.print(table)
     for note in _notes(results):
         tell(note)
 
