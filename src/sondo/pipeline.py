@@ -19,6 +19,7 @@ from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
+from sondo.bank.sound import open_sound
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.online import OnlineTeacher
@@ -222,7 +223,7 @@ def _some_sound(bank: Bank) -> list[NDArray[np.float32]]:
     for row in bank.take(rows, ["uri", "offset_s", "duration_s"]).to_pylist():
         try:
             clip = (row["offset_s"], row["duration_s"])
-            sounds += read_clips(row["uri"], [clip], sample_rate=bank.info.front_end.sample_rate)
+            sounds += read_clips(open_sound(row["uri"]), [clip], sample_rate=bank.info.front_end.sample_rate)
         except AudioError as error:
             say(f"not compared: {error}")
     return sounds

@@ -241,7 +241,7 @@ class Recipe:
 
     Args:
         out: Folder of the run.
-        audio: Folder of sound, or a manifest ending in .csv or .parquet.
+        audio: Folder of sound or of Parquet shards that hold it, or a manifest ending in .csv or .parquet.
         manifest: CSV or Parquet that lists the sound; relative paths start from `audio` where it is given.
         bank: The bank's path; left out, `bank.lance` in the run's folder.
         teacher: Who teaches.

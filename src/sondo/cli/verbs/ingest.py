@@ -12,7 +12,10 @@ HELP = "stage 1: sound into a bank"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("--bank", required=True, help="the bank's path, usually NAME.lance")
-    verb.add_argument("--audio", help="folder of sound, or a manifest ending in .csv or .parquet")
+    verb.add_argument(
+        "--audio",
+        help="folder of sound, or of Parquet shards with sound in a column audio; a pattern of shards; a manifest",
+    )
     verb.add_argument("--manifest", help="CSV or Parquet with a path column; paths start from --audio where given")
     verb.add_argument("--compat", choices=["ssondo"], help="one clip of each file, as the published training takes it")
     verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
