@@ -9,7 +9,7 @@ import pytest
 from sondo.cli import main
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
-VERBS += ["probe", "classify", "reproduce"]
+VERBS += ["probe", "finetune", "classify", "reproduce"]
 VERBS += ["audioset", "teachers", "students", "tasks"]
 
 
