@@ -45,8 +45,9 @@ def test_the_student_comes_closer_to_its_teacher(bank, tmp_path):
     assert load(after).teacher["licence"] == "CC0"
 
 
-def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch):
-    whole = run(bank, tmp_path / "whole", epochs=3)
+@pytest.mark.parametrize("settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "projectors": 3}])
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, settings):
+    whole = run(bank, tmp_path / "whole", epochs=3, **settings)
     step = Distillation.training_step
 
     def killed(self, batch, batch_idx):
@@ -56,12 +57,21 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
 
     monkeypatch.setattr(Distillation, "training_step", killed)
     with pytest.raises(RuntimeError, match="killed"):
-        run(bank, tmp_path / "broken", epochs=3)
+        run(bank, tmp_path / "broken", epochs=3, **settings)
     monkeypatch.setattr(Distillation, "training_step", step)
-    resumed = run(bank, tmp_path / "broken", epochs=3)
+    resumed = run(bank, tmp_path / "broken", epochs=3, **settings)
     for name in ("model.safetensors", "projector.safetensors"):
         expected, found = load_file(whole / name), load_file(resumed / name)
         assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp_path):
+    before = run(bank, tmp_path / "one", epochs=1, projectors=3, geometry="standardise")
+    after = run(bank, tmp_path / "many", epochs=25, projectors=3, geometry="standardise")
+    cosines = [alignment(bank, "teacher.fake", load(f), load_projector(f))["cosine"] for f in (before, after)]
+    assert cosines[1] > cosines[0] + 0.2
+    assert load_projector(after).hidden_dim == 3 * load(after).projector_width
+    assert load(after).info["training"]["projectors"] == 3
 
 
 def test_other_settings_in_the_same_folder_are_refused(bank, tmp_path):
