@@ -1,0 +1,185 @@
+"""A grid from end to end on little sound: its files, going on, failures; nothing is trained twice."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from sondo.bank import Bank, ingest
+from sondo.cli import main
+from sondo.distill.teach import teach
+from sondo.errors import SondoError
+from sondo.reproduce import run
+from sondo.reproduce.run import reproduce
+from sondo.teachers import create
+
+GRID = """
+title: Two losses
+rows: loss
+base: {teacher: modulation, student: {width_mult: 0.1}, cluster: {k: 2}, train: {epochs: 2, batch_size: 4}}
+variants:
+  cosine: {train: {loss: cosine}}
+  mse: {train: {loss: mse, sampling: uniform}}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Sound of two classes, a bank that a teacher has heard, and a grid of two losses."""
+    root = tmp_path_factory.mktemp("grid")
+    generator = np.random.default_rng(0)
+    for name, level in (("loud", 0.5), ("quiet", 0.01)):
+        (root / "sound" / name).mkdir(parents=True)
+        for index in range(6):
+            wave = level * generator.standard_normal(12000)
+            soundfile.write(root / "sound" / name / f"{index}.wav", wave.clip(-1, 1), 32000)
+    ingest(root / "b.lance", audio=root / "sound")
+    teach(Bank(root / "b.lance"), create("modulation"))
+    (root / "losses.yaml").write_text(GRID)
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(place):
+    """The grid, run with two seeds from the command line."""
+    main(["reproduce", *arguments(place, place / "out"), "--seeds", "0", "1"])
+    return place / "out"
+
+
+def arguments(place, out):
+    task = ["--task", "folder", "--data", str(place / "sound")]
+    return [str(place / "losses.yaml"), "--bank", str(place / "b.lance"), "--out", str(out), *task, "--scale", "0.5"]
+
+
+def test_every_variant_is_trained_with_every_seed_and_scored(finished):
+    results = json.loads((finished / "results.json").read_text())
+    assert [row["variant"] for row in results["rows"]] == ["cosine", "mse"]
+    for row in results["rows"]:
+        assert row["seeds"] == [0, 1]
+        assert row["clips_seen"] == 12  # half of two epochs of twelve clips
+        values = list(row["ours"]["folder"]["values"].values())
+        assert row["ours"]["folder"]["mean"] == pytest.approx(sum(values) / 2)
+    first = json.loads((finished / "cells" / "mse-1" / "cell.json").read_text())
+    assert (first["settings"]["train"]["seed"], first["settings"]["train"]["loss"]) == (1, "mse")
+    assert first["tasks"]["folder"]["score"] == pytest.approx(results["rows"][1]["ours"]["folder"]["values"]["1"] / 100)
+    assert "| mse |" in (finished / "table.md").read_text()
+
+
+def test_each_cell_is_a_run_that_other_verbs_take(finished, place, tmp_path):
+    task = ["--task", "folder", "--data", str(place / "sound")]
+    main(["evaluate", str(finished / "cells" / "cosine-0"), *task, "--json", str(tmp_path / "s.json")])
+    cell = json.loads((finished / "cells" / "cosine-0" / "cell.json").read_text())
+    assert json.loads((tmp_path / "s.json").read_text())["folder"]["student"] == cell["tasks"]["folder"]["score"]
+
+
+def test_the_same_command_shows_what_is_there_and_runs_nothing(finished, place, capsys, monkeypatch):
+    monkeypatch.setattr(run, "run_cell", lambda *_: pytest.fail("a finished cell was run again"))
+    main(["reproduce", *arguments(place, finished), "--seeds", "0", "1"])
+    assert "Two losses" in capsys.readouterr().out
+
+
+def test_other_settings_in_the_same_folder_are_refused(finished, place, capsys):
+    with pytest.raises(SystemExit):
+        main(["reproduce", *arguments(place, finished)[:-1], "0.25"])
+    assert "another run" in capsys.readouterr().err
+
+
+def stopping_at(name, error):
+    """`run_cell`, but for one cell that ends with an error."""
+    real = run.run_cell
+
+    def run_cell(cell, bank, tasks):
+        if cell.name == name:
+            raise error
+        return real(cell, bank, tasks)
+
+    return run_cell
+
+
+def test_an_interrupted_grid_goes_on_with_the_cells_that_it_lacks(place, tmp_path, monkeypatch):
+    settings = {"bank": place / "b.lance", "out": tmp_path / "o", "scale": 0.5}
+    monkeypatch.setattr(run, "run_cell", stopping_at("mse, seed 0", KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(str(place / "losses.yaml"), **settings)
+    before = (tmp_path / "o" / "cells" / "cosine-0" / "cell.json").read_bytes()
+    monkeypatch.undo()
+    results = reproduce(str(place / "losses.yaml"), **settings)
+    assert (tmp_path / "o" / "cells" / "cosine-0" / "cell.json").read_bytes() == before
+    assert [row["cosine"]["values"].keys() for row in results["rows"]] == [{"0"}, {"0"}]
+
+
+@pytest.mark.parametrize("error", [SondoError("no such luck"), RuntimeError("no such luck")])
+def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch, capsys, error):
+    monkeypatch.setattr(run, "run_cell", stopping_at("cosine, seed 0", error))
+    with pytest.raises(SystemExit) as stop:
+        main(["reproduce", *arguments(place, tmp_path / "o")])
+    said = capsys.readouterr()
+    assert stop.value.code == 1
+    assert "failed: cosine, seed 0: no such luck" in said.out
+    assert "the same command tries them again" in said.err
+    results = json.loads((tmp_path / "o" / "results.json").read_text())
+    assert results["failures"] == {"cosine, seed 0": "no such luck"}
+    assert results["rows"][1]["ours"]["folder"]["mean"] > 0
+    assert (tmp_path / "o" / "cells" / "cosine-0" / "error.txt").exists() == isinstance(error, RuntimeError)
+
+
+def test_a_task_that_is_added_later_scores_the_students_that_are_there(place, tmp_path, monkeypatch):
+    settings = {"bank": place / "b.lance", "out": tmp_path / "o", "scale": 0.5}
+    without = reproduce(str(place / "losses.yaml"), **settings)
+    assert [row["ours"] for row in without["rows"]] == [{}, {}]
+    student = tmp_path / "o" / "cells" / "mse-0" / "student" / "model.safetensors"
+    trained = student.stat().st_mtime_ns
+    scored = reproduce(str(place / "losses.yaml"), **settings, tasks=[("folder", place / "sound")])
+    assert all("folder" in row["ours"] for row in scored["rows"])
+    assert student.stat().st_mtime_ns == trained
+
+
+def test_a_variant_whose_settings_were_edited_is_refused(place, tmp_path):
+    file = tmp_path / "losses.yaml"
+    file.write_text(GRID)
+    settings = {"bank": place / "b.lance", "out": tmp_path / "o", "scale": 0.5}
+    reproduce(str(file), **settings)
+    file.write_text(GRID.replace("loss: mse", "loss: l1"))
+    with pytest.raises(SondoError, match="train.loss was 'mse', is now 'l1'"):
+        reproduce(str(file), **settings)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--task", "folder"], "as many --data as --task"),
+        (["--seeds", "0", "0"], "--seeds"),
+        (["--scale", "2"], "more than 0 and at most 1"),
+        (["--student.widht", "1"], "widht"),
+        (["--train.loss", "l1"], "train.loss is what losses compares"),
+        (["--teacher", "matpac"], "run `sondo teach` first"),
+    ],
+)
+def test_a_mistake_is_named(place, tmp_path, capsys, extra, message):
+    given = [
+        str(place / "losses.yaml"),
+        "--bank",
+        str(place / "b.lance"),
+        "--out",
+        str(tmp_path / "o"),
+        "--scale",
+        "0.5",
+    ]
+    with pytest.raises(SystemExit):
+        main(["reproduce", *given, "--scale", "0.5", *extra])
+    said = capsys.readouterr()
+    assert message in said.err + said.out
+
+
+def test_the_banks_only_teacher_takes_the_papers_place(place, tmp_path, monkeypatch, capsys):
+    cells = []
+
+    def run_cell(cell, bank, tasks):
+        cells.append(cell)
+        raise SondoError("not today")
+
+    monkeypatch.setattr(run, "run_cell", run_cell)
+    reproduce("table2", bank=place / "b.lance", out=tmp_path / "o", scale=1e-4)
+    assert [cell.columns for cell in cells] == 5 * [["teacher.modulation"]]
+    assert "instead of teacher.matpac" in capsys.readouterr().err
