@@ -58,13 +58,13 @@ def test_timestamps_step_by_50_ms_to_the_end_of_the_sound(rate, samples, last_ms
     assert times_ms.dtype == embeddings.dtype == torch.float32
 
 
-def test_a_timestamp_is_embedded_from_the_half_second_around_it():
+def test_a_timestamp_is_embedded_from_the_second_around_it():
     audio = noise(1, 96_000, seed=1)
     embeddings, _ = hear.get_timestamp_embeddings(audio, hear.HearModel(Loudness()))
     samples = audio[0].numpy()
-    for index, (start, stop) in {0: (0, 8000), 20: (24_000, 40_000), 60: (88_000, 96_000)}.items():
-        power = np.square(samples[start:stop]).sum() / 16_000  # silence beyond the edges
-        np.testing.assert_allclose(embeddings[0, index], [power, 0.5], rtol=1e-5)
+    for index, (start, stop) in {0: (0, 16_000), 20: (16_000, 48_000), 60: (80_000, 96_000)}.items():
+        power = np.square(samples[start:stop]).sum() / 32_000  # silence beyond the edges
+        np.testing.assert_allclose(embeddings[0, index], [power, 1.0], rtol=1e-5)
 
 
 def test_times_do_not_drift_in_long_sound():

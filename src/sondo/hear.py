@@ -7,10 +7,11 @@
     sondo.hear.get_scene_embeddings(audio, model)                       # (sounds, scene_embedding_size)
     embeddings, times_ms = sondo.hear.get_timestamp_embeddings(audio, model)
 
-A timestamp's embedding is that of the sound around it: a window of half a second every 50 ms. So it has every value of
-the student's read-out, and works for exported files and students of one's own too. The price is ten seconds of sound
-to embed for every second of the clip. The columns of the last map (`Student.frames`) cost one, but are half a second
-apart and know of the ten seconds around them.
+A timestamp's embedding is that of the sound around it: a window of one second every 50 ms. So it has every value of the
+student's read-out, and works for exported files and students of one's own too. The price is twenty seconds of sound to
+embed for every second of the clip. The columns of the last map (`Student.frames`) cost one, but are half a second apart
+and know of the ten seconds around them: stretched to 50 ms they told a linear probe less of what sounds when
+(`benchmarks/timestamps.py`, which also compares windows from 0.3 s to 1 s).
 
 May import: `sondo.integrations.module`, `sondo.audio`, `sondo.errors`, numpy, torch.
 
@@ -35,7 +36,7 @@ SAMPLE_RATES = (16000, 22050, 32000, 44100, 48000)
 """Hz that the API allows."""
 HOP_MS = 50
 """From one timestamp to the next, in milliseconds: the most that HEAR advises."""
-WINDOW_S = 0.5
+WINDOW_S = 1.0
 """Sound around a timestamp that its embedding is made of, in seconds."""
 
 _WINDOWS_AT_ONCE = 64
@@ -106,7 +107,7 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
 
 
 def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, Tensor]:
-    """An embedding every 50 ms from the sound's start to its end: of the half second around, silence beyond the edges.
+    """An embedding every 50 ms from the sound's start to its end: of the second around, silence beyond the edges.
 
     Args:
         audio: As for `get_scene_embeddings`.

@@ -144,7 +144,7 @@ def model_meta(model: Model | str | Path, *, name: str | None = None, **fields: 
         SondoError: No such model, or fields that mteb does not take.
         MissingExtraError: mteb is not installed.
     """
-    models = require("mteb.models", extra="mteb", why=_WHY)
+    models, pydantic = (require(name, extra="mteb", why=_WHY) for name in ("mteb.models", "pydantic"))
     loaded = model if isinstance(model, Model) else LoadedModule(model).model
     student = getattr(loaded, "student", None)
     num_params = None if student is None else student.num_params
@@ -172,8 +172,9 @@ def model_meta(model: Model | str | Path, *, name: str | None = None, **fields: 
     }
     try:
         return models.ModelMeta(**{**known, **fields})
-    except ValueError as error:  # pydantic's own is one
-        raise SondoError(f"mteb does not take this model's entry: {error}") from error
+    except pydantic.ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise SondoError(f"mteb does not take this model's entry: {wrong}") from error
 
 
 def _sounds(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
