@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sondo import bank, distill, evaluate, export, recipe, runtime, students, teachers
+    from sondo import bank, distill, evaluate, export, hear, recipe, runtime, students, teachers
     from sondo.errors import SondoError
     from sondo.loading import load
 
@@ -25,6 +25,7 @@ __all__ = [
     "distill",
     "evaluate",
     "export",
+    "hear",
     "load",
     "recipe",
     "runtime",
@@ -32,7 +33,7 @@ __all__ = [
     "teachers",
 ]
 
-_ROOMS = ("bank", "distill", "evaluate", "export", "recipe", "runtime", "students", "teachers")
+_ROOMS = ("bank", "distill", "evaluate", "export", "hear", "recipe", "runtime", "students", "teachers")
 _NAMES = {"SondoError": "sondo.errors", "load": "sondo.loading"}
 
 
