@@ -15,14 +15,13 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 
-from sondo.audio.decode import load_audio
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
 from sondo.classifier.config import FinetuneConfig
 from sondo.classifier.head import Head, probabilities_of
 from sondo.classifier.held_out import best_thresholds
 from sondo.classifier.module import Finetuning, StopWhenNoBetter, labels_of
-from sondo.classifier.onnx_file import write_classifier
+from sondo.classifier.onnx_file import some_sound, write_classifier
 from sondo.classifier.parts import parts_of
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankBatches, BankData
@@ -37,8 +36,6 @@ from sondo.recipe import AugmentConfig, TrainConfig, claim_folder, write_json
 from sondo.runtime import OnnxClassifier
 from sondo.screen import progress, say, track
 from sondo.students import Student, TorchModel, save
-
-COMPARED_CLIPS = 8
 
 
 def finetune(
@@ -78,7 +75,7 @@ def finetune(
     loaded = load(model, allow_code=allow_code)
     if not isinstance(loaded, TorchModel):
         raise SondoError(f"{model} is an exported file, which cannot be trained: give the run or the student's folder")
-    task = load_task("folder", data, title=data.stem, num_folds=num_folds)
+    task = load_task("folder", data, title=data.resolve().stem, num_folds=num_folds)
     parts = parts_of(task, config, data)
     settings = {
         "student": loaded.space_id,
@@ -225,8 +222,7 @@ class _Run:
 
     def _export(self, head: Head, epoch: int) -> dict[str, Any]:
         exported, student = self.out / "student.onnx", TorchModel(self.student)
-        chosen = np.unique(np.linspace(0, len(self.task) - 1, COMPARED_CLIPS).astype(np.int64))
-        clips = [load_audio(self.task.paths[clip], sample_rate=student.sample_rate) for clip in chosen]
+        clips = some_sound(self.task.paths, sample_rate=student.sample_rate)
         if not exported.exists():
             to_onnx(self.student, exported, clips=clips[:2])
         note = {"head": head.kind, "data": self.task.name, "clips": len(self.task), "finetuned_epochs": epoch}

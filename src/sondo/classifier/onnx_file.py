@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.audio.decode import read_clips
 from sondo.classifier.head import Head
 from sondo.errors import SondoError, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
@@ -27,6 +28,7 @@ HEAD_NOTE = "sondo.head"
 
 _PREFIX = "head/"
 _UNTUNED = 0.5
+_COMPARED_CLIPS, _COMPARED_S = 8, 25.0
 
 Audio = NDArray[np.float32]
 Embed = Callable[[Audio], NDArray[np.floating]]
@@ -42,6 +44,17 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise SondoError(f"{out}: a classifier is called something.onnx")
     if out.is_dir() or (out.exists() and not overwrite):
         raise SondoError(f"{out} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+
+
+def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:
+    """The beginnings of a few files from all over a list, to compare on.
+
+    Shape:
+        -> at most 8 of (samples,), at most 25 s long.
+    """
+    chosen = np.unique(np.linspace(0, len(paths) - 1, _COMPARED_CLIPS).astype(np.int64))
+    clips = [next(read_clips(paths[i], [(0.0, _COMPARED_S)], sample_rate=sample_rate)) for i in chosen]
+    return [np.asarray(clip, dtype=np.float32) for clip in clips]
 
 
 def write_classifier(

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from sondo.audio.decode import load_audio
 from sondo.classifier.encoder import Audio, Encoder, open_encoder
 from sondo.classifier.fit import HeldOut, cross_validate, fit_head
 from sondo.classifier.head import Head
 from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix
-from sondo.classifier.onnx_file import check_out, write_classifier
+from sondo.classifier.onnx_file import check_out, some_sound, write_classifier
 from sondo.classifier.picture import draw_confusion
 from sondo.classifier.published import HEADS, STUDENT, load_head
 from sondo.errors import MissingExtraError, SondoError, require
@@ -22,7 +21,6 @@ from sondo.evaluate import Task, embed_task, load_task
 from sondo.recipe import write_json
 from sondo.screen import say
 
-COMPARED_CLIPS = 8
 _KINDS = ("linear", "mlp")
 
 
@@ -73,7 +71,7 @@ def probe(
     if classes is not None:
         raise SondoError("the classes of a fitted head are those of the data: only a published head can be given names")
     require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
-    task = load_task("folder", data, title=Path(data).stem, num_folds=num_folds)
+    task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
         vectors = embed_task(task, encoder.model.embed, description="embed")
@@ -84,7 +82,9 @@ def probe(
             thresholds = best_thresholds(held_out.probabilities, task.targets()[held_out.clips])
             fitted = fitted.with_thresholds(thresholds.tolist())
         note = _note(task, fitted, held_out)
-        report = _write(encoder, fitted, out, note=note, clips=_some_clips(task, encoder.model.sample_rate))
+        report = _write(
+            encoder, fitted, out, note=note, clips=some_sound(task.paths, sample_rate=encoder.model.sample_rate)
+        )
     report |= note | {
         "ci95": list(held_out.ci95),
         "per_fold": list(held_out.per_fold),
@@ -109,7 +109,7 @@ def _published(
     head = load_head(name, classes=classes)
     if name in HEADS:
         if str(model) != STUDENT:
-            say(f"the published heads are for {STUDENT}; on another student their answers mean nothing")
+            say(f"the published heads belong to {STUDENT}: with the embeddings of another student they mean nothing")
         if classes is None:
             say(f"{name}: the file names no classes; these are those of {HEADS[name].source}")
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,11 +144,6 @@ def _note(task: Task, head: Head, held_out: HeldOut) -> dict[str, Any]:
         "metric": task.metric,
         "score": held_out.score,
     }
-
-
-def _some_clips(task: Task, sample_rate: int) -> list[Audio]:
-    chosen = np.unique(np.linspace(0, len(task) - 1, COMPARED_CLIPS).astype(np.int64))
-    return [load_audio(task.paths[clip], sample_rate=sample_rate) for clip in chosen]
 
 
 def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> dict[str, Any]:
