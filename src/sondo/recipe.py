@@ -81,7 +81,8 @@ class ClusterConfig:
     Args:
         k: Number of clusters; left out, the paper's 50, or one for every four clips of a bank of fewer than 200.
         hierarchy: Instead of k, number of clusters at each level of hierarchical k-means, the finest first, such as
-            [200, 50]; training then draws evenly from the coarsest, and within each evenly from its finer ones.
+            [200, 50]; training then draws evenly from the coarsest, and within each evenly from its finer ones. Losses
+            that compare clips by their clusters see the finest.
         seed: Seed of k-means.
 
     Raises:

@@ -11,7 +11,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin_min
 
 INIT_CLIPS_PER_CLUSTER = 100
-MAX_INIT_CLIPS = 25_000
+MAX_INIT_CLIPS = 10_000
 BATCH_CLIPS = 4096
 MIN_STEPS = 20
 

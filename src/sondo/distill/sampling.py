@@ -27,7 +27,8 @@ def balanced_weights(clusters: NDArray[np.integer]) -> NDArray[np.float64]:
         (clips,) float64, sums to 1: of a flat clustering `1 / (size of the clip's cluster)`, normalised.
 
     Source: S-SONDO section 2 (inverse cluster frequency); values in `tests/distill/test_sampling.py`. Hierarchies: the
-    balanced sampling of Vo et al. 2024 (arXiv 2405.15613) for a draw that no cluster is too small for.
+    balanced sampling of Vo et al. 2024 (arXiv 2405.15613). Our deviation: they draw one subset, where other clusters
+    make up for what a small one lacks; clips that can be drawn in every epoch need no such limit.
     """
     weights = np.ones(len(clusters))
     above = np.zeros(len(clusters), dtype=np.int64)

@@ -29,7 +29,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         help="number of clusters at each level of hierarchical k-means, the finest first, such as 200 50",
     )
     verb.add_argument("--seed", type=int, default=0, help="seed of k-means, of samples and of the projection")
-    verb.add_argument("--report", type=Path, help="folder for the clusters' figures (JSON) and pictures (PNG)")
+    verb.add_argument("--report", help="folder for the clusters' figures (JSON) and pictures (PNG)")
     verb.add_argument(
         "--projection",
         type=Literal["tsne", "umap", "pca"],
@@ -66,7 +66,7 @@ def _report(bank: Any, teacher: str, columns: list[str], settings: Any) -> None:
     from sondo.report.cluster_table import show_clusters
     from sondo.screen import tell
 
-    folder = settings.report
+    folder = Path(settings.report)
     show_clusters(
         report_clusters(
             bank,
