@@ -1,22 +1,36 @@
-"""`sondo evaluate`: a model on a task, beside its teacher."""
+"""`sondo evaluate`: a model on a task beside its teacher, or several models on several tasks."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sondo.errors import SondoError, require
-from sondo.evaluate.embed import embed_task, teacher_embedder
+from sondo.evaluate.contender import (
+    Contender,
+    OnlyBankVectorsError,
+    open_contender,
+    open_teacher,
+    teacher_of_run,
+    vectors_of,
+)
 from sondo.evaluate.score import compare_results, evaluate_vectors
+from sondo.evaluate.suite import SUITES, evaluate_all, find_tasks
 from sondo.evaluate.tasks import load_task
-from sondo.loading import load
 from sondo.recipe import TeacherConfig
 from sondo.screen import say
 
 
 def evaluate(
-    model: str | Path, *, task: str, data: Path, teacher: TeacherConfig | None = None, allow_code: bool = False
+    model: str | Path,
+    *,
+    task: str,
+    data: Path,
+    teacher: TeacherConfig | None = None,
+    cache: Path | None = None,
+    seeds: int = 0,
+    allow_code: bool = False,
 ) -> dict[str, Any]:
     """Score a model on a task; with a teacher, say what it keeps.
 
@@ -25,6 +39,8 @@ def evaluate(
         task: Name of the task.
         data: Folder of the task.
         teacher: The teacher to compare with; left out, the (first) one that the run's folder names, if it is one.
+        cache: Folder of vectors that are kept, for the next time.
+        seeds: As for `evaluate_vectors`.
         allow_code: As for `sondo.load`.
 
     Returns:
@@ -34,11 +50,11 @@ def evaluate(
     Raises:
         SondoError: No such model, task or folder.
     """
-    require("sklearn", extra="train", why="A probe needs scikit-learn")
-    encoder = load(model, allow_code=allow_code)
+    require("scipy", extra="train", why="A probe needs scipy")
+    student = open_contender(model, allow_code=allow_code)
     loaded = load_task(task, data)
-    made = _teacher(Path(model), teacher, task)
-    student_result = evaluate_vectors(loaded, embed_task(loaded, encoder.embed, description=f"{task}: student"))
+    made = _teacher(Path(model), teacher)
+    student_result = evaluate_vectors(loaded, vectors_of(loaded, student, cache), seeds=seeds)
     if made is None:
         return {
             "metric": loaded.metric,
@@ -47,32 +63,87 @@ def evaluate(
             "teacher": None,
             "retention": None,
         }
-    vectors = embed_task(loaded, teacher_embedder(made), description=f"{task}: teacher")
-    return compare_results(loaded, evaluate_vectors(loaded, vectors), student_result).to_dict()
+    teacher_result = evaluate_vectors(loaded, vectors_of(loaded, made, cache), seeds=seeds)
+    return compare_results(loaded, teacher_result, student_result).to_dict()
 
 
-def _teacher(model: Path, named: TeacherConfig | None, task: str) -> Any:
+def evaluate_suite(
+    models: Sequence[str | Path],
+    *,
+    data: Path,
+    suite: str | None = None,
+    task: str | None = None,
+    teacher: TeacherConfig | None = None,
+    dims: Sequence[int] = (),
+    cache: Path | None = None,
+    seeds: int = 0,
+    allow_code: bool = False,
+) -> dict[str, Any]:
+    """Score models on the tasks of a suite, or on one task, with the same probe for all.
+
+    Args:
+        models: What `sondo.load` takes, and `teacher:NAME` or `teacher:NAME@CHECKPOINT`.
+        data: With `suite` the folder that holds the tasks' folders, with `task` the task's own.
+        suite: ``"paper"`` for the seven tasks of the paper.
+        task: One task instead.
+        teacher: Whom all are compared with; left out, the first `teacher:` among the models, else each run's own.
+        dims: Leading values of each student's vectors to score besides all of them.
+        cache: Folder of vectors that are kept, for the next time.
+        seeds: As for `evaluate_vectors`.
+        allow_code: As for `sondo.load`.
+
+    Returns:
+        What `evaluate_all` says, with `suite` and `absent`: the tasks of the suite that are not there, and what was
+        looked for.
+
+    Raises:
+        SondoError: No such model or suite, none of the tasks is there, or a folder is not as it was published.
+    """
+    require("scipy", extra="train", why="A probe needs scipy")
+    assert (suite is None) != (task is None), "a suite or a task"
+    if suite is not None and suite not in SUITES:
+        raise SondoError(f"No suite is called {suite!r}. There are: {', '.join(SUITES)}.")
+    given = [open_contender(model, allow_code=allow_code) for model in models]
+    folders, absent = ({task: data}, {}) if task is not None else find_tasks(SUITES[suite or ""], data)
+    contenders, baselines = _lines(models, given, teacher, dims)
+    for name, reason in absent.items():
+        say(f"{name} is absent: {reason}")
+    results = evaluate_all(contenders, folders, baselines=baselines, cache=cache, seeds=seeds)
+    return {"suite": suite, "absent": absent, **results}
+
+
+def _lines(
+    models: Sequence[str | Path], given: Sequence[Contender], teacher: TeacherConfig | None, dims: Sequence[int]
+) -> tuple[list[Contender], list[int | None]]:
+    """The lines of the table, teachers that students are compared with first; for each the number of its teacher."""
+    everyone = None if teacher is None else open_teacher(teacher)
+    everyone = everyone or next((one for one in given if one.is_teacher), None)
+    teachers: list[Contender] = []
+    students: list[tuple[Contender, str | None]] = []
+    for model, contender in zip(models, given, strict=True):
+        if contender.is_teacher:
+            teachers.append(contender)
+            continue
+        own = everyone or _teacher(Path(model), None)
+        if own is not None:
+            teachers.append(own)
+        space = None if own is None else own.space
+        students += [(line, space) for line in (contender, *(contender.cut(dim) for dim in dims))]
+    each = {one.space: one for one in teachers}
+    numbers = {space: number for number, space in enumerate(each)}
+    lines = [*each.values(), *(student for student, _ in students)]
+    return lines, [None] * len(each) + [None if space is None else numbers[space] for _, space in students]
+
+
+def _teacher(model: Path, named: TeacherConfig | None) -> Contender | None:
     """The teacher to compare with: the one that was named, else that of the run, else None."""
-    config = named or _teacher_of(model)
+    if named is not None:
+        return open_teacher(named)
+    config = teacher_of_run(model)
     if config is None:
         return None
-    require("torch", extra="train", why="A teacher needs torch")
-    from sondo.teachers import create
-
-    made = create(config.name, **config.options())
-    if getattr(made, "needs_audio", True):
-        return made
-    reason = f"teacher {made.name} has vectors of the bank's clips alone: it cannot be scored on {task}"
-    if named is not None:
-        raise SondoError(reason)
-    say(f"{reason}; this is the student by itself")
-    return None
-
-
-def _teacher_of(model: Path) -> TeacherConfig | None:
-    """The teacher that a run's recipe names; None where the run was given an object that only its process had."""
-    note = model / "recipe.json"
-    if not note.is_file():
+    try:
+        return open_teacher(config)
+    except OnlyBankVectorsError as error:
+        say(f"{error}; this is the student by itself")
         return None
-    recipe = json.loads(note.read_text(encoding="utf-8"))
-    return None if "teacher_object" in recipe else TeacherConfig(**recipe["teacher"])

@@ -24,7 +24,7 @@ INFO = TaskInfo(
     splits="fault-filtered: train 443, valid 197, test 290, made so that no artist is in two of them",
     clips=930,
     sample_rate_hz=22050,
-    folders=("gtzan", "GTZAN", "genres", "genres_original", "Data"),
+    folders=("gtzan", "genres", "genres_original"),
 )
 _BROKEN = "jazz/jazz.00054"
 _NOTE = "the fault-filtered split of Kereliuk, Sturm and Larsen (443/197/290): repetitions and distorted files left out"

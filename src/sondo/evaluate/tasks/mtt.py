@@ -23,7 +23,7 @@ INFO = TaskInfo(
     splits="12:1:3 by the first letter of the path: 0 to b train, c valid, d to f test",
     clips=25860,
     sample_rate_hz=16000,
-    folders=("MagnaTagATune", "magnatagatune", "MTT", "mtt"),
+    folders=("MagnaTagATune", "mtt"),
 )
 _TABLE = "annotations_final.csv"
 _NUM_TAGS = 50

@@ -20,7 +20,7 @@ INFO = TaskInfo(
     splits="official: train 289,205, valid 12,678, test 4,096",
     clips=305979,
     sample_rate_hz=16000,
-    folders=("nsynth", "NSynth"),
+    folders=("nsynth",),
 )
 _NOTE = "no instrument of the training part is in the others; the test part has 10 of the 11 families (no synth_lead)"
 
