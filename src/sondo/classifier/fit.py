@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,8 +66,8 @@ def cross_validate(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> 
     values: list[float] = []
     with track("held-out heads", total=len(parts), unit="folds") as line:
         for part in parts:
-            decide = _fit(task, vectors, targets, part.train, part.inner, kind)[0]
-            logits.append(decide(vectors[part.test]))
+            head = _fit(task, vectors, targets, part.train, part.inner, kind)
+            logits.append(head.logits(vectors[part.test]))
             values.append(metric_value(logits[-1], targets[part.test], metric=task.metric))
             line.advance()
     clips = np.concatenate([part.test for part in parts])
@@ -101,18 +101,15 @@ def fit_head(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> Head:
         inner: Inner = [(everything[folds != fold], everything[folds == fold]) for fold in np.unique(folds)]
     else:
         inner = partitions(task)[0].inner
-    return _fit(task, vectors, task.targets(), everything, inner, kind)[1]()
+    return _fit(task, vectors, task.targets(), everything, inner, kind)
 
 
-def _fit(
-    task: Task, vectors: NDArray[np.floating], targets: Index, train: Index, inner: Inner, kind: Kind
-) -> tuple[Callable[[NDArray[np.floating]], Floats], Callable[[], Head]]:
-    """What gives logits, and what makes a `Head` of it: a fold that lacks a class gives minus infinity for it."""
+def _fit(task: Task, vectors: NDArray[np.floating], targets: Index, train: Index, inner: Inner, kind: Kind) -> Head:
+    """A head on some clips; every training part of a task has clips of all classes."""
     if kind == "mlp":
-        head = _fit_mlp(task, vectors[train], targets[train])
-        return head.logits, lambda: head
+        return _fit_mlp(task, vectors[train], targets[train])
     linear = _fit_linear(task, vectors, targets, train, inner)
-    return linear.decision, lambda: Head(
+    return Head(
         mean=linear.mean,
         scale=linear.scale,
         layers=((linear.weight, linear.bias),),

@@ -4,8 +4,8 @@ Such a file holds `probe.linear_probe.weight` (classes, dim) and `probe.linear_p
 code applies them to the embedding as it is, averaged over windows: nothing is normalised before
 (`inference_ssondo/ssondo/model.py` at f89abf2, `_build_head` and `get_embeddings`).
 
-That code embeds full windows of 10 s alone, and its notebook fills ESC-50's clips of 5 s up with zeros; here a short clip
-is embedded as it is, so that a head may answer otherwise than it does there.
+That code embeds full windows of 10 s alone, and its notebook fills ESC-50's clips of 5 s up with zeros; here a short
+clip is embedded as it is, so that a head may answer otherwise than it does there.
 
 The names below are the classes of each data set in its official order, which the published code does not state. Where
 no single order is official (MagnaTagATune's tags) or the list is the data set's to give (FSD50K's vocabulary), the
