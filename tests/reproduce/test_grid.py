@@ -31,12 +31,15 @@ def test_the_figure_varies_the_clusters():
     assert [recipe.train.sampling for recipe in recipes.values()] == ["uniform"] + 6 * ["balanced"]
 
 
-def test_table_one_is_three_students_with_two_teachers():
+def test_table_one_is_three_students_with_two_teachers_and_labels():
     grid = read_grid("table1")
-    for name, recipe in recipes_of(grid, out=Path("o")).items():
+    recipes = recipes_of(grid, out=Path("o"))
+    for name, recipe in recipes.items():
         row = grid.paper.row(name)
-        assert (recipe.student.name, recipe.teacher.name) == (row.student, row.teacher)
+        taught = None if recipe.train.supervised == 1 else recipe.teacher.name
+        assert (recipe.student.name, taught) == (row.student, row.teacher)
         assert (recipe.train.epochs, recipe.cluster.k) == (100, 50)
+    assert len(recipes) == 9
 
 
 @pytest.mark.parametrize("name", ["table1", "table2", "fig2"])
@@ -73,7 +76,11 @@ def test_changes_reach_every_variant_and_a_smaller_student_starts_from_random_we
 
 def test_one_teacher_for_all_runs_equal_variants_once(capsys):
     recipes = recipes_of(read_grid("table1"), out=Path("o"), teacher="modulation")
-    assert [name.partition(" from ")[0] for name in recipes] == ["mobilenetv3", "dymn", "eres2net"]
+    assert [name for name in recipes if "supervised" not in name] == [
+        "mobilenetv3 from matpac",
+        "dymn from matpac",
+        "eres2net from matpac",
+    ]
     assert {recipe.teacher.name for recipe in recipes.values()} == {"modulation"}
     assert "'dymn from m2d' is the same run as 'dymn from matpac'" in capsys.readouterr().err
 
@@ -108,6 +115,12 @@ def test_a_grid_that_is_none_says_what_is_wrong(tmp_path, text, message):
 def test_a_wrong_setting_of_a_variant_is_named(tmp_path):
     (tmp_path / "g.yaml").write_text("variants: {a: {train: {epoch: 3}}}\n")
     with pytest.raises(SondoError, match="variant 'a': .*epoch"):
+        recipes_of(read_grid(str(tmp_path / "g.yaml")), out=Path("o"))
+
+
+def test_a_teacher_that_listens_in_training_is_refused(tmp_path):
+    (tmp_path / "g.yaml").write_text("variants: {a: {teacher: {name: modulation, online: true}}}\n")
+    with pytest.raises(SondoError, match="none is online"):
         recipes_of(read_grid(str(tmp_path / "g.yaml")), out=Path("o"))
 
 

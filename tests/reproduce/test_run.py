@@ -172,6 +172,21 @@ def test_a_mistake_is_named(place, tmp_path, capsys, extra, message):
     assert message in said.err + said.out
 
 
+def test_students_of_labels_are_left_out_where_the_bank_has_none(place, tmp_path, capsys):
+    file = tmp_path / "g.yaml"
+    file.write_text(GRID + "  labels: {train: {supervised: 1.0, sampling: uniform}}\n")
+    manifest = tmp_path / "m.csv"
+    sounds = sorted((place / "sound").rglob("*.wav"))
+    manifest.write_text("path,label\n" + "".join(f"{sound},{sound.parent.name}\n" for sound in sounds))
+    ingest(tmp_path / "labelled.lance", manifest=manifest)
+    teach(Bank(tmp_path / "labelled.lance"), create("modulation"))
+    without = reproduce(str(file), bank=place / "b.lance", out=tmp_path / "without", scale=0.5)
+    assert [row["variant"] for row in without["rows"]] == ["cosine", "mse"]
+    assert "has no labels: labels cannot be run" in capsys.readouterr().err
+    having = reproduce(str(file), bank=tmp_path / "labelled.lance", out=tmp_path / "having", scale=0.5)
+    assert [("seeds" in row, "cosine" in row) for row in having["rows"]] == [(True, True), (True, True), (True, False)]
+
+
 def test_the_banks_only_teacher_takes_the_papers_place(place, tmp_path, monkeypatch, capsys):
     cells = []
 

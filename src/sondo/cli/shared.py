@@ -59,7 +59,6 @@ def teacher_configs(settings: Any) -> list[TeacherConfig]:
 
 def teacher_columns(settings: Any) -> list[str]:
     """The columns of the teachers that were named, without making them."""
-    from sondo.bank.schema import slug
-    from sondo.teachers import label_of
+    from sondo.distill.teach import configured_column
 
-    return [f"teacher.{slug(config.label or label_of(config.name))}" for config in teacher_configs(settings)]
+    return [configured_column(config) for config in teacher_configs(settings)]

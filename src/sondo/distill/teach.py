@@ -17,8 +17,9 @@ from sondo.bank import Bank, ColumnWriter
 from sondo.bank.schema import slug
 from sondo.distill.sound import CLIP_COLUMNS, Clip, Sounds, by_file, read_file, read_middle
 from sondo.errors import SondoError
+from sondo.recipe import TeacherConfig
 from sondo.screen import say, track
-from sondo.teachers import Teacher
+from sondo.teachers import Teacher, label_of
 
 CLIPS_PER_COMMIT = 256
 FLOAT16_MAX = 65504.0
@@ -27,6 +28,11 @@ FLOAT16_MAX = 65504.0
 def teacher_column(teacher: Teacher) -> str:
     """Name of a teacher's column, `teacher.<name>`."""
     return f"teacher.{slug(teacher.name)}"
+
+
+def configured_column(config: TeacherConfig) -> str:
+    """Name of the column of the teacher that a configuration names, without making it."""
+    return f"teacher.{slug(config.label or label_of(config.name))}"
 
 
 def origin_of(teacher: Teacher) -> dict[str, Any]:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sondo.bank import Bank
-from sondo.bank.schema import slug
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
+from sondo.distill.teach import configured_column
 from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, embed_task, evaluate_vectors
 from sondo.recipe import Recipe, flatten, write_json
 from sondo.students import TorchModel, load, load_projectors
-from sondo.teachers import label_of
 
 RESULT = "cell.json"
 
@@ -48,7 +47,7 @@ class Cell:
     @property
     def columns(self) -> list[str]:
         """The teachers' columns in the bank."""
-        return teacher_columns(self.recipe)
+        return [configured_column(config) for config in self.recipe.teachers]
 
     def settings(self) -> dict[str, Any]:
         """What makes the result this result, JSON-able."""
@@ -86,11 +85,6 @@ class Cell:
         return not standing or bool(set(tasks) - set(standing["tasks"]))
 
 
-def teacher_columns(recipe: Recipe) -> list[str]:
-    """The columns of a recipe's teachers, without making them."""
-    return [f"teacher.{slug(config.label or label_of(config.name))}" for config in recipe.teachers]
-
-
 def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any]:
     """Train a cell and score its student, or go on where an earlier call stopped.
 
@@ -100,8 +94,9 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
         tasks: Tasks to score on, by name.
 
     Returns:
-        `settings`, `clips_seen`, `alignment` (the cosine to the first teacher), `tasks` (by name what
-        `ProbeResult.to_dict` says), `student` (`params`, `embedding_dim`) and `seconds`, as they stand in the file.
+        `settings`, `clips_seen`, `alignment` (the cosine to the first teacher; None for a student of labels alone),
+        `tasks` (by name what `ProbeResult.to_dict` says), `student` (`params`, `embedding_dim`) and `seconds`, as they
+        stand in the file.
 
     Raises:
         SondoError: As the stages.
@@ -111,7 +106,8 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
     recipe, columns = cell.recipe, cell.columns
     clusters = None
     if recipe.train.sampling == "balanced":
-        clusters = _clusters(bank, columns, recipe)
+        k = configured_k(recipe.cluster, len(bank))
+        clusters = cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)
     folder = train(
         bank,
         teachers=columns,
@@ -130,7 +126,7 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
             "settings": cell.settings(),
             "clips_seen": recipe.train.epochs * int(recipe.train.clips_per_epoch or 0),
             "student": {"params": student.num_params, "embedding_dim": student.embedding_dim},
-            "alignment": alignment(bank, columns[0], student, projectors[0]),
+            "alignment": alignment(bank, columns[0], student, projectors[0]) if projectors else None,
             "tasks": {},
             "seconds": 0.0,
         }
@@ -141,8 +137,3 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
     result["seconds"] = round(result["seconds"] + time.perf_counter() - start, 2)
     write_json(cell.file, result)
     return result
-
-
-def _clusters(bank: Bank, columns: Sequence[str], recipe: Recipe) -> str:
-    k = configured_k(recipe.cluster, len(bank))
-    return cluster(bank, teacher=columns[0], k=k, seed=recipe.cluster.seed)

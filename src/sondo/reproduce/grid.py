@@ -129,10 +129,11 @@ def recipes_of(
         clash = sorted(set(flatten(changes)) & set(keys))
         if clash:
             raise SondoError(f"{clash[0]} is what {grid.name} compares ({variant!r} sets it): it cannot be given")
+    changes = _with_init(changes)
     recipes: dict[str, Recipe] = {}
     seen: dict[str, str] = {}
     for variant, own in grid.variants.items():
-        values = merged(merged(dict(grid.base), dict(own)), _with_init(changes))
+        values = merged(merged(dict(grid.base), dict(own)), changes)
         try:
             recipe = make_recipe(values | {"out": str(out / slug(variant))})
         except SondoError as error:
@@ -140,6 +141,10 @@ def recipes_of(
         if teacher is not None:
             named = dataclasses.replace(recipe.teacher, name=teacher, label=None)
             recipe = dataclasses.replace(recipe, teacher=named, more_teachers=[])
+        if any(config.online for config in recipe.teachers):
+            raise SondoError(
+                f"{grid.name}, variant {variant!r}: teachers of a grid have heard the bank; none is online"
+            )
         twin = seen.setdefault(json.dumps(recipe.to_dict() | {"out": ""}), variant)
         if twin == variant:
             recipes[variant] = recipe
@@ -152,7 +157,10 @@ def _with_init(changes: Mapping[str, Any]) -> dict[str, Any]:
     """A student of another kind or width cannot start from the weights that the grid names."""
     student = dict(changes.get("student") or {})
     is_other = "name" in student or student.get("width_mult", 1.0) != 1.0
-    return {**changes, **({"student": {"init": None} | student} if is_other else {})}
+    if not is_other or "init" in student:
+        return dict(changes)
+    say("students of another kind or width than the grid's start from random weights; --student.init names others")
+    return {**changes, "student": {"init": None} | student}
 
 
 def _axis(values: Any, variants: Mapping[str, Any], file: Path) -> FigureAxis:

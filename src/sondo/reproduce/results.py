@@ -77,7 +77,8 @@ def _row(grid: Grid, variant: str, results: Sequence[Mapping[str, Any]], tasks: 
     row["difference"] = {
         name: row["ours"][name]["mean"] - row["paper"][name] for name in comparable if name in row["paper"]
     }
-    row[COSINE] = _over_seeds([result["alignment"]["cosine"] for result in results], seeds)
+    if all(result["alignment"] for result in results):
+        row[COSINE] = _over_seeds([result["alignment"]["cosine"] for result in results], seeds)
     row["seeds"] = seeds
     row["clips_seen"] = results[0]["clips_seen"]
     row["params"] = results[0]["student"]["params"]

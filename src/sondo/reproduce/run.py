@@ -10,10 +10,11 @@ from typing import Any
 
 from sondo.bank import Bank
 from sondo.bank.schema import slug
+from sondo.distill.teach import configured_column
 from sondo.errors import SondoError, require
 from sondo.evaluate import Task, load_task
 from sondo.recipe import Recipe, claim_folder, write_json
-from sondo.reproduce.cell import Cell, run_cell, teacher_columns
+from sondo.reproduce.cell import Cell, run_cell
 from sondo.reproduce.figure import draw
 from sondo.reproduce.grid import Grid, read_grid, recipes_of
 from sondo.reproduce.results import summarise
@@ -61,12 +62,18 @@ def reproduce(
     loaded = {task: load_task(task, folder) for task, folder in tasks}
     opened = Bank(bank)
     teacher = teacher or _only_teacher(grid, opened)
-    recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
-    claim = {"grid": grid.name, "bank": str(bank.resolve()), "scale": scale, "teacher": teacher}
+    recipes = _possible(recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher), opened)
+    about = {
+        "grid": grid.name,
+        "bank": str(bank.resolve()),
+        "scale": scale,
+        "teacher": teacher,
+        "changes": dict(changes or {}),
+    }
     cells = _cells(recipes, opened, scale=scale, seeds=seeds)
-    claim_folder(out, claim | {"changes": dict(changes or {})})
+    claim_folder(out, about)
     failures = _run(grid, cells, opened, loaded)
-    results = summarise(grid, cells, failures, tasks=list(loaded), about=claim)
+    results = summarise(grid, cells, failures, tasks=list(loaded), about=about)
     write_json(out / "results.json", results)
     write_tables(results, out)
     if grid.figure is not None and len(failures) < len(cells):
@@ -77,12 +84,24 @@ def reproduce(
 def _only_teacher(grid: Grid, bank: Bank) -> str | None:
     """The bank's teacher where it has one alone and that is not the grid's, else None."""
     there = bank.columns("teacher")
-    wanted = {column for recipe in recipes_of(grid, out=Path()).values() for column in teacher_columns(recipe)}
+    recipes = recipes_of(grid, out=Path()).values()
+    wanted = {configured_column(config) for recipe in recipes for config in recipe.teachers}
     if len(there) != 1 or there[0] in wanted:
         return None
     label = there[0].removeprefix("teacher.")
     say(f"{bank.path} has {there[0]} alone: it teaches all variants, instead of {', '.join(sorted(wanted))}")
     return label
+
+
+def _possible(recipes: Mapping[str, Recipe], bank: Bank) -> dict[str, Recipe]:
+    """Without the variants that learn from labels, where the bank has none."""
+    of_labels = [variant for variant, recipe in recipes.items() if recipe.train.supervised > 0]
+    if of_labels and not any(bank.read(["labels"]).column(0).to_pylist()):
+        say(f"{bank.path} has no labels: {', '.join(of_labels)} cannot be run and is left out")
+        recipes = {variant: recipe for variant, recipe in recipes.items() if variant not in of_labels}
+    if not recipes:
+        raise SondoError(f"nothing to run: all variants learn from labels, and {bank.path} has none")
+    return dict(recipes)
 
 
 def _cells(recipes: Mapping[str, Recipe], bank: Bank, *, scale: float, seeds: Sequence[int]) -> list[Cell]:
@@ -131,4 +150,6 @@ def _keep_traceback(cell: Cell) -> None:
 
 def _said(cell: Cell, result: Mapping[str, Any]) -> str:
     scores = [f"{task} {100 * score['score']:.1f}" for task, score in result["tasks"].items()]
-    return f"{cell.name}: " + ", ".join([*scores, f"cosine {result['alignment']['cosine']:.3f}"])
+    closeness = result["alignment"]
+    scores += [f"cosine to the teacher {closeness['cosine']:.3f}"] if closeness else []
+    return f"{cell.name}: " + (", ".join(scores) or "trained")

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from sondo.recipe import flatten
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
 from sondo.screen import output, tell
@@ -35,7 +36,7 @@ def show_results(results: Mapping[str, Any]) -> None:
     # A file or a pipe has no width to fold at.
     screen = output if output.is_terminal else Console(file=output.file, width=_PIPE_WIDTH, highlight=False)
     screen.print(table)
-    for note in _notes(results):
+    for note in _notes(results, paper="sources in table.md"):
         tell(note)
 
 
@@ -44,7 +45,7 @@ def write_tables(results: Mapping[str, Any], out: Path) -> None:
     header, lines = _cells(results)
     rule = ["---", *["---:"] * (len(header) - 1)]
     text = "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *lines))
-    notes = "\n".join(f"- {note}" for note in _notes(results))
+    notes = "\n".join(f"- {note}" for note in _notes(results, paper=f"{results['source']}. {results['note']}"))
     (out / "table.md").write_text(f"# {results['title']}\n\n{text}\n\n{notes}\n", encoding="utf-8")
     (out / "table.csv").write_text(_csv(results), encoding="utf-8")
 
@@ -86,19 +87,25 @@ def _ours(value: Mapping[str, Any] | None, *, digits: int = 1) -> str:
     return f"{value['mean']:.{digits}f}{deviation}"
 
 
-def _notes(results: Mapping[str, Any]) -> list[str]:
-    """How the table was made and what it does not say."""
-    ran = [row for row in results["rows"] if row["ours"] or row.get(COSINE)]
+def _notes(results: Mapping[str, Any], *, paper: str) -> list[str]:
+    """How the table was made and what it does not say; `paper` is what to say of the paper's figures."""
+    ran = [row for row in results["rows"] if row.get("seeds")]
     notes = []
     if ran:
-        seen = sorted({row["clips_seen"] for row in ran})
-        seeds = sorted({len(row["seeds"]) for row in ran})
-        teachers = sorted({row["settings"]["teacher.name"] for row in ran})
+        about = results["about"]
+        clips = " or ".join(f"{seen:,}" for seen in sorted({row["clips_seen"] for row in ran}))
+        counts = sorted({len(row["seeds"]) for row in ran})
+        params = sorted({row["params"] for row in ran})
+        size = " to ".join(f"{bound / 1e6:.2f} M" for bound in sorted({params[0], params[-1]}))
+        teachers = ", ".join(sorted({row["settings"]["teacher.name"] for row in ran if row.get(COSINE)}))
         notes.append(
-            f"ours: teacher {', '.join(teachers)}; {' or '.join(f'{clips:,}' for clips in seen)} clips seen in each "
-            f"run (scale {results['about']['scale']:g}); {' or '.join(map(str, seeds))} "
-            f"seed{'' if seeds == [1] else 's: mean ± deviation'}; bank {results['about']['bank']}"
+            f"ours: students of {size} parameters from {teachers or 'labels alone'}, {clips} clips seen in each run "
+            f"(scale {about['scale']:g}), {' or '.join(map(str, counts))} "
+            f"{'seed' if counts == [1] else 'seeds, mean ± deviation'}; bank {about['bank']}"
         )
+        if about["changes"]:
+            changed = ", ".join(f"{key} {value}" for key, value in flatten(about["changes"]).items())
+            notes.append(f"changed from the grid: {changed}")
     if results["source"] is not None:
         missing = [task for task in results["tasks"] if task not in _beside(results)]
         if missing:
@@ -106,7 +113,7 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
                 f"the paper has no {', '.join(missing)}: its figures and ours are of unlike tasks, so compare how the "
                 "lines differ, not their heights"
             )
-        notes.append(f"paper: S-SONDO, arXiv 2604.24933; {results['source']}. {results['note']}")
+        notes.append(f"paper: S-SONDO, arXiv 2604.24933; {paper}")
     notes += [f"failed: {cell}: {reason}" for cell, reason in results["failures"].items()]
     return notes
 
