@@ -13,28 +13,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sondo import bank, distill, evaluate, export, hear, recipe, runtime, students, teachers
+    from sondo import bank, classifier, distill, evaluate, export, hear, recipe, runtime, students, teachers
     from sondo.errors import SondoError
     from sondo.loading import load
+    from sondo.runtime import read_embeddings, similarity
 
 __version__ = "0.1.0"
 
 __all__ = [
     "SondoError",
     "bank",
+    "classifier",
     "distill",
     "evaluate",
     "export",
     "hear",
     "load",
+    "read_embeddings",
     "recipe",
     "runtime",
+    "similarity",
     "students",
     "teachers",
 ]
 
-_ROOMS = ("bank", "distill", "evaluate", "export", "hear", "recipe", "runtime", "students", "teachers")
-_NAMES = {"SondoError": "sondo.errors", "load": "sondo.loading"}
+_ROOMS = ("bank", "classifier", "distill", "evaluate", "export", "hear", "recipe", "runtime", "students", "teachers")
+_NAMES = {
+    "SondoError": "sondo.errors",
+    "load": "sondo.loading",
+    "read_embeddings": "sondo.runtime",
+    "similarity": "sondo.runtime",
+}
 
 
 def __getattr__(name: str) -> Any:

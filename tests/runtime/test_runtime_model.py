@@ -94,6 +94,28 @@ def test_batches_and_lists(tmp_path):
     assert model.embed([]).shape == (0, 3)
 
 
+def test_a_generator_is_taken_one_by_one(tmp_path):
+    made, model = [], Power()
+
+    def sounds():
+        for seed in range(3):
+            made.append(len(model.calls))
+            yield noise(0.5, 16000, seed)
+
+    got = model.embed(sounds(), sample_rate=16000)
+    np.testing.assert_array_equal(got, [model.embed(noise(0.5, 16000, seed), sample_rate=16000) for seed in range(3)])
+    assert made == [0, 1, 2]
+    paths = [write(tmp_path / f"{seed}.wav", noise(0.5, 8000, seed), 8000) for seed in range(2)]
+    np.testing.assert_array_equal(model.embed(path for path in paths), model.embed(paths))
+    assert model.embed(iter(())).shape == (0, 3)
+
+
+@pytest.mark.parametrize("rate", [16000.0, np.int64(16000), np.float32(16000)])
+def test_a_rate_may_be_of_any_type_of_number(rate):
+    sound = noise(0.5, 16000)
+    np.testing.assert_array_equal(Power().embed(sound, sample_rate=rate), Power().embed(sound, sample_rate=16000))
+
+
 def test_integers_are_scaled():
     sound = np.round(noise(1.0, 32000) * 32767).astype(np.int16)
     model = Power()
@@ -105,16 +127,25 @@ def test_integers_are_scaled():
     ("sound", "rate", "message"),
     [
         (np.zeros(32000, np.float32), None, "needs its sample rate"),
-        (np.zeros(32000, np.float32), 0, "above 0"),
+        (np.zeros(32000, np.float32), 0, "0 Hz is not one of sound"),
+        (np.zeros(32000, np.float32), -16000, "-16,000 Hz is not one of sound"),
+        (np.zeros(32000, np.float32), 48, "is it in kHz"),
+        (np.zeros(32000, np.float32), 8e9, "from 1,000 to 10,000,000 Hz"),
         (np.zeros(32000, np.float32), 16000.5, "whole number"),
+        (np.zeros(32000, np.float32), float("nan"), "whole number"),
+        (np.zeros(32000, np.float32), float("inf"), "whole number"),
+        (np.zeros(32000, np.float32), "16000", "whole number of Hz, such as 16000, not '16000'"),
+        (np.zeros(32000, np.float32), True, "whole number"),
         (np.zeros(32000, np.int64), 32000, "int64"),
+        (np.full(32000, 20000.0), 32000, "integers that were only cast"),
+        (np.zeros(0, np.float32), 32000, r"0\.000 s of sound"),
         (np.full(32000, np.nan), 32000, "not finite"),
         (np.zeros(3000, np.float32), 32000, r"at least 0\.1 s"),
         (np.zeros((32000, 2), np.float32), 32000, "Average the channels"),
         (np.zeros((0, 32000), np.float32), 32000, "shape"),
         (np.zeros((1, 2, 32000), np.float32), 32000, "shape"),
-        ([np.zeros((2, 32000))], 32000, "item 0 of the list"),
-        ([0.1, 0.2], 32000, "item 0 of the list"),
+        ([np.zeros((2, 32000))], 32000, "item 0 is neither"),
+        ([0.1, 0.2], 32000, "item 0 is neither"),
         ("nowhere.wav", None, "nowhere.wav: no such file"),
     ],
 )
@@ -123,10 +154,12 @@ def test_what_cannot_be_embedded(sound, rate, message):
         Power().embed(sound, sample_rate=rate)
 
 
-@pytest.mark.parametrize("sound", [["a.wav"], np.zeros((2, 32000), np.float32)])
+@pytest.mark.parametrize("sound", [["a.wav"], iter(["a.wav"]), np.zeros((2, 32000), np.float32)])
 def test_segments_are_those_of_one_sound(sound):
-    with pytest.raises(SondoError, match="one sound"):
+    with pytest.raises(SondoError, match="embed_segments takes one sound"):
         Power().embed_segments(sound, sample_rate=32000)
+    with pytest.raises(SondoError, match="embed_sliding takes one sound"):
+        Power().embed_sliding(sound, sample_rate=32000)
 
 
 def test_a_wrong_shape_from_a_subclass_is_named():

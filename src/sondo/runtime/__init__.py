@@ -8,17 +8,24 @@ from __future__ import annotations
 from sondo.runtime.classifier import OnnxClassifier, Prediction, SegmentPrediction, open_onnx
 from sondo.runtime.model import Model
 from sondo.runtime.onnx import OnnxModel
+from sondo.runtime.read import Embeddings, read_embeddings
+from sondo.runtime.similarity import similarity
 from sondo.runtime.space import SpaceMismatchError, check_same_space
+from sondo.runtime.stream import Stream
 from sondo.runtime.write import write_embeddings
 
 __all__ = [
+    "Embeddings",
     "Model",
     "OnnxClassifier",
     "OnnxModel",
     "Prediction",
     "SegmentPrediction",
     "SpaceMismatchError",
+    "Stream",
     "check_same_space",
     "open_onnx",
+    "read_embeddings",
+    "similarity",
     "write_embeddings",
 ]

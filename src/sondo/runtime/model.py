@@ -8,26 +8,27 @@ length, and a file and its samples give the same vector.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from os import PathLike, fspath
+from collections.abc import Iterable, Iterator
+from os import fspath
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.audio.arrays import as_float, resample
-from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
-from sondo.audio.decode import read_windows
+from sondo.audio.arrays import resample
+from sondo.audio.clips import WINDOW_S
+from sondo.audio.decode import probe, read_windows
 from sondo.audio.errors import AudioError
 from sondo.audio.frames import column_times_s
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES, Compat, min_window_frames
 from sondo.errors import SondoError
+from sondo.runtime.ahead import ahead
+from sondo.runtime.sounds import Path, checked_rate, checked_samples, is_path
+from sondo.runtime.stream import Stream
 
 _MAX_BATCH = 16
 _NO_WINDOW = f"the sound is shorter than {WINDOW_S:g} s, which compat='ssondo' drops: leave compat out to embed it"
-
-_Path = str | PathLike[str]
 
 
 class Model(ABC):
@@ -105,25 +106,26 @@ class Model(ABC):
         """Embed one sound or several.
 
         Args:
-            sound: The path of a file; an array (samples,); a batch (batch, samples); or a list of paths and arrays of
-                any lengths. Floats in [-1, 1], or integers, which are scaled.
+            sound: The path of a file; an array (samples,); a batch (batch, samples); or a list or generator of paths
+                and arrays of any lengths, which are taken one by one. Floats in [-1, 1], or integers, which are scaled.
             sample_rate: Rate of the arrays in Hz; files know their own.
 
         Shape:
-            -> (embedding_dim,) for one path or (samples,); (n, embedding_dim) for a batch or a list. float32.
+            -> (embedding_dim,) for one path or (samples,), else (n, embedding_dim). float32.
 
         Raises:
             SondoError: A file that cannot be read, an array without a rate, samples that are not finite or of a dtype
                 that means no sound, or less than 0.1 s.
 
         Example:
-            `model.embed("dog.wav")`, `model.embed(samples, sample_rate=16000)`, `model.embed(["a.wav", "b.mp3"])`.
+            `model.embed("dog.wav")`, `model.embed(samples, sample_rate=16000)`, `model.embed(["a.wav", "b.mp3"])`,
+            `model.embed(Path("clips").glob("*.flac"))`.
         """
-        if isinstance(sound, list | tuple):
-            return self._embed_list(sound, sample_rate)
-        if _is_path(sound):
+        if isinstance(sound, list | tuple | Iterator):
+            return self._embed_each(sound, sample_rate)
+        if is_path(sound):
             return self._average(self._windows_of_file(sound)).reshape(-1)
-        audio, rate = _checked(sound, sample_rate)
+        audio, rate = checked_samples(sound, sample_rate)
         if audio.ndim == 1:
             return self._average(self._windows_of_rows(audio[None], rate)).reshape(-1)
         batches = [audio[first : first + _MAX_BATCH] for first in range(0, len(audio), _MAX_BATCH)]
@@ -181,30 +183,84 @@ class Model(ABC):
             raise AudioError(_NO_WINDOW)
         return np.concatenate(vectors), np.concatenate(times_s)
 
-    def _embed_list(self, sounds: Sequence[Any], sample_rate: int | None) -> NDArray[np.float32]:
-        vectors = np.empty((len(sounds), self.embedding_dim), dtype=np.float32)
-        for index, sound in enumerate(sounds):
-            if not _is_path(sound) and np.ndim(sound) != 1:
-                raise SondoError(
-                    f"item {index} of the list is neither a path nor an array (samples,): it is "
-                    f"{type(sound).__name__} of shape {np.shape(sound)}"
-                )
-            vectors[index] = self.embed(np.asarray(sound) if not _is_path(sound) else sound, sample_rate=sample_rate)
-        return vectors
+    def stream(self, *, sample_rate: int | None = None, hop_s: float = 0.5, window_s: float = WINDOW_S) -> Stream:
+        """Begin to embed a sound that is still to come: every `hop_s`, the last `window_s` of it.
 
-    def _windows_of_one(self, sound: Any, sample_rate: int | None, *, asked: str) -> Iterator[NDArray[np.float32]]:
-        """The windows of one sound; `asked` is the method that takes no more than one."""
-        if isinstance(sound, list | tuple):
-            raise SondoError(f"{asked} takes one sound, a path or an array (samples,), not a list")
-        if _is_path(sound):
-            return self._windows_of_file(sound)
-        audio, rate = _checked(sound, sample_rate)
+        Its vectors are those of `embed_sliding`. Each costs a window's work: a longer hop or a shorter window is
+        cheaper.
+
+        Args:
+            sample_rate: Rate of the sound in Hz; that of the model when left out.
+            hop_s: Seconds from one vector to the next.
+            window_s: Seconds of sound that a vector tells of.
+
+        Raises:
+            SondoError: A rate that is none, or a hop and a window that do not fit each other or the model.
+
+        Example:
+            `stream = model.stream(hop_s=0.5)`, and for each piece `for time_s, vector in stream.feed(samples): ...`.
+        """
+        rate = self.sample_rate if sample_rate is None else checked_rate(sample_rate)
+        return Stream(self, sample_rate=rate, hop_s=hop_s, window_s=window_s)
+
+    def embed_sliding(
+        self, sound: Any, *, sample_rate: int | None = None, hop_s: float = 0.5, window_s: float = WINDOW_S
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Embed the windows that end every `hop_s` of one sound, and at its end: what a `stream` of it gives.
+
+        Args:
+            sound: The path of a file, or an array (samples,).
+            sample_rate: Rate of the array in Hz.
+            hop_s: Seconds from the end of one window to the end of the next.
+            window_s: Length of a window; at the start it is as long as the sound so far, from 0.1 s on.
+
+        Returns:
+            The vectors, each that of `embed` for the samples of its window, and the time in seconds at which the
+            window ends.
+
+        Shape:
+            -> (windows, embedding_dim) float32, (windows,) float64.
+
+        Raises:
+            SondoError: As `embed` and `stream`; or several sounds at once.
+        """
+        if is_path(sound):
+            rate = probe(fspath(sound)).sample_rate
+            pieces: Iterable[NDArray[np.float32]] = read_windows(fspath(sound), sample_rate=rate)
+        else:
+            audio, rate = self._one(sound, sample_rate, asked="embed_sliding")
+            pieces = [audio]
+        found = self.stream(sample_rate=rate, hop_s=hop_s, window_s=window_s).run(pieces)
+        if not found:
+            raise AudioError(_NO_WINDOW)
+        return np.stack([vector for _, vector in found]), np.array([time_s for time_s, _ in found])
+
+    def _embed_each(self, sounds: Iterable[Any], sample_rate: int | None) -> NDArray[np.float32]:
+        vectors = []
+        for index, sound in enumerate(sounds):
+            if not is_path(sound) and np.ndim(sound) != 1:
+                kind = f"{type(sound).__name__} of shape {np.shape(sound)}"
+                raise SondoError(f"item {index} is neither a path nor an array (samples,): it is {kind}")
+            vectors.append(self.embed(sound if is_path(sound) else np.asarray(sound), sample_rate=sample_rate))
+        return np.stack(vectors) if vectors else np.empty((0, self.embedding_dim), dtype=np.float32)
+
+    def _one(self, sound: Any, sample_rate: int | None, *, asked: str) -> tuple[NDArray[np.float32], int]:
+        """The samples of one sound and their rate; `asked` is the method that takes no more than one."""
+        if isinstance(sound, list | tuple | Iterator):
+            raise SondoError(f"{asked} takes one sound, a path or an array (samples,), not several")
+        audio, rate = checked_samples(sound, sample_rate)
         if audio.ndim != 1:
             raise SondoError(f"{asked} takes one sound (samples,), not a batch of shape {audio.shape}")
+        return audio, rate
+
+    def _windows_of_one(self, sound: Any, sample_rate: int | None, *, asked: str) -> Iterator[NDArray[np.float32]]:
+        if is_path(sound):
+            return self._windows_of_file(sound)
+        audio, rate = self._one(sound, sample_rate, asked=asked)
         return self._windows_of_rows(audio[None], rate)
 
-    def _windows_of_file(self, path: _Path) -> Iterator[NDArray[np.float32]]:
-        for window in read_windows(fspath(path), sample_rate=self.sample_rate):
+    def _windows_of_file(self, path: Path) -> Iterator[NDArray[np.float32]]:
+        for window in ahead(read_windows(fspath(path), sample_rate=self.sample_rate)):
             yield window[None]
 
     def _windows_of_rows(self, rows: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
@@ -242,25 +298,3 @@ class Model(ABC):
         if num_frames == 0:
             raise AudioError(_NO_WINDOW)
         return np.asarray(total / num_frames, dtype=np.float32)
-
-
-def _is_path(sound: Any) -> bool:
-    return isinstance(sound, str | PathLike)
-
-
-def _checked(sound: Any, sample_rate: int | None) -> tuple[NDArray[np.float32], int]:
-    """An array as float32, (samples,) or (batch, samples), and its rate."""
-    if sample_rate is None:
-        raise SondoError("an array needs its sample rate: embed(samples, sample_rate=16000)")
-    if isinstance(sample_rate, bool) or sample_rate != int(sample_rate) or sample_rate <= 0:
-        raise SondoError(f"a sample rate is a whole number of Hz above 0, not {sample_rate!r}")
-    audio = as_float(sound)
-    if audio.ndim not in (1, 2) or audio.shape[0] == 0:
-        raise SondoError(f"sound is an array (samples,) or (batch, samples), not of shape {audio.shape}")
-    if audio.shape[-1] < round(MIN_CLIP_S * sample_rate):
-        hint = " (is it (samples, channels)? Average the channels)" if audio.ndim == 2 and audio.shape[1] < 9 else ""
-        raise AudioError(
-            f"{audio.shape[-1] / sample_rate:.3f} s of sound in an array of shape {audio.shape} at {sample_rate} Hz: "
-            f"at least {MIN_CLIP_S:g} s is needed{hint}"
-        )
-    return audio, int(sample_rate)
