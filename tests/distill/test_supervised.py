@@ -8,6 +8,7 @@ from sklearn.metrics import average_precision_score
 
 from sondo.bank import Bank, ingest
 from sondo.distill.data import multi_hot
+from sondo.distill.online import OnlineTeacher
 from sondo.distill.supervised import AveragePrecision, classes_of
 from sondo.distill.teach import teach
 from sondo.distill.train import train
@@ -117,6 +118,15 @@ def test_clips_without_labels_are_refused(sound_folder, tmp_path):
 def test_nobody_to_learn_from_is_refused(bank, tmp_path):
     with pytest.raises(SondoError, match="nobody teaches"):
         run(bank, tmp_path / "r", supervised=0.5)
+
+
+def test_labels_alone_ask_no_teacher(bank, tmp_path):
+    config, student = TrainConfig(supervised=1.0), StudentConfig(width_mult=0.1)
+    settings = {"teachers": ["teacher.loudness"], "student": student, "config": config, "out": tmp_path / "r"}
+    with pytest.raises(SondoError, match=r"no column cluster\.loudness\.2 to draw.*--train.sampling classes"):
+        train(bank, clusters="cluster.loudness.2", **settings)
+    with pytest.raises(SondoError, match="no teacher is asked: leave out --teacher.online"):
+        train(bank, clusters=None, online=[OnlineTeacher(Loudness())], **settings)
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.5])

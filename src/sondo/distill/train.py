@@ -72,7 +72,7 @@ def train(
         SondoError: A column that is absent or stale, a folder of another run, no clips to train on, no labels where
             they are asked for, or an online teacher that would hear nothing new.
     """
-    teachers = _asked(teachers, config, online)
+    teachers = _asked(bank, teachers, clusters, config, online)
     if len(set(teachers)) < len(teachers):
         raise SondoError(f"two teachers share the column {teachers[0]}: give one of them a name (--teacher.label)")
     for teacher in teachers:
@@ -146,13 +146,22 @@ def train(
     return target
 
 
-def _asked(teachers: Sequence[str], config: TrainConfig, online: Sequence[OnlineTeacher]) -> Sequence[str]:
-    """The teachers that have a say."""
-    if config.supervised == 1 and online:
+def _asked(
+    bank: Bank, teachers: Sequence[str], clusters: str | None, config: TrainConfig, online: Sequence[OnlineTeacher]
+) -> Sequence[str]:
+    """The teachers that have a say: all, or none where labels are all that is asked for."""
+    if config.supervised < 1:
+        if not teachers:
+            raise SondoError("nobody teaches: name a teacher's column, or learn from labels (--train.supervised 1)")
+        return teachers
+    if online:
         raise SondoError("with --train.supervised 1 no teacher is asked: leave out --teacher.online")
-    if config.supervised < 1 and not teachers:
-        raise SondoError("nobody teaches: name a teacher's column, or learn from labels alone (--train.supervised 1)")
-    return [] if config.supervised == 1 else teachers
+    if clusters is not None and not bank.has_column(clusters):
+        raise SondoError(
+            f"{bank.path} has no column {clusters} to draw from: with labels alone, set --train.sampling classes "
+            "or uniform, which need no teacher"
+        )
+    return []
 
 
 def _head(network: Student, embedding_dim: int, count: int) -> Projector | ProjectorEnsemble:
