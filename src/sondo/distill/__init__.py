@@ -1,8 +1,8 @@
 """Distillation: the teacher's vectors, their clusters, balanced sampling, losses, schedule and the training run.
 
 What lives here: the stages `teach` and `cluster` and `train`, each a function over a bank, and the parts they are
-made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teachers` and `sondo.students`, torch,
-lightning, scikit-learn.
+made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teachers` and `sondo.students`, the metrics of
+`sondo.evaluate`, torch, lightning, scikit-learn.
 """
 
 from __future__ import annotations
