@@ -134,7 +134,7 @@ def _csv(results: Mapping[str, Any]) -> str:
                     ours.get("mean"),
                     ours.get("deviation"),
                     row.get("difference", {}).get(name),
-                    len(row.get("seeds", [])) or None,
+                    len(row["seeds"]) if ours else None,
                 ]
             )
     return text.getvalue()
