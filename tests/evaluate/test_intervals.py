@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sondo.evaluate.intervals import bootstrap_weights, fold_interval, fold_ratio_interval, percentile_interval
+from sondo.evaluate.intervals import (
+    Interval,
+    bootstrap_weights,
+    fold_interval,
+    fold_ratio_interval,
+    mean_interval,
+    percentile_interval,
+    widened,
+)
 
 
 def test_fold_interval_is_the_t_interval_of_scipy():
@@ -45,3 +53,18 @@ def test_bootstrap_draws_groups_whole():
     assert (weights[:, 0] == weights[:, 1]).all()
     assert (weights[:, 3:5] == weights[:, 5:]).all()
     assert (weights[:, [0, 2, 3]].sum(axis=1) == 3).all()
+
+
+def test_draws_of_the_training_clips_add_as_an_independent_error():
+    per_seed = [0.78, 0.80, 0.84]
+    half = stats.t.ppf(0.975, 2) * np.std(per_seed, ddof=1)
+    low, high = widened(Interval(0.7, 0.95), 0.8, per_seed)
+    assert low == pytest.approx(0.8 - np.sqrt(0.1**2 + half**2))
+    assert high == pytest.approx(0.8 + np.sqrt(0.15**2 + half**2))
+    assert widened(Interval(0.7, 0.95), 0.8, ()) == (0.7, 0.95)
+
+
+def test_the_interval_of_a_mean_of_independent_values():
+    assert mean_interval([Interval(0.5, 0.7), Interval(0.2, 0.5)], [0.5, 0.5]) == pytest.approx(
+        np.sqrt((0.5 * 0.1) ** 2 + (0.5 * 0.15) ** 2)
+    )

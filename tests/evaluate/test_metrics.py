@@ -35,3 +35,17 @@ def test_a_class_without_positives_is_left_out():
 def test_accuracy_with_an_unknown_class_at_minus_infinity():
     decision = np.array([[0.0, -np.inf], [1.0, -np.inf], [0.0, 1.0]])
     assert metric_value(decision, np.array([0, 1, 1]), metric="accuracy") == pytest.approx(2 / 3)
+
+
+def test_what_nobody_judged_changes_nothing():
+    rng = np.random.default_rng(2)
+    decision, targets = rng.normal(size=(80, 3)), (rng.random((80, 3)) < 0.4).astype(np.int64)
+    unknown = rng.random((80, 3)) < 0.5
+    expected = np.mean(
+        [average_precision_score(targets[~unknown[:, k], k], decision[~unknown[:, k], k]) for k in range(3)]
+    )
+    assert metric_value(decision, np.where(unknown, -1, targets), metric="map") == pytest.approx(expected)
+    nothing = np.column_stack([targets, np.full(80, -1)])
+    assert metric_value(np.column_stack([decision, decision[:, 0]]), nothing, metric="map") == pytest.approx(
+        metric_value(decision, targets, metric="map")
+    )

@@ -29,6 +29,16 @@ def test_official_folds_are_left_out_one_by_one_inside_the_training_part_too():
     ]
 
 
+def test_many_folds_are_left_out_in_five_parts_of_whole_folds():
+    task = make_task("ab" * 20, folds=np.repeat(np.arange(10), 4).tolist())
+    for part in partitions(task):
+        assert len(part.inner) == 5
+        left_out = [set(np.array(task.folds)[score].tolist()) for _, score in part.inner]
+        assert sorted(fold for folds in left_out for fold in folds) == sorted(set(range(10)) - {int(part.name)})
+        for fit, score in part.inner:
+            assert sorted([*fit.tolist(), *score.tolist()]) == part.train.tolist()
+
+
 def test_a_valid_split_chooses_alone():
     task = make_task("ab" * 4, splits=["train"] * 4 + ["valid"] * 2 + ["test"] * 2)
     (part,) = partitions(task)

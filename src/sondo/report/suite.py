@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.measure import Measurement
+from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sondo.recipe import write_json
 from sondo.screen import output, tell
@@ -31,12 +32,12 @@ def show_suite(results: Mapping[str, Any]) -> None:
     header, lines = _cells(results)
     table = Table(title="linear probe, ± half the 95 % interval", title_justify="left")
     for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left")
+        table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
-        table.add_row(*line)
+        table.add_row(*map(Text, line))
     # A file or a pipe has no width to fold at.
-    widest = Measurement.get(output, output.options.update(max_width=_PIPE_WIDTH), table).maximum
-    output.print(table, width=None if output.is_terminal else widest, crop=output.is_terminal)
+    screen = output if output.is_terminal else Console(file=output.file, width=_PIPE_WIDTH, highlight=False)
+    screen.print(table)
     for note in _notes(results):
         tell(note)
 
