@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install demo test test-slow check format clean
+.PHONY: help install demo test examples test-slow check format clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -26,6 +26,9 @@ demo: $(READY)  ## a teacher distilled into a small student, on sound that sondo
 
 test: $(READY)  ## the unit tests, about a minute
 	$(BIN)/python -m pytest
+
+examples: $(READY)  ## the examples, built and run (part of `make test` too)
+	$(BIN)/python -m pytest tests/test_examples.py
 
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow

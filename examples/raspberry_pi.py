@@ -1,0 +1,92 @@
+"""What the microphone hears, live, on a Raspberry Pi or any other small computer.
+
+    pip install sondo                                     # the base install: no torch
+    python raspberry_pi.py student.onnx                   # the microphone, through ALSA's arecord
+    python raspberry_pi.py classifier.onnx garden.wav     # a file, as fast as it goes
+
+Every half second it embeds the last seconds of sound. A classifier (`sondo probe`) prints its most probable classes, a
+student how much the sound has changed since the line before: the cosine between the two embeddings, 1 for none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+import soundfile
+
+import sondo
+from sondo.audio import probe
+from sondo.runtime import Model, OnnxClassifier
+
+MICROPHONE_HZ = 16000
+PIECE_S = 0.1
+
+
+def microphone() -> Iterator[np.ndarray]:
+    """Pieces of int16 samples (samples,) from arecord, for ever; PulseAudio and PipeWire offer themselves to it too."""
+    if shutil.which("arecord") is None:
+        raise SystemExit("there is no arecord (Debian's package alsa-utils): install it, or give a sound file")
+    command = ["arecord", "-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", str(MICROPHONE_HZ)]
+    size = 2 * round(PIECE_S * MICROPHONE_HZ)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as recorder:
+        assert recorder.stdout is not None
+        try:
+            while piece := recorder.stdout.read(size):
+                yield np.frombuffer(piece[: len(piece) // 2 * 2], dtype="<i2")
+            if recorder.wait():
+                raise SystemExit(f"arecord ended with status {recorder.returncode}: `arecord -l` lists the microphones")
+        finally:
+            recorder.terminate()
+
+
+def file(path: str) -> Iterator[np.ndarray]:
+    """The same of a sound file, channels averaged, as floats in [-1, 1]."""
+    with soundfile.SoundFile(path) as sound:
+        size = round(PIECE_S * sound.samplerate)
+        for piece in sound.blocks(size, dtype="float32", always_2d=True):
+            yield piece.mean(axis=1)
+
+
+def describe(model: Model, vector: np.ndarray, before: np.ndarray | None) -> str:
+    """A line about one window."""
+    if isinstance(model, OnnxClassifier):
+        probabilities = model.probabilities_of(vector[None])[0]
+        best = np.argsort(-probabilities)[:3]
+        return ", ".join(f"{model.classes[index]} {probabilities[index]:.2f}" for index in best)
+    if before is None:
+        return "listening"
+    return f"{sondo.similarity((vector, model.space_id), (before, model.space_id)):.3f} like the line before"
+
+
+def main() -> None:
+    """Listen until the sound ends or Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="an .onnx file of `sondo distill`, `sondo export` or `sondo probe`")
+    parser.add_argument("sound", nargs="?", help="a sound file; the microphone when left out")
+    parser.add_argument("--hop_s", type=float, default=0.5, help="seconds from one line to the next")
+    parser.add_argument("--window_s", type=float, default=2.0, help="seconds of sound that a line is about")
+    parser.add_argument("--threads", type=int, default=1, help="cores that the model may use")
+    options = parser.parse_args()
+    model = sondo.load(options.model, threads=options.threads)
+    rate = probe(options.sound).sample_rate if options.sound else MICROPHONE_HZ
+    stream = model.stream(sample_rate=rate, hop_s=options.hop_s, window_s=options.window_s)
+    pieces = file(options.sound) if options.sound else microphone()
+    before = None
+    for time_s, vector in (timed for piece in pieces for timed in stream.feed(piece)):
+        sys.stdout.write(f"{time_s:8.1f} s  {describe(model, vector, before)}\n")
+        sys.stdout.flush()
+        before = vector
+
+
+if __name__ == "__main__":
+    try:
+        with suppress(KeyboardInterrupt):
+            main()
+    except sondo.SondoError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,140 @@
+"""The examples as a user runs them: as programs, on a real student's file, against what Python's runtime says."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import sondo
+from sondo.runtime import OnnxClassifier
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+CLASSES = ("calm", "loud", "other", "rest")
+
+
+@pytest.fixture
+def exported(tmp_path, student):
+    """A small student's file."""
+    return sondo.export.to_onnx(student, tmp_path / "student.onnx")
+
+
+@pytest.fixture
+def sound():
+    """Five seconds at 16 kHz that change: int16."""
+    rng = np.random.default_rng(0)
+    clock = np.arange(5 * 16000) / 16000
+    level = np.where(clock < 2.2, 0.02, 0.4)
+    wave = level * (np.sin(2 * np.pi * 300 * clock * (1 + clock)) + 0.3 * rng.standard_normal(len(clock)))
+    return np.round(32767 * wave.clip(-1, 1)).astype(np.int16)
+
+
+def raspberry_pi(*arguments, path=None):
+    """Lines that the script printed, each as (time in seconds, text)."""
+    environment = os.environ | ({"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"} if path else {})
+    command = [sys.executable, str(EXAMPLES / "raspberry_pi.py"), *map(str, arguments)]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    lines = [line.split(" s  ") for line in ran.stdout.splitlines()]
+    return [(float(time_s), text) for time_s, text in lines]
+
+
+def fake_arecord(folder, sound, *, status=0):
+    """A program of that name that records the given samples."""
+    folder.mkdir()
+    (folder / "sound.raw").write_bytes(sound.tobytes())
+    program = folder / "arecord"
+    program.write_text(f'#!/bin/sh\necho "$@" > {folder}/asked\ncat {folder}/sound.raw\nexit {status}\n')
+    program.chmod(0o755)
+    return folder
+
+
+def test_a_student_tells_how_much_the_sound_changes(tmp_path, exported, sound):
+    soundfile.write(tmp_path / "a.wav", sound, 16000)
+    shown = raspberry_pi(exported, tmp_path / "a.wav", "--hop_s", "0.7", "--window_s", "1.5")
+    vectors, times_s = sondo.load(exported, threads=1).embed_sliding(tmp_path / "a.wav", hop_s=0.7, window_s=1.5)
+    assert [time_s for time_s, _ in shown] == pytest.approx(times_s[:-1], abs=0.05)  # the last is the rest
+    assert shown[0][1] == "listening"
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    want = (unit[1:-1] * unit[:-2]).sum(axis=1)
+    assert [float(text.split()[0]) for _, text in shown[1:]] == pytest.approx(want, abs=6e-4)
+    assert min(want) < 0.99  # the change is there to be seen
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
+def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
+    path = classifier(exported, tmp_path / "classifier.onnx")
+    heard = fake_arecord(tmp_path / "bin", sound)
+    shown = raspberry_pi(path, "--hop_s", "1", path=heard)
+    assert (heard / "asked").read_text().split() == ["-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "16000"]
+    model = OnnxClassifier(path, threads=1)
+    assert [time_s for time_s, _ in shown] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    for time_s, text in shown:
+        window = sound[max(0, round((time_s - 2) * 16000)) : round(time_s * 16000)]
+        best = model.classify(window, sample_rate=16000)[:3]
+        words = text.replace(",", "").split()
+        assert words[::2] == [item.label for item in best]
+        assert [float(word) for word in words[1::2]] == pytest.approx([i.probability for i in best], abs=0.006)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
+@pytest.mark.parametrize("arguments", [["nowhere.onnx"], ["nowhere.wav"]])
+def test_what_goes_wrong_is_said_in_a_line(tmp_path, exported, sound, arguments):
+    command = [sys.executable, str(EXAMPLES / "raspberry_pi.py")]
+    command += arguments if arguments[0].endswith("onnx") else [str(exported), *arguments]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert arguments[0] in ran.stderr
+    assert "Traceback" not in ran.stderr
+    heard = fake_arecord(tmp_path / "bin", sound[:0], status=1)
+    environment = os.environ | {"PATH": f"{heard}{os.pathsep}{os.environ['PATH']}"}
+    ran = subprocess.run([*command[:2], str(exported)], capture_output=True, text=True, env=environment)
+    assert (ran.returncode, ran.stderr.startswith("arecord ended with status 1")) == (1, True)
+
+
+def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
+    found = importlib.util.find_spec("openvino")
+    if found is None or not all(map(shutil.which, ("cmake", "c++"))):
+        pytest.skip("needs CMake, a C++ compiler and the package openvino")
+    openvino = Path(found.origin).parent / "cmake"
+    build = tmp_path / "build"
+    configure = ["cmake", "-S", EXAMPLES / "cpp", "-B", build, f"-DOpenVINO_DIR={openvino}"]
+    for command in (configure, ["cmake", "--build", build]):
+        made = subprocess.run(command, capture_output=True, text=True)
+        assert made.returncode == 0, made.stdout + made.stderr
+    model = sondo.load(exported, threads=1)
+    for seconds in (0.1, 5.0, 12.5):  # longer than a window: the file averages windows itself
+        samples = np.resize(sound, round(seconds * 32000)) / np.float32(32768)
+        samples.tofile(tmp_path / "sound.f32")
+        ran = subprocess.run([build / "embed", exported, tmp_path / "sound.f32"], capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        space_id, numbers = ran.stdout.splitlines()
+        assert space_id == model.space_id
+        got, want = np.array(numbers.split(), dtype=np.float64), model.embed(samples, sample_rate=32000)
+        assert got.shape == (model.embedding_dim,)
+        assert got @ want / np.linalg.norm(got) / np.linalg.norm(want) >= 0.9999
+        np.testing.assert_allclose(got, want, atol=1e-3 * np.abs(want).max())
+    samples[:3000].tofile(tmp_path / "short.f32")
+    ran = subprocess.run([build / "embed", exported, tmp_path / "short.f32"], capture_output=True, text=True)
+    assert (ran.returncode, "at least 0.1 s" in ran.stderr) == (1, True)
+
+
+def classifier(student_path, path):
+    """A classifier's file on a student's: a random head."""
+    from sondo.classifier.head import Head
+    from sondo.classifier.onnx_file import write_classifier
+
+    model = sondo.load(student_path, threads=1)
+    rng, dim = np.random.default_rng(1), model.embedding_dim
+    clips = [(0.1 * rng.standard_normal(16000)).astype(np.float32) for _ in range(2)]
+    scale = np.std([model.embed(clip, sample_rate=32000) for clip in clips]) * np.ones(dim)
+    layer = (rng.standard_normal((dim, len(CLASSES))) / dim**0.5, np.zeros(len(CLASSES)))
+    head = Head(mean=np.zeros(dim), scale=scale, layers=(layer,), classes=CLASSES)
+    embed = lambda clip: model.embed(clip, sample_rate=32000)  # noqa: E731
+    write_classifier(student_path, head, path, note={}, embed=embed, clips=clips)
+    return path
