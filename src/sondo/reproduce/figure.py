@@ -57,7 +57,9 @@ def figure_of(results: Mapping[str, Any], axis: FigureAxis) -> Figure:
         plot.set_title(name, loc="left", fontsize="medium")
         plot.legend(fontsize="small")
         plot.grid(alpha=0.3)
-    plots[-1].set_xlabel(axis.over)
+    several = any(len(row.get("seeds", ())) > 1 for row in rows)
+    bars = "deviation over seeds" if several else "the probe's 95 % interval, one seed"
+    plots[-1].set_xlabel(f"{axis.over}    (bars: {bars})" if results["tasks"] else axis.over)
     figure.suptitle(results["title"])
     return figure
 
