@@ -172,6 +172,8 @@ class TrainConfig:
             labels alone, and no teacher is needed unless `balanced` draws from its clusters. The head that tells the
             labels is left out of the student.
         geometry: The teacher's space as training sees it: none, centre, standardise or phi_s; undone afterwards.
+        head: The mapping head: `mlp`, the paper's two layers, or `linear`, one layer behind a batch norm, so that what
+            the teacher tells can be read off the embedding by a linear probe.
         projectors: Number of mapping heads, from unlike random weights, whose mean has to meet the teacher; they
             become one afterwards.
         matryoshka: Lengths to which the embedding may be cut later; the loss is taken of each. None if left out.
@@ -197,6 +199,7 @@ class TrainConfig:
     loss: str = "cosine"
     supervised: float = 0.0
     geometry: Literal["none", "centre", "standardise", "phi_s"] = "none"
+    head: Literal["mlp", "linear"] = "mlp"
     projectors: int = 1
     matryoshka: list[int] = field(default_factory=list)
     sampling: Literal["balanced", "uniform", "classes"] = "balanced"
@@ -223,6 +226,7 @@ class TrainConfig:
                 ("batch_size", "at least 2 (batch norm needs two clips)", self.batch_size >= 2),
                 ("supervised", "from 0 to 1", 0 <= self.supervised <= 1),
                 ("projectors", "at least 1", self.projectors >= 1),
+                ("projectors", "1 with a linear head (a mean of linear heads is one)", self._one_linear_head),
                 ("learning_rate", "more than 0", self.learning_rate > 0),
                 ("weight_decay", "at least 0", self.weight_decay >= 0),
                 ("last_factor", "more than 0 and at most 1", 0 < self.last_factor <= 1),
@@ -234,6 +238,10 @@ class TrainConfig:
         ]
         if wrong:
             raise SondoError("; ".join(wrong))
+
+    @property
+    def _one_linear_head(self) -> bool:
+        return self.head == "mlp" or self.projectors <= 1
 
 
 @dataclass(frozen=True, kw_only=True)

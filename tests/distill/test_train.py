@@ -37,15 +37,18 @@ def run(bank, out, **settings):
     return train(bank, teachers=["teacher.fake"], clusters=clusters, student=SMALL, config=config, out=out)
 
 
-def test_the_student_comes_closer_to_its_teacher(bank, tmp_path):
-    before = run(bank, tmp_path / "one", epochs=1)
-    after = run(bank, tmp_path / "many", epochs=25)
+@pytest.mark.parametrize("head", ["mlp", "linear"])
+def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
+    before = run(bank, tmp_path / "one", epochs=1, head=head)
+    after = run(bank, tmp_path / "many", epochs=25, head=head)
     cosines = [alignment(bank, "teacher.fake", load(f), load_projector(f))["cosine"] for f in (before, after)]
     assert cosines[1] > cosines[0] + 0.2
     assert load(after).teacher["licence"] == "CC0"
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "projectors": 3}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "projectors": 3}, {"head": "linear"}]
+)
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, settings):
     whole = run(bank, tmp_path / "whole", epochs=3, **settings)
     step = Distillation.training_step

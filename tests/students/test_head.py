@@ -45,3 +45,23 @@ def test_the_merged_head_comes_back_from_disk(student, tmp_path):
     found = load_projector(save(student, tmp_path / "s", projector=one))
     inputs = torch.randn(3, student.embedding_dim, generator=torch.Generator().manual_seed(1))
     assert torch.equal(found(inputs), one(inputs))
+
+
+@pytest.mark.parametrize("hidden_dim", [5, None])
+def test_a_scaling_before_the_head_folds_into_its_first_layer(hidden_dim, inputs):
+    torch.manual_seed(0)
+    head = Projector(6, hidden_dim=hidden_dim, embedding_dim=4).eval()
+    mean, deviation = torch.arange(6.0), torch.tensor([0.1, 1.0, 2.0, 5.0, 0.5, 3.0])
+    expected = head((inputs - mean) / deviation)
+    head.prepend_scaling(mean, deviation)
+    assert torch.allclose(head(inputs), expected, atol=1e-5)
+
+
+def test_a_linear_head_is_one_layer_and_comes_back_from_disk(student, inputs, tmp_path):
+    torch.manual_seed(0)
+    head = student.make_projector(5, linear=True).eval()
+    assert [tuple(tensor.shape) for tensor in head.parameters()] == [(5, student.embedding_dim), (5,)]
+    found = load_projector(save(student, tmp_path / "s", projector=head))
+    assert found.hidden_dim is None
+    vectors = torch.randn(3, student.embedding_dim)
+    assert torch.equal(found(vectors), vectors @ head.mlp[0].weight.T + head.mlp[0].bias)

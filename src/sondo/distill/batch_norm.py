@@ -9,10 +9,11 @@ Source: "precise BN", Wu and Johnson 2021 (arXiv 2105.07576), section 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sondo.distill.data import Batch
 from sondo.distill.module import TrainableStudent
@@ -20,30 +21,57 @@ from sondo.distill.module import TrainableStudent
 BATCHES = 64
 
 
-def measure_batch_norms(student: nn.Module, batches: Iterable[Batch]) -> None:
+def measure_batch_norms(
+    student: nn.Module, batches: Callable[[], Iterable[Batch]], *, behind: nn.BatchNorm1d | None = None
+) -> None:
     """Replace running means and variances by averages over fresh batches; the weights stay.
 
     Args:
         student: Has `embed_log_mel`.
-        batches: As in training; at most 64 are used.
+        batches: Gives batches as in training, as often as it is called; at most 64 are used.
+        behind: A batch norm that the embedding goes through; it is measured on the student's final statistics.
     """
-    norms = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    inside = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    was_training = student.training
+    student.eval()
+    _measure(inside, student, batches)
+    if behind is not None:
+        _measure([behind], student, batches, behind=behind)
+    student.train(was_training)
+
+
+def _measure(
+    norms: Sequence[nn.modules.batchnorm._BatchNorm],
+    student: nn.Module,
+    batches: Callable[[], Iterable[Batch]],
+    *,
+    behind: nn.Module | None = None,
+) -> None:
     if not norms:
         return
     trainable: TrainableStudent = student  # type: ignore[assignment]
     momenta = [norm.momentum for norm in norms]
-    was_training = student.training
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
-    student.eval()
-    for norm in norms:
         norm.train()
     with torch.no_grad():
-        for number, batch in enumerate(batches):
-            if number == BATCHES:
-                break
-            trainable.embed_log_mel(batch.log_mel)
+        for batch in itertools.islice(batches(), BATCHES):
+            embedding = trainable.embed_log_mel(batch.log_mel)
+            if behind is not None:
+                behind(embedding)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-    student.train(was_training)
+        norm.eval()
+
+
+def scaling_of(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """What a batch norm without weights does when it is not trained: subtract the first, divide by the second.
+
+    Shape:
+        -> (features,), (features,), float64.
+    """
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None, "its statistics are kept"
+    assert variance is not None, "its statistics are kept"
+    return mean.double(), (variance.double() + norm.eps).sqrt()

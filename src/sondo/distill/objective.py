@@ -19,6 +19,7 @@ class Objective(nn.Module):
 
     Args:
         projectors: For each teacher, a module from (batch, student dim) to (batch, teacher dim).
+        norm: What the embedding goes through before the teachers' heads; nothing if left out.
         losses: For each teacher a `sondo.distill.losses.Loss`.
         names: What to call the teachers in the log.
         geometries: For each teacher, what is done to its vectors before they are compared.
@@ -37,6 +38,7 @@ class Objective(nn.Module):
         losses: Sequence[nn.Module],
         *,
         names: Sequence[str],
+        norm: nn.BatchNorm1d | None = None,
         geometries: Sequence[TargetGeometry] = (),
         online: Sequence[bool] = (),
         matryoshka: Sequence[int] = (),
@@ -48,7 +50,7 @@ class Objective(nn.Module):
         assert len(projectors) == len(losses) == len(names), "each teacher has a mapping head, a loss and a name"
         assert (classifier is not None) == (supervised > 0), "labels are asked for with a share above 0"
         assert len(projectors) > 0 or supervised == 1, "without a teacher there are labels alone"
-        self.projectors, self.losses = nn.ModuleList(projectors), nn.ModuleList(losses)
+        self.projectors, self.losses, self.norm = nn.ModuleList(projectors), nn.ModuleList(losses), norm
         self.geometries = nn.ModuleList(geometries or [nn.Identity() for _ in projectors])
         self.classifier, self.bce = classifier, BCELoss()
         self._names, self._online = list(names), list(online) or [False] * len(projectors)
@@ -60,11 +62,11 @@ class Objective(nn.Module):
         Shape:
             (batch, student dim) -> scalar.
         """
-        prefixes = prefix_embeddings(embedding_BD, self._dims) if self._dims else [embedding_BD]
         parts: dict[str, Tensor] = {}
         total = embedding_BD.new_zeros(())
         if len(self.projectors):
-            values = self._values(prefixes, batch)
+            seen_BD = embedding_BD if self.norm is None else self.norm(embedding_BD)
+            values = self._values(self._prefixes(seen_BD), batch)
             if len(values) > 1:
                 parts |= {name: value.mean() for name, value in zip(self._names, values, strict=True)}
             taught = combine_losses(values, drop_probability=self._teacher_dropping if self.training else 0.0)
@@ -72,11 +74,14 @@ class Objective(nn.Module):
             total = total + (1.0 - self._supervised) * taught
         if self.classifier is not None:
             assert batch.labels is not None, "the data brings labels where they are asked for"
-            logits = [self.classifier(prefix) for prefix in prefixes]
+            logits = [self.classifier(prefix) for prefix in self._prefixes(embedding_BD)]
             told = _value(self.bce, logits, batch.labels, None, batch.mix)
             parts |= {"labels": told} if len(self.projectors) else {}
             total = total + self._supervised * told
         return total, parts
+
+    def _prefixes(self, embedding_BD: Tensor) -> list[Tensor]:
+        return prefix_embeddings(embedding_BD, self._dims) if self._dims else [embedding_BD]
 
     def _values(self, prefixes: list[Tensor], batch: Batch) -> list[Tensor]:
         """Each teacher's loss; one value for each clip where teachers may be dropped and the loss can tell clips."""

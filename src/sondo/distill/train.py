@@ -10,11 +10,12 @@ import lightning
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.distill import losses
-from sondo.distill.batch_norm import measure_batch_norms
+from sondo.distill.batch_norm import measure_batch_norms, scaling_of
 from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankBatches, BankData, vectors_of
 from sondo.distill.fit import fit, optimizer_of, schedule_of
@@ -96,12 +97,14 @@ def train(
 
     lightning.seed_everything(config.seed, verbose=False)
     network, init = _network(student)
-    heads = [_head(network, int(origin["embedding_dim"]), config.projectors) for origin in origins]
+    heads = [_head(network, int(origin["embedding_dim"]), config) for origin in origins]
+    norm = nn.BatchNorm1d(network.embedding_dim, affine=False) if config.head == "linear" else None
     classifier = network.make_projector(len(classes)) if classes else None
     geometries = [TargetGeometry.fit(_chunks(bank, teacher, train_rows), config.geometry) for teacher in teachers]
     objective = Objective(
         heads,
         goals,
+        norm=norm,
         names=[teacher.removeprefix("teacher.") for teacher in teachers],
         geometries=geometries,
         online=[teacher in listening for teacher in teachers],
@@ -135,11 +138,13 @@ def train(
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
-    measure_batch_norms(network, data.fresh_batches(config.epochs))
+    measure_batch_norms(network, lambda: data.fresh_batches(config.epochs), behind=norm)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     projectors = [head.merged() if isinstance(head, ProjectorEnsemble) else head for head in heads]
     for projector, geometry in zip(projectors, geometries, strict=True):
         projector.append_linear(*geometry.as_linear())
+        if norm is not None:
+            projector.prepend_scaling(*scaling_of(norm))
     told = {} if classifier is None else measure_map(network, classifier, data.valid_batches())
     notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
@@ -164,9 +169,10 @@ def _asked(
     return []
 
 
-def _head(network: Student, embedding_dim: int, count: int) -> Projector | ProjectorEnsemble:
-    heads = [network.make_projector(embedding_dim) for _ in range(count)]
-    return heads[0] if count == 1 else ProjectorEnsemble(heads)
+def _head(network: Student, embedding_dim: int, config: TrainConfig) -> Projector | ProjectorEnsemble:
+    linear = config.head == "linear"
+    heads = [network.make_projector(embedding_dim, linear=linear) for _ in range(config.projectors)]
+    return heads[0] if len(heads) == 1 else ProjectorEnsemble(heads)
 
 
 def _network(student: StudentConfig) -> tuple[Student, dict[str, Any]]:

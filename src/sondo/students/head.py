@@ -12,11 +12,11 @@ DROPOUT = 0.2
 
 
 class Projector(nn.Module):
-    """The paper's mapping head: two linear layers with a hard swish and dropout between them.
+    """The mapping head: the paper's two linear layers with a hard swish and dropout between them, or one linear layer.
 
     Args:
         student_dim: Values of the student's embedding.
-        hidden_dim: Values between the two layers; 1280 times the width for MobileNetV3.
+        hidden_dim: Values between the two layers, 1280 times the width for MobileNetV3; None for one layer alone.
         embedding_dim: Values of the teacher's embedding.
         dropout: Share of hidden values that training sets to zero.
 
@@ -27,9 +27,14 @@ class Projector(nn.Module):
         El Adlouni et al. 2026 (arXiv 2604.24933), section 2; tensor names `mlp.0`, `mlp.3` of its checkpoints.
     """
 
-    def __init__(self, student_dim: int, *, hidden_dim: int, embedding_dim: int, dropout: float = DROPOUT) -> None:
+    def __init__(
+        self, student_dim: int, *, hidden_dim: int | None, embedding_dim: int, dropout: float = DROPOUT
+    ) -> None:
         super().__init__()
         self.student_dim, self.hidden_dim, self.embedding_dim = student_dim, hidden_dim, embedding_dim
+        if hidden_dim is None:
+            self.mlp = nn.Sequential(nn.Linear(student_dim, embedding_dim))
+            return
         self.mlp = nn.Sequential(
             nn.Linear(student_dim, hidden_dim),
             nn.Hardswish(),
@@ -43,11 +48,24 @@ class Projector(nn.Module):
         Shape:
             weight (embedding_dim, embedding_dim), bias (embedding_dim,).
         """
-        last = self.mlp[3]
+        last = self.mlp[-1]
         assert isinstance(last, nn.Linear), "the mapping head ends in a linear layer"
         with torch.no_grad():
             last.bias.copy_(weight.double() @ last.bias.double() + bias.double())
             last.weight.copy_(weight.double() @ last.weight.double())
+
+    def prepend_scaling(self, mean: Tensor, deviation: Tensor) -> None:
+        """Fold `(embedding - mean) / deviation`, that would come before, into the first layer.
+
+        Shape:
+            mean, deviation (student_dim,).
+        """
+        first = self.mlp[0]
+        assert isinstance(first, nn.Linear), "the mapping head begins with a linear layer"
+        with torch.no_grad():
+            scaled = first.weight.double() / deviation.double()
+            first.bias.copy_(first.bias.double() - scaled @ mean.double())
+            first.weight.copy_(scaled)
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Map student embeddings into the teacher's space."""
@@ -85,7 +103,7 @@ class ProjectorEnsemble(nn.Module):
         firsts, lasts = [head.mlp[0] for head in each], [head.mlp[3] for head in each]
         one = Projector(
             each[0].student_dim,
-            hidden_dim=sum(head.hidden_dim for head in each),
+            hidden_dim=sum(head.mlp[0].out_features for head in each),
             embedding_dim=each[0].embedding_dim,
             dropout=each[0].mlp[2].p,
         )

@@ -107,13 +107,15 @@ class Student(nn.Module):
         """Name of the space that the embeddings live in: equal for equal weights, teacher and front-end."""
         return space_id(self)
 
-    def make_projector(self, embedding_dim: int) -> Projector:
+    def make_projector(self, embedding_dim: int, *, linear: bool = False) -> Projector:
         """A new mapping head.
 
         Args:
             embedding_dim: Values of the teacher's embedding.
+            linear: One linear layer, instead of the paper's two.
         """
-        return Projector(self.embedding_dim, hidden_dim=self.projector_width, embedding_dim=embedding_dim)
+        hidden_dim = None if linear else self.projector_width
+        return Projector(self.embedding_dim, hidden_dim=hidden_dim, embedding_dim=embedding_dim)
 
     def with_head(self, classes: int | Sequence[str], *, hidden_dim: int | None = None) -> StudentWithHead:
         """This student, not a copy, with a new head for classes behind it.
