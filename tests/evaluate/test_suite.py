@@ -171,6 +171,26 @@ def test_draws_of_the_training_clips_widen_the_intervals(root):
     assert cut[4]["ci95_retention"][0] < cut[0]["ci95_retention"][0]
 
 
+def test_a_table_that_was_interrupted_goes_on_without_a_second_probe(root, tmp_path, monkeypatch):
+    folders = {name: root / BUILDERS[name][1] for name in ("us8k", "fsd50k")}
+    models, settings = [contender("teacher", is_teacher=True), contender()], {"baselines": [None, 0], "cache": tmp_path}
+    first = evaluate_all(models, folders, **settings)
+
+    def never(*_, **__):
+        raise AssertionError("probed again")
+
+    monkeypatch.setattr("sondo.evaluate.scored.evaluate_vectors", never)
+    assert evaluate_all(models, folders, **settings) == first
+    with pytest.raises(AssertionError, match="probed again"):
+        evaluate_all([contender("other")], folders, baselines=[None], cache=tmp_path)
+    with pytest.raises(AssertionError, match="probed again"):
+        evaluate_all([contender().cut(9)], folders, baselines=[None], cache=tmp_path)
+    kept = next((tmp_path / "us8k" / "student").glob("scores-*.npz"))
+    kept.write_bytes(b"nothing")
+    with pytest.raises(SondoError, match=r"scores-.*\.npz cannot be read .*remove it"):
+        evaluate_all(models, folders, **settings)
+
+
 @pytest.fixture
 def model(tmp_path, student):
     return save(student, tmp_path / "student")

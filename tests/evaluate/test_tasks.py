@@ -26,7 +26,7 @@ def write_table(path, header, rows, *, audio=True, column=0):
 
 
 def test_available_lists_every_task_with_its_terms():
-    names = ["openmic", "nsynth", "gtzan", "mtt", "fsd50k", "esc50", "us8k", "esc10", "fsdd", "folder"]
+    names = ["openmic", "nsynth", "gtzan", "mtt", "fsd50k", "esc50", "us8k", "esc10", "fsdd", "fsdd_speakers", "folder"]
     assert [info.name for info in available()] == names
     assert all(info.metric and info.citation and info.licence and info.source and info.layout for info in available())
 
@@ -55,6 +55,16 @@ def test_fsdd_layout(tmp_path):
     task = load_task("fsdd", tmp_path)
     assert task.splits == ("test", "train", "train") * 2
     assert task.labels == ("0",) * 3 + ("1",) * 3
+
+
+def test_fsdd_speakers_leaves_each_speaker_out_once(tmp_path):
+    rows = [(f"{digit}_{speaker}.wav", "train", digit, speaker) for digit in (0, 1) for speaker in ("lucas", "ann")]
+    write_table(tmp_path / "fsdd.csv", "filename,split,digit,speaker", rows, audio=False)
+    for row in rows:
+        touch_audio(tmp_path / "audio" / row[0])
+    task = load_task("fsdd_speakers", tmp_path)
+    assert (task.folds, task.splits) == ((2, 1, 2, 1), None)
+    assert task.labels == ("0", "0", "1", "1")
 
 
 def test_class_folders_get_stratified_folds_with_a_fixed_seed(tmp_path):
@@ -154,7 +164,7 @@ def test_folders_without_labels_are_refused(tmp_path):
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
-    with pytest.raises(SondoError, match="There are: openmic, .*, esc10, fsdd, folder"):
+    with pytest.raises(SondoError, match="There are: openmic, .*, esc10, fsdd, fsdd_speakers, folder"):
         load_task("esc11", tmp_path)
     with pytest.raises(SondoError, match="no such folder"):
         load_task("esc10", tmp_path / "nothing")

@@ -1,7 +1,10 @@
 """How much a student keeps: downstream tasks, a linear probe on frozen embeddings, scores with 95 % intervals.
 
-The same probe is used for teacher and student; their quotient is the retention. scikit-learn and scipy (extra
-``train``) are imported when a probe is fitted, torch when a teacher embeds: importing this package needs neither.
+The same probe is used for teacher and student; their quotient is the retention. What lives here: `tasks` (a file for
+each), `probe` and its solver `logistic`, `knn`, `metrics`, `splits` and `intervals`; `score` puts them together for one
+model and task, `suite` for several of both; `cache` and `scored` keep what was done. May import: `sondo.audio`,
+`sondo.loading`, `sondo.recipe`, `sondo.screen`; `sondo.teachers` inside functions. scipy (extra ``train``) is imported
+when a probe is fitted, torch when a teacher embeds: importing this package needs neither.
 """
 
 from __future__ import annotations

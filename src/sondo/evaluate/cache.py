@@ -49,9 +49,9 @@ class VectorCache:
         Raises:
             SondoError: As `embed_task`; or a part that cannot be read.
         """
-        folder = self.folder / _slug(task.name) / _slug(self.space)
+        folder = self.folder_of(task)
         parts = [folder / f"part-{number:05}.npy" for number in range(-(-len(task) // _PART))]
-        _take_over(folder, self._index(task))
+        _take_over(folder, self.index(task))
         lacking = [number for number, part in enumerate(parts) if not part.exists()]
         known = _read(parts[0]) if len(lacking) < len(parts) and parts[0].exists() else None
         like = None if known is None else known[0]
@@ -66,7 +66,12 @@ class VectorCache:
                 _write(parts[number], np.stack(rows))
         return _joined(parts, len(task))
 
-    def _index(self, task: Task) -> dict[str, Any]:
+    def folder_of(self, task: Task) -> Path:
+        """Where the vectors of a task's clips lie."""
+        return self.folder / _slug(task.name) / _slug(self.space)
+
+    def index(self, task: Task) -> dict[str, Any]:
+        """What the vectors depend on, JSON-able."""
         return {
             "sondo": __version__,
             "space": self.space,

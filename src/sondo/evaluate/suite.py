@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from sondo.errors import SondoError
-from sondo.evaluate.contender import Contender, vectors_of
+from sondo.evaluate.contender import Contender
 from sondo.evaluate.intervals import Interval, mean_interval
-from sondo.evaluate.knn import NUM_NEIGHBOURS, knn_score
-from sondo.evaluate.score import ProbeResult, compare_results, evaluate_vectors
+from sondo.evaluate.knn import NUM_NEIGHBOURS
+from sondo.evaluate.score import ProbeResult, compare_results
+from sondo.evaluate.scored import score_contender
 from sondo.evaluate.task import Task
 from sondo.evaluate.tasks import load_task, task_info
 from sondo.screen import say
@@ -66,7 +67,7 @@ def evaluate_all(
         contenders: The models.
         folders: Folder of each task by its name.
         baselines: For each model the number of the teacher that it is compared with.
-        cache: Folder of vectors that are kept, for the next time.
+        cache: Folder of vectors and scores that are kept, for the next time.
         seeds: As for `evaluate_vectors`.
 
     Returns:
@@ -83,12 +84,11 @@ def evaluate_all(
     for name, task in tasks.items():
         results: list[ProbeResult] = []
         for contender, row in zip(contenders, rows, strict=True):
-            vectors = vectors_of(task, contender, cache)
-            results.append(evaluate_vectors(task, vectors, seeds=seeds))
-            score, interval = knn_score(task, vectors)
-            row["tasks"][name] = results[-1].to_dict() | {"knn": score, "ci95_knn": list(interval)}
+            scored = score_contender(task, contender, cache=cache, seeds=seeds)
+            results.append(scored.probe)
+            row["tasks"][name] = scored.probe.to_dict() | {"knn": scored.knn, "ci95_knn": list(scored.ci95_knn)}
             title = task_info(name).title or name
-            say(f"{title}, {contender.name}: {100 * results[-1].score:.1f}, kNN {100 * score:.1f}")
+            say(f"{title}, {contender.name}: {100 * scored.probe.score:.1f}, kNN {100 * scored.knn:.1f}")
         for row, result, baseline in zip(rows, results, baselines, strict=True):
             if baseline is not None:
                 beside = compare_results(task, results[baseline], result)

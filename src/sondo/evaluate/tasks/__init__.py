@@ -13,9 +13,9 @@ from typing import Any
 from sondo.errors import SondoError
 from sondo.evaluate import task_folder
 from sondo.evaluate.task import Task, TaskInfo, check_task
-from sondo.evaluate.tasks import esc10, esc50, fsd50k, fsdd, gtzan, mtt, nsynth, openmic, us8k
+from sondo.evaluate.tasks import esc10, esc50, fsd50k, fsdd, fsdd_speakers, gtzan, mtt, nsynth, openmic, us8k
 
-_MODULES = (openmic, nsynth, gtzan, mtt, fsd50k, esc50, us8k, esc10, fsdd, task_folder)
+_MODULES = (openmic, nsynth, gtzan, mtt, fsd50k, esc50, us8k, esc10, fsdd, fsdd_speakers, task_folder)
 _TASKS: dict[str, tuple[TaskInfo, Callable[..., Task]]] = {
     module.INFO.name: (module.INFO, module.load) for module in _MODULES
 }
