@@ -59,13 +59,14 @@ class StudentConfig:
     Args:
         name: A student's name (see `sondo students`), `timm:MODEL`, or `package.module:function` for your own.
         width_mult: Factor on the number of channels; 1.0 is the paper's size, mobilenetv3 at 0.4 has 0.5 M parameters.
-        readout: How its maps of features become one vector: last, multilevel or stats.
+        readout: How its maps of features become one vector: last (the published one), multilevel, multilevel_stats
+            or stats.
         init: Weights to start from, `efficientat/mn10_im` and the like, or a file of such weights; random if left out.
     """
 
     name: str = "mobilenetv3"
     width_mult: float | None = None
-    readout: str = "last"
+    readout: str = "multilevel_stats"
     init: str | None = None
 
     def options(self) -> dict[str, Any]:
@@ -198,14 +199,14 @@ class TrainConfig:
     batch_size: int = 32
     loss: str = "cosine"
     supervised: float = 0.0
-    geometry: Literal["none", "centre", "standardise", "phi_s"] = "none"
-    head: Literal["mlp", "linear"] = "mlp"
+    geometry: Literal["none", "centre", "standardise", "phi_s"] = "standardise"
+    head: Literal["mlp", "linear"] = "linear"
     projectors: int = 1
     matryoshka: list[int] = field(default_factory=list)
     sampling: Literal["balanced", "uniform", "classes"] = "balanced"
     replacement: bool = True
     optimizer: Literal["adam", "adamw"] = "adam"
-    learning_rate: float = 8e-4
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0
     warmup_epochs: float | None = None
     ramp_down_start: float | None = None

@@ -51,7 +51,7 @@ def test_a_file_starts_from_a_name_or_from_a_file_beside_it(tmp_path):
     (tmp_path / "below.yaml").write_text("recipe: paper/eres2net\ntrain: {epochs: 3}\nteacher: [m2d, modulation]\n")
     (tmp_path / "above.yaml").write_text("recipe: below.yaml\ntrain: {seed: 7}\n")
     values = read_recipe(tmp_path / "above.yaml")
-    assert values["student"] == {"name": "eres2net", "init": None}
+    assert values["student"] == {"name": "eres2net", "init": None, "readout": "last"}
     assert (values["train"]["epochs"], values["train"]["seed"], values["train"]["warmup_epochs"]) == (3, 7, 8)
     assert (values["teacher"], values["more_teachers"]) == ({"name": "m2d"}, [{"name": "modulation"}])
 

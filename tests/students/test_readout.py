@@ -36,6 +36,20 @@ def test_multilevel_holds_the_last_vector_the_stage_means_and_the_mel_means(name
     assert tuple(stage.shape[1] for stage in maps) == student.backbone.stage_features
 
 
+@pytest.mark.parametrize("name", ["mobilenetv3", "dymn", "eres2net"])
+def test_multilevel_stats_has_a_deviation_beside_every_mean(name, log_mel):
+    torch.manual_seed(0)
+    student = create(name, width_mult=0.25, readout="multilevel_stats").eval()
+    torch.manual_seed(0)
+    plain = create(name, width_mult=0.25).eval()
+    found, maps = read(student, log_mel)
+    wanted = [read(plain, log_mel)[0], np.sqrt(maps[-1].mean(2).var(2) + 1e-8)]
+    for columns in (*(stage.mean(2) for stage in maps[:-1]), log_mel.numpy()):
+        wanted += [columns.mean(2), np.sqrt(columns.var(2) + 1e-8)]
+    np.testing.assert_allclose(found, np.concatenate(wanted, axis=1), rtol=1e-3, atol=1e-5)
+    assert found.shape[1] == student.embedding_dim
+
+
 def test_multilevel_dimension_of_the_paper_size():
     assert create("mobilenetv3", readout="multilevel").embedding_dim == 960 + 16 + 24 + 40 + 80 + 112 + 160 + 128
 
@@ -56,7 +70,7 @@ def test_a_single_column_has_no_deviation_and_a_finite_gradient():
     assert torch.isfinite(features.grad).all()
 
 
-@pytest.mark.parametrize("readout", ["multilevel", "stats"])
+@pytest.mark.parametrize("readout", ["multilevel", "multilevel_stats", "stats"])
 def test_the_read_out_travels_with_the_student(readout, tmp_path, log_mel):
     student = create("mobilenetv3", width_mult=0.1, readout=readout).eval()
     again = load(save(student, tmp_path / "student"))
@@ -65,5 +79,5 @@ def test_the_read_out_travels_with_the_student(readout, tmp_path, log_mel):
 
 
 def test_an_unknown_read_out_is_named():
-    with pytest.raises(SondoError, match="'deep'.*last, multilevel, stats"):
+    with pytest.raises(SondoError, match="'deep'.*last, multilevel, multilevel_stats, stats"):
         create("mobilenetv3", readout="deep")

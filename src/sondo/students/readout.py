@@ -3,6 +3,7 @@
 - `last`: what the architecture was published with: the mean over the last map, or ERes2Net's temporal statistics.
 - `multilevel`: the means of every stage's map beside `last`, and the mean of each mel band. Early stages keep what the
   last one has thrown away for its teacher's sake (Schmid et al. 2023, arXiv 2303.01879).
+- `multilevel_stats`: the same, with the standard deviation over time beside every mean.
 - `stats`: mean and standard deviation over time of the last map, averaged over frequency.
 
 Legend: B = batch, C = channels, H = height (frequency), W = width (time), M = mel bands, F = frames.
@@ -110,12 +111,40 @@ class MultiLevel(Readout):
         return torch.cat([self.pool(stages[-1]), *means, log_mel_BMF.float().mean(2)], dim=1)
 
 
+class MultiLevelStats(Readout):
+    """The last map's vector and deviations, then means and deviations of the earlier stages and of the mel bands.
+
+    Deviations are over time, of the mean over frequency, as in `Statistics`.
+
+    Args:
+        pool: As for `Readout`.
+        last_dim: Values of the last map's vector.
+        stage_features: Channels of all stages, the last one included.
+        num_mels: Mel bands of the front-end.
+    """
+
+    def __init__(self, pool: nn.Module, last_dim: int, *, stage_features: Sequence[int], num_mels: int) -> None:
+        earlier = 2 * (sum(stage_features[:-1]) + num_mels)
+        super().__init__(pool, last_dim + stage_features[-1] + earlier)
+        self.statistics = Statistics()
+
+    def forward(self, stages: Sequence[Tensor], log_mel_BMF: Tensor) -> Tensor:
+        """Read all maps and the log-mel."""
+        deviations_BC = self.statistics(stages[-1])[:, stages[-1].shape[1] :]
+        earlier = [self.statistics(stage) for stage in (*stages[:-1], log_mel_BMF.unsqueeze(2))]
+        return torch.cat([self.pool(stages[-1]), deviations_BC, *earlier], dim=1)
+
+
 def _last(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
     return Readout(pool, pool_dim)
 
 
 def _multilevel(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
     return MultiLevel(pool, pool_dim, stage_features=backbone.stage_features, num_mels=num_mels)
+
+
+def _multilevel_stats(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
+    return MultiLevelStats(pool, pool_dim, stage_features=backbone.stage_features, num_mels=num_mels)
 
 
 def _stats(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
@@ -125,6 +154,7 @@ def _stats(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) ->
 READOUTS: dict[str, Callable[[Backbone, nn.Module, int, int], Readout]] = {
     "last": _last,
     "multilevel": _multilevel,
+    "multilevel_stats": _multilevel_stats,
     "stats": _stats,
 }
 
@@ -135,7 +165,7 @@ def make_readout(
     """Make a read-out for a backbone.
 
     Args:
-        name: `last`, `multilevel` or `stats`.
+        name: `last`, `multilevel`, `multilevel_stats` or `stats`.
         backbone: The network that it reads.
         num_mels: Mel bands of the front-end.
         pool: What the architecture reads its last map with; the mean when left out.
