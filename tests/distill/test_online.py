@@ -9,6 +9,7 @@ from sondo.audio.arrays import resample
 from sondo.audio.logmel import log_mel
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
+from sondo.cli import main
 from sondo.distill.augment import augment, augment_sounds, clip_seeds
 from sondo.distill.data import BankBatches
 from sondo.distill.module import Distillation
@@ -18,6 +19,7 @@ from sondo.distill.teach import teach
 from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
+from sondo.students import load_projector
 
 LOUDER = AugmentConfig(gain_db=12, roll=True, mixup_alpha=0.3)
 
@@ -181,6 +183,17 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
     for name in ("model.safetensors", "projector.safetensors"):
         expected, found = load_file(whole / name), load_file(resumed / name)
         assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_named_teacher_listens_from_the_command_line(bank, tmp_path):
+    names = ["--bank", str(bank.path), "--teacher", "modulation"]
+    main(["teach", *names])
+    training = ["--train.epochs", "1", "--train.batch_size", "4", "--train.sampling", "uniform"]
+    hearing = ["--teacher.online", "true", "--augment.gain_db", "6", "--augment.views", "1"]
+    main(["train", *names, "--out", str(tmp_path / "r"), "--student.width_mult", "0.1", *training, *hearing])
+    assert load_projector(tmp_path / "r" / "student").embedding_dim == 544
+    vectors = load_file(tmp_path / "r" / "views" / "0.safetensors")
+    assert sum(len(value) for key, value in vectors.items() if key.endswith(".rows")) == 5
 
 
 @pytest.mark.slow

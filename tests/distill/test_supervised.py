@@ -1,5 +1,7 @@
 """Labels in training: classes, average precision against scikit-learn, runs with labels beside or without teachers."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
 from sondo.bank import Bank, ingest
+from sondo.cli import main
 from sondo.distill.data import multi_hot
 from sondo.distill.online import OnlineTeacher
 from sondo.distill.supervised import AveragePrecision, classes_of
@@ -118,6 +121,30 @@ def test_clips_without_labels_are_refused(sound_folder, tmp_path):
 def test_nobody_to_learn_from_is_refused(bank, tmp_path):
     with pytest.raises(SondoError, match="nobody teaches"):
         run(bank, tmp_path / "r", supervised=0.5)
+
+
+def test_the_whole_way_on_labels_alone_hands_no_licence_down(bank, sound_folder, tmp_path, monkeypatch, capsys):
+    def written_quickly(student, path, **options):
+        path.write_bytes(b"a network")
+        path.with_name(f"{path.name}.json").write_text('{"smallest_cosine": 1.0}')
+
+    monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
+    options = [
+        "--train.supervised",
+        "1",
+        "--train.sampling",
+        "classes",
+        "--train.epochs",
+        "1",
+        "--train.batch_size",
+        "4",
+    ]
+    main(["distill", "--bank", str(bank.path), "--out", str(tmp_path / "r"), "--student.width_mult", "0.1", *options])
+    assert json.loads((tmp_path / "r" / "summary.json").read_text())["alignment"] is None
+    assert not bank.has_column("teacher.modulation")
+    said = capsys.readouterr()
+    assert "trained on labels alone" in " ".join(said.out.split())
+    assert "licence" not in said.out + said.err
 
 
 def test_labels_alone_ask_no_teacher(bank, tmp_path):
