@@ -100,4 +100,5 @@ def show_infos(title: str, infos: Sequence[Any]) -> None:
         output.print(Text.assemble("\n", (str(name), "bold"), "  " + ", ".join(figures) if figures else ""))
         for key, value in values.items():
             if value and not isinstance(value, int):
-                output.print(f"  {key.replace('_', ' ')}: {value}", soft_wrap=True)
+                text = ", ".join(value) if isinstance(value, tuple) else value
+                output.print(f"  {key.replace('_', ' ')}: {text}", soft_wrap=True)
