@@ -26,6 +26,8 @@ NAMES = (
     "probe",
     "finetune",
     "classify",
+    "index",
+    "search",
     "audioset",
     "teachers",
     "students",

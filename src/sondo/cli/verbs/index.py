@@ -1,0 +1,43 @@
+"""`sondo index`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import add_code
+
+HELP = "sound into an index that can be searched by sound"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("source", help="folder of sound, a manifest, Parquet shards, or a bank")
+    verb.add_argument("--out", required=True, help="the index's path, usually NAME.lance; one that is there goes on")
+    verb.add_argument("--model", help="who hears the sound: an .onnx file, the folder of a run, a published .ckpt, …")
+    verb.add_argument("--teacher.name", help="instead: take a bank's column of this teacher; needs no model")
+    verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
+    verb.add_argument("--threads", type=int | None, help="threads for an .onnx file; all cores by default")
+    add_code(verb)
+
+
+def run(settings: Any) -> None:
+    """Index and say how much."""
+    from sondo import search
+    from sondo.screen import tell
+    from sondo.search.results import how_searched
+
+    report = search.build(
+        settings.source,
+        settings.out,
+        model=settings.model,
+        teacher=settings.teacher.name,
+        max_bad_share=settings.max_bad_share,
+        threads=settings.threads,
+        allow_code=settings.allow_code,
+    )
+    index = search.Index(settings.out)
+    tell(f"{settings.out}: {report.num_clips:,} clips ({report.num_added:,} new), {len(report.rejected)} set aside")
+    tell(f"space {index.info.space_id}; licence {index.info.licence}")
+    tell(f"a search is an {how_searched(index)}")

@@ -1,0 +1,113 @@
+"""A sound asked of an index: embedded in the index's own space, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError, require
+from sondo.loading import load
+from sondo.search.index import Hit, Index
+from sondo.search.info import IndexInfo, teacher_space_id
+from sondo.search.teacher_space import load_mapped
+
+_TEACHER = "teacher:"
+
+
+class Asker(NamedTuple):
+    """Who turns a query into a vector.
+
+    Attributes:
+        embed: A file, or a path of one, to its vector (embedding_dim,).
+        space_id: The space of the vector.
+    """
+
+    embed: Callable[[Path], NDArray[np.float32]]
+    space_id: str
+
+
+def query(
+    index: str | Path | Index,
+    sound: str | Path,
+    *,
+    model: str | Path | None = None,
+    k: int = 10,
+    exact: bool = False,
+    threads: int | None = None,
+    allow_code: bool = False,
+) -> list[Hit]:
+    """Find the clips that sound most like a file. A file longer than 10 s counts by the average of its windows.
+
+    Args:
+        index: An index, or its path.
+        sound: The file.
+        model: Who embeds it. The model that built the index when left out; for an index of a teacher's vectors a
+            student of that teacher, in any form that has a mapping head, or `teacher:NAME[@CHECKPOINT]`.
+        k: How many clips.
+        exact: Compare with every vector even where there is an approximate index.
+        threads: Threads for an exported file.
+        allow_code: As for `sondo.load`.
+
+    Returns:
+        At most k clips, the nearest first.
+
+    Raises:
+        SpaceMismatchError: The model's vectors lie in another space than the index.
+        SondoError: No index, no model, or a file that cannot be read.
+
+    Example:
+        `query("index.lance", "dog.wav", k=5)[0].uri`
+    """
+    opened = index if isinstance(index, Index) else Index(index)
+    asker = asker_of(opened, model, threads=threads, allow_code=allow_code)
+    return opened.nearest(asker.embed(Path(sound)), space_id=asker.space_id, k=k, exact=exact)
+
+
+def asker_of(
+    index: Index, model: str | Path | None = None, *, threads: int | None = None, allow_code: bool = False
+) -> Asker:
+    """Who can ask an index; opened once for many questions.
+
+    Args:
+        index: The index.
+        model: As for `query`.
+        threads: Threads for an exported file.
+        allow_code: As for `sondo.load`.
+
+    Raises:
+        SondoError: As `query`.
+    """
+    info = index.info
+    if model is None:
+        if info.kind == "teacher":
+            raise SondoError(
+                f"{index.path} holds vectors of the teacher {info.model}: say who asks, with --model and a run or an "
+                f"exported student of it, or with --model {_TEACHER}{info.model}"
+            )
+        model = info.model
+    if str(model).startswith(_TEACHER):
+        return _teacher(str(model), info)
+    encoder = (
+        load_mapped(model, info, threads=threads, allow_code=allow_code)
+        if info.kind == "teacher"
+        else load(model, threads=threads, allow_code=allow_code)
+    )
+    return Asker(encoder.embed, encoder.space_id)
+
+
+def _teacher(model: str, info: IndexInfo) -> Asker:
+    require("torch", extra="train", why="A teacher needs torch")
+    from sondo.evaluate.embed import teacher_embedder
+    from sondo.teachers import create
+
+    name, _, checkpoint = model.removeprefix(_TEACHER).partition("@")
+    teacher: Any = create(name, checkpoint=checkpoint or None, label=info.model if info.kind == "teacher" else None)
+    if not getattr(teacher, "needs_audio", True):
+        raise SondoError(f"teacher {name} has vectors of a bank's clips alone: it cannot hear a query")
+    embed = teacher_embedder(teacher)
+    origin = {key: getattr(teacher, key, None) for key in ("name", "fingerprint", "embedding_dim")}
+    return Asker(lambda path: np.asarray(embed(path), dtype=np.float32), teacher_space_id(origin))

@@ -1,0 +1,224 @@
+"""An index of sound: every clip of 10 s through a model, or a teacher's vectors out of a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.clips import MIN_CLIP_S, WINDOW_S, plan_clips
+from sondo.audio.decode import probe, read_clips
+from sondo.audio.errors import AudioError
+from sondo.bank import Bank
+from sondo.bank.manifest import Source
+from sondo.bank.sound import open_sound, stamp_of
+from sondo.bank.sources import Sources, find_sources
+from sondo.errors import SondoError
+from sondo.loading import load
+from sondo.runtime import Model
+from sondo.runtime.ahead import ahead
+from sondo.screen import say, track
+from sondo.search.fill import Filling, Stamp
+from sondo.search.from_bank import fill_from_column, info_of_column
+from sondo.search.index import Index
+from sondo.search.info import IndexInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildReport:
+    """What a build did: clips in the index now, clips added, files set aside with their reasons."""
+
+    num_clips: int
+    num_added: int
+    rejected: dict[str, str]
+    is_approximate: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Piece:
+    """A clip with its sound, or the reason why its file has none; `share` of a source is done with it."""
+
+    source: Source
+    stamp: Stamp
+    offset_s: float = 0.0
+    duration_s: float = 0.0
+    sound: NDArray[np.float32] | None = None
+    reason: str | None = None
+    share: float = 1.0
+
+
+def build(
+    source: str | Path,
+    out: str | Path,
+    *,
+    model: str | Path | None = None,
+    teacher: str | None = None,
+    max_bad_share: float = 0.05,
+    threads: int | None = None,
+    allow_code: bool = False,
+) -> BuildReport:
+    """Put the clips of a folder or of a bank into an index, making the index where it is missing.
+
+    Clips that are there stay; those of a file that has changed are made again. An interrupted build goes on where it
+    stopped. From `sondo.search.index.ANN_FROM_ROWS` clips on the index is approximate.
+
+    Args:
+        source: A folder of sound, a manifest (CSV or Parquet), Parquet shards that hold sound, or a bank.
+        out: The index's path, usually `NAME.lance`.
+        model: What `sondo.load` takes: the student that hears the clips.
+        teacher: Instead of a model, and from a bank alone: the teacher whose column `teacher.NAME` is taken.
+        max_bad_share: Share of files that may be unreadable before the job stops, in [0, 1].
+        threads: Threads for an exported file.
+        allow_code: As for `sondo.load`.
+
+    Raises:
+        SondoError: Nothing to index, too many unreadable files, a column that is not there, or an index of another
+            space.
+
+    Example:
+        `build("clips/", "index.lance", model="student.onnx")`, `build("bank.lance", "index.lance", teacher="m2d")`
+    """
+    if (model is None) == (teacher is None):
+        raise SondoError("say who makes the vectors: --model MODEL, or --teacher NAME for a column that a bank has")
+    if not 0 <= max_bad_share <= 1:
+        raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
+    bank = Bank(source) if Bank.exists(source) else None
+    if teacher is not None:
+        if bank is None:
+            raise SondoError(
+                f"{source} is no bank: only a bank has a teacher's vectors (`sondo ingest`, then `sondo teach`)"
+            )
+        index = _open(out, info_of_column(bank, teacher))
+        with index.lock():
+            filling = Filling(index, num_files=len(bank), clips_per_commit=4096)
+            fill_from_column(bank, teacher, filling)
+            return _finish(filling)
+    assert model is not None
+    encoder = load(model, threads=threads, allow_code=allow_code)
+    sources = find_sources(Path(source), None) if bank is None else _clips_of(bank)
+    index = _open(out, _info_of(encoder, model))
+    with index.lock():
+        filling = Filling(index, num_files=sources.num_files, max_bad_share=max_bad_share)
+        _fill(sources, encoder, filling)
+        return _finish(filling)
+
+
+def _info_of(encoder: Model, model: str | Path) -> IndexInfo:
+    return IndexInfo(
+        kind="student",
+        space_id=encoder.space_id,
+        model=str(Path(model).resolve()) if Path(model).exists() else str(model),
+        embedding_dim=encoder.embedding_dim,
+        sample_rate=encoder.sample_rate,
+        licence=encoder.licence,
+    )
+
+
+def _open(out: str | Path, info: IndexInfo) -> Index:
+    index = Index(out) if Bank.exists(out) else Index.create(out, info)
+    if index.info.space_id != info.space_id:
+        raise SondoError(
+            f"{out} holds vectors of the space {index.info.space_id!r}, these would lie in {info.space_id!r}: name "
+            "another path for the index"
+        )
+    return index
+
+
+def _fill(sources: Sources, encoder: Model, filling: Filling) -> None:
+    try:
+        with track("index", total=sources.total, unit="files") as line:
+            for piece in ahead(_pieces(sources, filling, encoder.sample_rate)):
+                if piece.reason is not None:
+                    filling.reject(piece.source.uri, piece.stamp, piece.reason)
+                elif piece.sound is not None:
+                    filling.add(_row(piece), encoder.embed(piece.sound, sample_rate=encoder.sample_rate))
+                line.advance(piece.share)
+                line.note(f"{len(filling.rejected)} set aside" if filling.rejected else "")
+    finally:
+        filling.commit()
+
+
+def _finish(filling: Filling) -> BuildReport:
+    index = filling.index
+    if filling.rejected:
+        say(f"{len(filling.rejected)} files set aside: {filling.reasons()}")
+    if len(index) == 0:
+        raise SondoError(f"no clip in {index.path}: {filling.reasons() or 'there was none to take'}")
+    if filling.num_added:
+        index.finish()
+    return BuildReport(
+        num_clips=len(index),
+        num_added=filling.num_added,
+        rejected=filling.rejected,
+        is_approximate=index.is_approximate,
+    )
+
+
+def _clips_of(bank: Bank) -> Sources:
+    """The clips of a bank, as parts of files."""
+
+    def each() -> Iterator[Source]:
+        for batch in bank.scan(["uri", "offset_s", "duration_s", "labels"]):
+            for uri, offset_s, duration_s, labels in zip(
+                *(column.to_pylist() for column in batch.values()), strict=True
+            ):
+                yield Source(uri=uri, offset_s=offset_s, duration_s=duration_s, labels=labels and tuple(labels))
+
+    return Sources(total=len(bank), num_files=len(bank), each=each())
+
+
+def _pieces(sources: Sources, filling: Filling, sample_rate: int) -> Iterator[_Piece]:
+    """Every clip that the index lacks, with its sound at `sample_rate`."""
+    for source in sources.each:
+        try:
+            stamp = stamp_of(source.uri)
+        except OSError as error:
+            yield _Piece(source=source, stamp=(0, 0), reason=f"no such file ({error.strerror})")
+            continue
+        reason = filling.reason(source.uri, stamp)
+        if reason is not None:
+            yield _Piece(source=source, stamp=stamp, reason=reason)
+            continue
+        try:
+            yield from _decoded(source, stamp, filling, sample_rate)
+        except AudioError as error:
+            yield _Piece(source=source, stamp=stamp, reason=str(error))
+
+
+def _decoded(source: Source, stamp: Stamp, filling: Filling, sample_rate: int) -> Iterator[_Piece]:
+    sound = open_sound(source.uri)
+    length_s = probe(sound).duration_s
+    start_s = source.offset_s or 0.0
+    # as `sondo ingest` reads a manifest: a part without a length is a window long
+    wanted_s = source.duration_s or (length_s if source.offset_s is None else WINDOW_S)
+    planned = plan_clips(max(0.0, min(length_s - start_s, wanted_s)))
+    if not planned:
+        raise AudioError(f"less than {MIN_CLIP_S:g} s of sound from {start_s:g} s on")
+    clips = filling.missing(source.uri, stamp, [(start_s + offset_s, duration_s) for offset_s, duration_s in planned])
+    if not clips:
+        yield _Piece(source=source, stamp=stamp)
+    heard = read_clips(sound, clips, sample_rate=sample_rate) if clips else ()
+    for (offset_s, duration_s), samples in zip(clips, heard, strict=True):
+        yield _Piece(
+            source=source,
+            stamp=stamp,
+            offset_s=offset_s,
+            duration_s=duration_s,
+            sound=samples,
+            share=1 / len(clips),
+        )
+
+
+def _row(piece: _Piece) -> dict[str, object]:
+    labels = piece.source.labels
+    return {
+        "uri": piece.source.uri,
+        "offset_s": piece.offset_s,
+        "duration_s": piece.duration_s,
+        "labels": None if labels is None else list(labels),
+        "file_bytes": piece.stamp[0],
+        "file_mtime_ns": piece.stamp[1],
+    }

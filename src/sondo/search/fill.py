@@ -1,0 +1,122 @@
+"""Clips into an index, in steps: what is there stays, what changed is replaced, what cannot be read is set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError
+from sondo.search.index import Index, unit_rows
+
+_SHOWN_REASONS = 3
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of the last change, in ns, of a file."""
+
+
+class Filling:
+    """One job that fills an index; the caller holds the index's lock.
+
+    Args:
+        index: The index.
+        num_files: Files that the job is about.
+        max_bad_share: Share of them that may be unreadable before the job stops, in [0, 1].
+        clips_per_commit: Clips that a kill loses at most.
+
+    Attributes:
+        num_added: Clips that were added.
+        rejected: The reason of each file that was set aside.
+    """
+
+    def __init__(
+        self, index: Index, *, num_files: int, max_bad_share: float = 0.0, clips_per_commit: int = 256
+    ) -> None:
+        self.index, self.num_added = index, 0
+        self._clips_per_commit = clips_per_commit
+        self.rejected: dict[str, str] = {}
+        self._num_files, self._max_bad_share = num_files, max_bad_share
+        there = index.rows()
+        self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
+        self._clips = {_key(row["uri"], row["offset_s"]) for row in there}
+        self._known_bad = index.rejected()
+        self._set_aside, self._written_bad = dict(self._known_bad), self._known_bad
+        self._renewed: set[str] = set()
+        self._rows: list[dict[str, Any]] = []
+        self._vectors: list[NDArray[np.floating]] = []
+
+    def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+        """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed."""
+        if self._stamps.get(uri, stamp) != stamp:
+            return list(clips)
+        return [clip for clip in clips if _key(uri, clip[0]) not in self._clips]
+
+    def reason(self, uri: str, stamp: Stamp) -> str | None:
+        """Why a file was set aside by an earlier job, if it is still the same file."""
+        old = self._known_bad.get(uri)
+        return old["reason"] if old and (old["file_bytes"], old["file_mtime_ns"]) == stamp else None
+
+    def add(self, row: dict[str, Any], vector: NDArray[np.floating]) -> None:
+        """Take a clip; clips of a file that has changed since are replaced.
+
+        Args:
+            row: The columns of the index but `vector`.
+            vector: (embedding_dim,), of any length.
+
+        Raises:
+            SondoError: A vector that is zero or not finite.
+        """
+        (unit,) = unit_rows(np.asarray(vector)[None], [f"{row['uri']} at {row['offset_s']:g} s"])
+        self._renew(row["uri"], (row["file_bytes"], row["file_mtime_ns"]))
+        self._rows.append(row)
+        self._vectors.append(unit)
+        if len(self._rows) >= self._clips_per_commit:
+            self.commit()
+
+    def reject(self, uri: str, stamp: Stamp, reason: str) -> None:
+        """Set a file aside; clips of it that could be read stay.
+
+        Raises:
+            SondoError: Too many files were set aside.
+        """
+        self._renew(uri, stamp)
+        self.rejected[uri] = reason.removeprefix(f"{uri}: ")
+        self._set_aside[uri] = {"reason": self.rejected[uri], "file_bytes": stamp[0], "file_mtime_ns": stamp[1]}
+        if len(self.rejected) > self._max_bad_share * self._num_files:
+            self.commit()
+            raise SondoError(
+                f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
+                f"{self._max_bad_share:g} that --max-bad-share allows: {self.reasons()}. What was read is kept"
+            )
+
+    def commit(self) -> None:
+        """Make what was taken durable."""
+        if self._rows:
+            self.index.append(self._rows, np.stack(self._vectors))
+            self.num_added += len(self._rows)
+            self._rows, self._vectors = [], []
+        if self._set_aside != self._written_bad:
+            self.index.reject(self._set_aside)
+            self._written_bad = dict(self._set_aside)
+
+    def reasons(self) -> str:
+        """Some files that were set aside, with their reasons, in one line."""
+        shown = [f"{uri}: {reason}" for uri, reason in list(self.rejected.items())[:_SHOWN_REASONS]]
+        more = len(self.rejected) - len(shown)
+        return "; ".join(shown) + (f"; and {more} more ({self.index.rejected_path})" if more else "")
+
+    def _renew(self, uri: str, stamp: Stamp) -> None:
+        """Once for each file: drop what the index has of an older state of it."""
+        if uri in self._renewed:
+            return
+        self._renewed.add(uri)
+        if uri not in self.rejected:
+            self._set_aside.pop(uri, None)
+        if self._stamps.get(uri, stamp) != stamp:
+            self.index.forget([uri])
+
+
+def _key(uri: str, offset_s: float) -> tuple[str, int]:
+    return uri, round(offset_s * 1e6)

@@ -1,0 +1,59 @@
+"""What was found: a table on the screen, a CSV file, JSON."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sondo.errors import SondoError
+from sondo.screen import tell
+from sondo.search.index import Hit, Index
+
+_COLUMNS = ("rank", "cosine", "file", "offset_s", "duration_s", "labels")
+
+
+def show_hits(hits: Sequence[Hit]) -> None:
+    """The clips, nearest first, a line each, so that a file's name can be copied whole; labels where any has some."""
+    labels = ["; ".join(hit.labels) for hit in hits]
+    width = max(map(len, ["labels", *labels])) + 2 if any(labels) else 0
+    tell(f"rank  cosine  offset_s  {'labels' if width else '':<{width}}file")
+    for rank, (hit, label) in enumerate(zip(hits, labels, strict=True), 1):
+        tell(f"{rank:>4}  {hit.cosine:>6.4f}  {hit.offset_s:>8g}  {label:<{width}}{hit.uri}")
+
+
+def how_searched(index: Index, *, exact: bool = False) -> str:
+    """In words, whether every vector was compared."""
+    if index.is_approximate and not exact:
+        return f"approximate search ({index.ann_kind}) over {len(index):,} clips"
+    return f"exact search over {len(index):,} clips"
+
+
+def write_csv(path: str | Path, hits: Sequence[Hit], *, overwrite: bool = False) -> None:
+    """Write the clips as a table; several labels are separated by `;`.
+
+    Raises:
+        SondoError: The file is there and not to be replaced, or its folder is missing.
+    """
+    path = Path(path)
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise SondoError(f"{path} is there already: name another file, or overwrite it (--overwrite)")
+    if not path.parent.is_dir():
+        raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
+    scratch = path.with_name(f".{path.name}.writing")
+    with scratch.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(_COLUMNS)
+        for rank, hit in enumerate(hits, 1):
+            writer.writerow([rank, f"{hit.cosine:.6f}", hit.uri, hit.offset_s, hit.duration_s, ";".join(hit.labels)])
+    os.replace(scratch, path)
+
+
+def as_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:
+    """The clips as plain values."""
+    values = (
+        (rank, hit.cosine, hit.uri, hit.offset_s, hit.duration_s, list(hit.labels)) for rank, hit in enumerate(hits, 1)
+    )
+    return [dict(zip(_COLUMNS, row, strict=True)) for row in values]

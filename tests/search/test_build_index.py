@@ -1,0 +1,155 @@
+"""Sound into an index: every clip of every file, once, whatever interrupts; and a teacher's vectors out of a bank."""
+
+import os
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("lance", reason="needs the extra search")
+pytest.importorskip("torch", reason="needs the extra train")
+
+import pyarrow as pa
+
+from sondo.bank import Bank, ingest
+from sondo.errors import SondoError
+from sondo.loading import load
+from sondo.search import Index, build, query
+from sondo.search import fill as fill_module
+
+
+def high_tone(seconds):
+    return (0.3 * np.sin(2 * np.pi * 3000.0 * np.arange(round(seconds * 32000)) / 32000)).astype(np.float32)
+
+
+TOY = {"fingerprint": "0123456789abcdef", "embedding_dim": 24, "licence": "CC0-1.0"}
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "index.lance"
+
+
+def places(path):
+    return {(row["uri"].rsplit("/", 1)[-1], row["offset_s"]) for row in Index(path).rows()}
+
+
+def test_every_clip_of_a_folder_is_there_and_finds_itself(sound_folder, student_folder, out):
+    report = build(sound_folder, out, model=student_folder)
+    short = {(f"{number}.wav", 0.0) for number in range(5)}
+    assert places(out) == short | {("long.flac", 0.0), ("long.flac", 10.0)}
+    assert (report.num_clips, report.num_added, report.rejected, report.is_approximate) == (7, 7, {}, False)
+    info = Index(out).info
+    model = load(student_folder)
+    assert (info.kind, info.space_id, info.embedding_dim) == ("student", model.space_id, model.embedding_dim)
+    assert (info.sample_rate, info.licence) == (model.sample_rate, model.licence)
+    hits = query(out, sound_folder / "3.wav", k=3)
+    assert hits[0].uri.endswith("3.wav")
+    assert hits[0].cosine == pytest.approx(1.0, abs=1e-4)
+    assert hits[0].cosine > hits[1].cosine >= hits[2].cosine
+
+
+def test_the_second_time_nothing_is_heard_again(sound_folder, student_folder, out, monkeypatch):
+    build(sound_folder, out, model=student_folder)
+    monkeypatch.setattr("sondo.students.TorchModel.embed", lambda *_, **__: pytest.fail("heard again"))
+    report = build(sound_folder, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (7, 0)
+
+
+def test_an_interrupted_build_keeps_its_clips_and_goes_on(sound_folder, student_folder, out, monkeypatch):
+    add, count = fill_module.Filling.add, []
+
+    def stop_after_three(self, row, vector):
+        if len(count) == 3:
+            raise KeyboardInterrupt
+        count.append(row)
+        add(self, row, vector)
+
+    monkeypatch.setattr(fill_module.Filling, "add", stop_after_three)
+    with pytest.raises(KeyboardInterrupt):
+        build(sound_folder, out, model=student_folder)
+    assert len(Index(out)) == 3
+    monkeypatch.undo()
+    report = build(sound_folder, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (7, 4)
+
+
+def test_a_file_that_changed_is_heard_again_and_replaces_what_was_there(sound_folder, student_folder, out):
+    build(sound_folder, out, model=student_folder)
+    soundfile.write(sound_folder / "deep" / "long.flac", high_tone(4.0), 32000)
+    report = build(sound_folder, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (6, 1)
+    hits = query(out, sound_folder / "deep" / "long.flac", k=1)
+    assert hits[0].uri.endswith("long.flac")
+    assert hits[0].cosine == pytest.approx(1.0, abs=1e-4)
+
+
+def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_folder, student_folder, out):
+    bad = sound_folder / "bad.wav"
+    bad.write_bytes(b"no sound at all")
+    with pytest.raises(SondoError, match=r"1 of 7 files cannot be read.*--max-bad-share.*bad\.wav"):
+        build(sound_folder, out, model=student_folder)
+    report = build(sound_folder, out, model=student_folder, max_bad_share=0.5)
+    assert report.num_clips == 7
+    assert list(report.rejected) == [str(bad.resolve())]
+    assert list(Index(out).rejected()) == [str(bad.resolve())]
+    soundfile.write(bad, high_tone(1.0), 32000)
+    assert build(sound_folder, out, model=student_folder).num_clips == 8
+    assert Index(out).rejected() == {}
+
+
+def test_labels_come_from_a_manifest(sound_folder, student_folder, out, tmp_path):
+    manifest = tmp_path / "sounds.csv"
+    manifest.write_text(f"path,label\n{sound_folder / '0.wav'},low\n{sound_folder / '4.wav'},high\n")
+    build(manifest, out, model=student_folder)
+    assert [hit.labels for hit in query(out, sound_folder / "4.wav", k=2)] == [("high",), ("low",)]
+
+
+def teach_toy(bank_path):
+    """A column `teacher.toy` of 24 seeded values."""
+    bank = Bank(bank_path)
+    vectors = np.random.default_rng(0).standard_normal((len(bank), 24)).astype(np.float16)
+    origin = {"stage": "teach", "teacher": "toy", "sample_rate": 32000, **TOY}
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 24)
+    with bank.lock():
+        bank.add_column("teacher.toy", pa.list_(pa.float16(), 24), iter([column]), origin)
+    return bank, vectors
+
+
+def test_a_banks_column_becomes_an_index_without_any_model(sound_folder, out, tmp_path):
+    ingest(tmp_path / "bank.lance", audio=sound_folder)
+    bank, vectors = teach_toy(tmp_path / "bank.lance")
+    report = build(tmp_path / "bank.lance", out, teacher="toy")
+    assert (report.num_clips, report.num_added) == (7, 7)
+    index = Index(out)
+    assert (index.info.kind, index.info.model, index.info.fingerprint) == ("teacher", "toy", "0123456789abcdef")
+    assert (index.info.embedding_dim, index.info.licence) == (24, "CC0-1.0")
+    uris = bank.read(["uri"]).column(0).to_pylist()
+    hit, *_ = index.nearest(vectors[4].astype(np.float32), space_id=index.info.space_id, k=1)
+    assert hit.uri == uris[4]
+    assert build(tmp_path / "bank.lance", out, teacher="toy").num_added == 0
+
+
+def test_a_bank_can_be_heard_by_a_model_too(sound_folder, student_folder, out, tmp_path):
+    ingest(tmp_path / "bank.lance", audio=sound_folder)
+    assert build(tmp_path / "bank.lance", out, model=student_folder).num_clips == 7
+    assert ("long.flac", 10.0) in places(out)
+
+
+def test_what_cannot_be_built_is_refused_with_a_way_out(sound_folder, student_folder, out, tmp_path):
+    ingest(tmp_path / "bank.lance", audio=sound_folder)
+    with pytest.raises(SondoError, match=r"no column teacher\.toy.*none yet.*sondo teach"):
+        build(tmp_path / "bank.lance", out, teacher="toy")
+    with pytest.raises(SondoError, match="is no bank"):
+        build(sound_folder, out, teacher="toy")
+    with pytest.raises(SondoError, match="--model MODEL, or --teacher NAME"):
+        build(sound_folder, out)
+    assert not os.path.exists(out)
+
+
+def test_vectors_of_two_spaces_are_never_in_one_index(sound_folder, student_folder, out, tmp_path):
+    build(sound_folder, out, model=student_folder)
+    ingest(tmp_path / "bank.lance", audio=sound_folder)
+    teach_toy(tmp_path / "bank.lance")
+    with pytest.raises(SondoError, match="name another path for the index"):
+        build(tmp_path / "bank.lance", out, teacher="toy")
