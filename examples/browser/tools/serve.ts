@@ -1,0 +1,46 @@
+/** The built page on 127.0.0.1, for tests and pictures: a plain static server with a few files more. */
+
+import { createReadStream, existsSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { extname, join, normalize } from "node:path";
+
+export const DIST = join(import.meta.dirname, "..", "dist");
+
+const TYPES: Record<string, string> = {
+  ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".wasm": "application/wasm",
+};
+
+export interface Served {
+  url: string;
+  /** Paths that were asked for and are not there. */
+  missing: string[];
+  close(): void;
+}
+
+/**
+ * @param extra Files beside the page: path in the URL -> file.
+ * @param isolated Send the headers that allow threads.
+ */
+export async function serve(extra: Record<string, string> = {}, isolated = false): Promise<Served> {
+  if (!existsSync(join(DIST, "index.html"))) throw new Error("there is no dist/: run `npm run build` first");
+  const missing: string[] = [];
+  const server = createServer((request, response) => {
+    const path = normalize(new URL(request.url ?? "/", "http://here").pathname);
+    const file = extra[path] ?? join(DIST, path === "/" ? "index.html" : path);
+    if (isolated) {
+      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+    }
+    if (!existsSync(file) || !statSync(file).isFile()) {
+      missing.push(path);
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}/`, missing, close: () => void server.close() };
+}
