@@ -15,9 +15,9 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.distill import losses
-from sondo.distill.batch_norm import measure_batch_norms, scaling_of
 from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankBatches, BankData, vectors_of
+from sondo.distill.finish import finish
 from sondo.distill.fit import fit, optimizer_of, schedule_of
 from sondo.distill.geometry import TargetGeometry
 from sondo.distill.module import Distillation
@@ -138,13 +138,8 @@ def train(
     network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
-    measure_batch_norms(network, lambda: data.fresh_batches(config.epochs), behind=norm)
+    projectors = finish(network, heads, geometries, lambda: data.fresh_batches(config.epochs), norm=norm)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    projectors = [head.merged() if isinstance(head, ProjectorEnsemble) else head for head in heads]
-    for projector, geometry in zip(projectors, geometries, strict=True):
-        projector.append_linear(*geometry.as_linear())
-        if norm is not None:
-            projector.prepend_scaling(*scaling_of(norm))
     told = {} if classifier is None else measure_map(network, classifier, data.valid_batches())
     notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
