@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
-import { launch } from "../tools/chromium";
-import { serve, type Served } from "../tools/serve";
+import { launch } from "../tools/chromium.js";
+import { serve } from "../tools/serve.js";
 import { expected, MADE } from "./expected";
 
 const LEAST_COSINE = 0.9999;
@@ -13,6 +13,8 @@ interface Saved {
   space_id: string;
   sounds: { name: string; seconds: number; probabilities: Record<string, number>; embedding: number[] }[];
 }
+
+type Served = Awaited<ReturnType<typeof serve>>;
 
 const made = (name: string) => join(MADE, name);
 const status = (page: Page) => page.locator("#status");
@@ -28,7 +30,7 @@ async function open(path = "", { isolated = false, microphone = "" } = {}): Prom
     isolated,
   );
   opened.push(server);
-  const context = await launch({ acceptDownloads: true }, microphone || undefined);
+  const context = await launch({ acceptDownloads: true }, microphone);
   opened.push(context);
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);

@@ -2,29 +2,25 @@
 
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 
 export const DIST = join(import.meta.dirname, "..", "dist");
 
-const TYPES: Record<string, string> = {
+/** @type {Record<string, string>} */
+const TYPES = {
   ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".wasm": "application/wasm",
 };
 
-export interface Served {
-  url: string;
-  /** Paths that were asked for and are not there. */
-  missing: string[];
-  close(): void;
-}
-
 /**
- * @param extra Files beside the page: path in the URL -> file.
- * @param isolated Send the headers that allow threads.
+ * @param {Record<string, string>} extra Files beside the page: path in the URL -> file.
+ * @param {boolean} isolated Send the headers that allow threads.
+ * @returns {Promise<{url: string, missing: string[], close: () => void}>} `missing` fills with the paths that were
+ *   asked for and are not there.
  */
-export async function serve(extra: Record<string, string> = {}, isolated = false): Promise<Served> {
+export async function serve(extra = {}, isolated = false) {
   if (!existsSync(join(DIST, "index.html"))) throw new Error("there is no dist/: run `npm run build` first");
-  const missing: string[] = [];
+  /** @type {string[]} */
+  const missing = [];
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://here").pathname);
     const file = extra[path] ?? join(DIST, path === "/" ? "index.html" : path);
@@ -40,7 +36,7 @@ export async function serve(extra: Record<string, string> = {}, isolated = false
     response.writeHead(200, { "Content-Type": TYPES[extname(file)] ?? "application/octet-stream" });
     createReadStream(file).pipe(response);
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(undefined)));
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
   return { url: `http://127.0.0.1:${port}/`, missing, close: () => void server.close() };
 }

@@ -3,7 +3,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium, type BrowserContext, type BrowserContextOptions } from "playwright-core";
+import { chromium } from "playwright-core";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FLAGS = [
@@ -11,8 +11,11 @@ const FLAGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 ];
 
-/** @param microphone A WAV that plays as the microphone, over and over. */
-export async function launch(options: BrowserContextOptions = {}, microphone?: string): Promise<BrowserContext> {
+/**
+ * @param {import("playwright-core").BrowserContextOptions} options
+ * @param {string} [microphone] A WAV that plays as the microphone, over and over.
+ */
+export async function launch(options = {}, microphone = "") {
   const executablePath = process.env.CHROMIUM ?? PLACES.find((place) => existsSync(place));
   if (!executablePath || !existsSync(executablePath)) {
     throw new Error("Chromium is missing: `apt-get install chromium`, or name it with CHROMIUM=/path/to/chromium");
