@@ -3,9 +3,10 @@
     python benchmarks/training_options.py --data fsdd [--only NAME ...] [--epochs 12] [--seeds 2] [--out runs/options]
 
 `fsdd` is the folder of the Free Spoken Digit Dataset, as `sondo evaluate --task fsdd` reads it. Every option changes
-one thing in a small student (width 0.1) that learns from `modulation` on a part of the training split; all else, the
-seeds too, stays. Prints a Markdown table: the mean cosine to the teacher on held-out clips, and the accuracy of a probe
-on the student's embeddings of them, each for every seed. Runs that are finished are not run again.
+one thing in a small student (width 0.1, the paper's head and read-out) that learns from `modulation` on a part of the
+training split; all else, the seeds too, stays. Prints a Markdown table: the mean cosine to the teacher on held-out clips
+(in the teacher's own space), and the accuracy of a probe on the student's embeddings of them, each for every seed.
+Runs that are finished are not run again.
 """
 
 import argparse
@@ -41,6 +42,7 @@ OPTIONS: dict[str, tuple[dict[str, object], AugmentConfig, bool]] = {
     "+ 0.05 spread_out": ({"loss": "cosine + 0.05 * spread_out"}, AugmentConfig(), False),
     "+ 0.1 clap": ({"loss": "cosine + 0.1 * clap"}, AugmentConfig(), False),
     "matryoshka 24, 96": ({"matryoshka": [24, 96]}, AugmentConfig(), False),
+    "linear head": ({"head": "linear"}, AugmentConfig(), False),
     "3 mapping heads": ({"projectors": 3}, AugmentConfig(), False),
     "augmented, teacher offline": ({}, SOUND, False),
     "augmented, teacher online": ({}, SOUND, True),
@@ -88,7 +90,7 @@ def main() -> None:
     bank = make_bank(options.data, options.out)
     column = teach(bank, teacher)
     clusters = cluster(bank, teacher=column, k=CLUSTERS)
-    base = TrainConfig(epochs=options.epochs, batch_size=16, learning_rate=2e-3)
+    base = TrainConfig(epochs=options.epochs, batch_size=16, head="mlp", geometry="none", learning_rate=2e-3)
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in options.only}
     for seed in range(options.seeds):
         for place, name in enumerate(OPTIONS):
@@ -99,7 +101,7 @@ def main() -> None:
                 bank,
                 teachers=[column],
                 clusters=clusters,
-                student=StudentConfig(width_mult=0.1),
+                student=StudentConfig(width_mult=0.1, readout="last"),
                 config=replace(base, seed=seed, **settings),
                 augmentation=augmentation,
                 online=[OnlineTeacher(teacher)] if online else [],

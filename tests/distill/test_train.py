@@ -47,7 +47,7 @@ def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "projectors": 3}, {"head": "linear"}]
+    "settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "head": "mlp", "projectors": 3}, {"head": "linear"}]
 )
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, settings):
     whole = run(bank, tmp_path / "whole", epochs=3, **settings)
@@ -69,8 +69,8 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
 
 
 def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp_path):
-    before = run(bank, tmp_path / "one", epochs=1, projectors=3, geometry="standardise")
-    after = run(bank, tmp_path / "many", epochs=25, projectors=3, geometry="standardise")
+    settings = {"head": "mlp", "projectors": 3, "geometry": "standardise"}
+    before, after = (run(bank, tmp_path / f"{epochs}", epochs=epochs, **settings) for epochs in (1, 25))
     cosines = [alignment(bank, "teacher.fake", load(f), load_projector(f))["cosine"] for f in (before, after)]
     assert cosines[1] > cosines[0] + 0.2
     assert load_projector(after).hidden_dim == 3 * load(after).projector_width
