@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sondo import bank, classifier, distill, evaluate, export, hear, recipe, runtime, students, teachers
+    from sondo import bank, classifier, distill, evaluate, export, hear, recipe, runtime, search, students, teachers
     from sondo.errors import SondoError
     from sondo.loading import load
     from sondo.runtime import read_embeddings, similarity
@@ -32,12 +32,25 @@ __all__ = [
     "read_embeddings",
     "recipe",
     "runtime",
+    "search",
     "similarity",
     "students",
     "teachers",
 ]
 
-_ROOMS = ("bank", "classifier", "distill", "evaluate", "export", "hear", "recipe", "runtime", "students", "teachers")
+_ROOMS = (
+    "bank",
+    "classifier",
+    "distill",
+    "evaluate",
+    "export",
+    "hear",
+    "recipe",
+    "runtime",
+    "search",
+    "students",
+    "teachers",
+)
 _NAMES = {
     "SondoError": "sondo.errors",
     "load": "sondo.loading",

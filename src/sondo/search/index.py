@@ -21,8 +21,8 @@ from sondo.errors import SondoError
 from sondo.runtime.space import SpaceMismatchError
 from sondo.search.info import IndexInfo
 
-ANN_FROM_ROWS = 50_000
-"""From this many vectors on, an approximate index is built: below, comparing with all of them takes milliseconds."""
+ANN_FROM_ROWS = 20_000
+"""From this many vectors on, an approximate index is built: below, comparing with all of them is quick enough."""
 ANN_KIND = "IVF_HNSW_SQ"
 
 _METRIC = "cosine"

@@ -28,6 +28,7 @@ NAMES = (
     "classify",
     "index",
     "search",
+    "bench",
     "audioset",
     "teachers",
     "students",
