@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+CHROMIUM ?= chromium
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pins are for Python 3.11 and newer; on 3.10, which some of them have left behind, pip chooses.
 PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install demo test examples test-slow check format clean
+.PHONY: help install demo test examples test-browser test-slow check format clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -29,6 +30,14 @@ test: $(READY)  ## the unit tests, about a minute
 
 examples: $(READY)  ## the examples, built and run (part of `make test` too)
 	$(BIN)/python -m pytest tests/test_examples.py
+
+test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Node 20.19 or newer) and chromium
+	@command -v npm >/dev/null || { echo "npm is missing: install Node 20.19 or newer, which brings it"; exit 1; }
+	@command -v $(CHROMIUM) >/dev/null || { echo "Chromium is missing: apt-get install chromium, or make test-browser CHROMIUM=/path/to/it"; exit 1; }
+	npm --prefix examples/browser ci --ignore-scripts
+	$(BIN)/python examples/browser/test/make_expected.py examples/browser/test/made
+	npm --prefix examples/browser run build
+	CHROMIUM=$$(command -v $(CHROMIUM)) npm --prefix examples/browser test
 
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/python -m pytest -m slow

@@ -11,11 +11,13 @@ const LEAST_RANGE = 6;
 const HERTZ = [100, 500, 1000, 2000, 4000, 8000, 16000];
 /** Dark violet to pale yellow, lightness rising evenly. */
 const STOPS = [[0, 0, 4], [40, 17, 89], [114, 31, 129], [183, 55, 121], [241, 96, 93], [254, 176, 120], [252, 253, 191]];
+const COLOURS = colours();
 
 export class LogMelView {
   readonly #canvas = element<HTMLCanvasElement>("log-mel");
   readonly #settings: LogMelSettings;
   #live = new Float32Array(0);
+  #isDue = false;
 
   constructor(settings: LogMelSettings) {
     this.#settings = settings;
@@ -38,6 +40,7 @@ export class LogMelView {
 
   /** Draw a whole sound from its frames (frames * num_mels,). */
   show(frames: Float32Array, seconds: number, called: string): void {
+    this.#live = new Float32Array(0);
     this.#draw(frames, frames.length / this.#settings.num_mels);
     this.#canvas.setAttribute("aria-label", `Log-mel spectrogram of ${called}, ${seconds.toFixed(1)} seconds`);
     timeTicks(0, seconds);
@@ -55,7 +58,12 @@ export class LogMelView {
     const added = frames.subarray(Math.max(0, frames.length - this.#live.length));
     this.#live.copyWithin(0, added.length);
     this.#live.set(added, this.#live.length - added.length);
-    this.#draw(this.#live, columns);
+    if (this.#isDue) return; // a slow machine draws less often, and never falls behind
+    this.#isDue = true;
+    requestAnimationFrame(() => {
+      this.#isDue = false;
+      if (this.#live.length) this.#draw(this.#live, columns);
+    });
   }
 
   get #floor(): number {
@@ -66,7 +74,10 @@ export class LogMelView {
     const { num_mels } = this.#settings;
     const width = Math.min(num_frames, MAX_COLUMNS);
     const image = new ImageData(Math.max(1, width), num_mels);
-    const top = frames.reduce((most, value) => Math.max(most, value), this.#floor + LEAST_RANGE);
+    const pixels = new Uint32Array(image.data.buffer);
+    let top = this.#floor + LEAST_RANGE;
+    for (const level of frames) top = Math.max(top, level);
+    const scale = (COLOURS.length - 1) / (top - this.#floor);
     for (let x = 0; x < width; x++) {
       // of frames that share a column, the loudest is seen
       const first = Math.floor((x * num_frames) / width);
@@ -74,24 +85,30 @@ export class LogMelView {
       for (let band = 0; band < num_mels; band++) {
         let level = this.#floor;
         for (let t = first; t < end; t++) level = Math.max(level, frames[t * num_mels + band]);
-        const pixel = 4 * ((num_mels - 1 - band) * width + x);
-        image.data.set(colour((level - this.#floor) / (top - this.#floor)), pixel);
+        pixels[(num_mels - 1 - band) * width + x] = COLOURS[Math.round((level - this.#floor) * scale)];
       }
     }
     const small = new OffscreenCanvas(image.width, image.height);
     small.getContext("2d")?.putImageData(image, 0, 0);
-    this.#canvas.width = Math.round(this.#canvas.clientWidth * devicePixelRatio);
-    this.#canvas.height = Math.round(this.#canvas.clientHeight * devicePixelRatio);
+    const { clientWidth, clientHeight } = this.#canvas;
+    const size = [Math.round(clientWidth * devicePixelRatio), Math.round(clientHeight * devicePixelRatio)];
+    if (this.#canvas.width !== size[0]) this.#canvas.width = size[0];
+    if (this.#canvas.height !== size[1]) this.#canvas.height = size[1];
     this.#canvas.getContext("2d")?.drawImage(small, 0, 0, this.#canvas.width, this.#canvas.height);
   }
 }
 
-function colour(share: number): [number, number, number, number] {
-  const at = Math.min(Math.max(share, 0), 1) * (STOPS.length - 1);
-  const index = Math.min(Math.floor(at), STOPS.length - 2);
-  const [from, to] = [STOPS[index], STOPS[index + 1]];
-  const mix = (i: number) => from[i] + (to[i] - from[i]) * (at - index);
-  return [mix(0), mix(1), mix(2), 255];
+/** 256 colours between the stops, each as the four bytes of a pixel. */
+function colours(): Uint32Array {
+  const made = new Uint32Array(256);
+  const bytes = new Uint8ClampedArray(made.buffer);
+  for (let i = 0; i < made.length; i++) {
+    const at = (i / (made.length - 1)) * (STOPS.length - 1);
+    const index = Math.min(Math.floor(at), STOPS.length - 2);
+    const [from, to] = [STOPS[index], STOPS[index + 1]];
+    bytes.set([...from.map((value, channel) => value + (to[channel] - value) * (at - index)), 255], 4 * i);
+  }
+  return made;
 }
 
 function timeTicks(from_s: number, to_s: number): void {

@@ -120,7 +120,9 @@ function listSounds(): void {
     item.append(button);
     return item;
   });
-  element("sounds").replaceChildren(...items);
+  const list = element("sounds");
+  list.replaceChildren(...items);
+  if (selected >= 0) list.scrollTop = items[selected].offsetTop - list.offsetTop - list.clientHeight / 2;
   save.disabled = sounds.length === 0;
   opened?.map.show(sounds, live, selected);
 }

@@ -22,7 +22,11 @@ export class Ring {
   last(length: number): Float32Array {
     const size = this.#held.length;
     const taken = Math.min(length, this.#count, size);
-    const first = this.#count - taken;
-    return Float32Array.from({ length: taken }, (_, i) => this.#held[(first + i) % size]);
+    const first = (this.#count - taken) % size;
+    const copy = new Float32Array(taken);
+    const untilEnd = this.#held.subarray(first, first + taken);
+    copy.set(untilEnd);
+    copy.set(this.#held.subarray(0, taken - untilEnd.length), untilEnd.length);
+    return copy;
   }
 }

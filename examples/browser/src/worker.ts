@@ -7,7 +7,6 @@ import wasmUrl from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import type { Answer, Heard, Question } from "./network";
 
 ort.env.wasm.wasmPaths = { mjs: moduleUrl, wasm: wasmUrl };
-ort.env.logLevel = "error";
 // threads share memory, which browsers allow where the server isolates the page (COOP and COEP headers)
 ort.env.wasm.numThreads = crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency) : 1;
 
@@ -16,7 +15,7 @@ let session: ort.InferenceSession | undefined;
 async function open(file: Uint8Array): Promise<string[]> {
   await session?.release();
   session = undefined;
-  session = await ort.InferenceSession.create(file, { executionProviders: ["wasm"] });
+  session = await ort.InferenceSession.create(file, { executionProviders: ["wasm"], logSeverityLevel: 3 });
   return [...session.inputNames, ...session.outputNames];
 }
 

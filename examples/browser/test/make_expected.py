@@ -69,7 +69,7 @@ def write_models(folder: Path) -> None:
     weight = np.random.default_rng(1).standard_normal((encoder.embedding_dim, len(CLASSES))) / 10
     head = Head(
         mean=vectors.mean(axis=0),
-        scale=vectors.std(axis=0) + 1e-3,
+        scale=vectors.std(axis=0),
         layers=((weight, np.zeros(len(CLASSES))),),
         classes=CLASSES,
     )

@@ -1,8 +1,6 @@
-/** The installed Chromium, headless, with a profile of its own. */
+/** The installed Chromium, headless, with a new profile each time. */
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -20,10 +18,10 @@ export async function launch(options = {}, microphone = "") {
   if (!executablePath || !existsSync(executablePath)) {
     throw new Error("Chromium is missing: `apt-get install chromium`, or name it with CHROMIUM=/path/to/chromium");
   }
-  const profile = mkdtempSync(join(tmpdir(), "sondo-browser-"));
   const fake = [`--use-file-for-fake-audio-capture=${microphone}`, "--use-fake-device-for-media-stream"];
   const args = [...FLAGS, ...(microphone ? fake : [])];
-  const context = await chromium.launchPersistentContext(profile, { ...options, executablePath, args, headless: true });
-  context.on("close", () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
+  const browser = await chromium.launch({ executablePath, args, headless: true });
+  const context = await browser.newContext(options);
+  context.on("close", () => void browser.close());
   return context;
 }
