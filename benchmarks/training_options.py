@@ -4,7 +4,7 @@
 
 `fsdd` is the folder of the Free Spoken Digit Dataset, as `sondo evaluate --task fsdd` reads it. Every option changes
 one thing in a small student (width 0.1, the paper's head and read-out) that learns from `modulation` on a part of the
-training split; all else, the seeds too, stays. Prints a Markdown table: the mean cosine to the teacher on held-out clips
+training split; all else, the seeds too, stays. Prints a Markdown table: the mean cosine to the teacher on unheard clips
 (in the teacher's own space), and the accuracy of a probe on the student's embeddings of them, each for every seed.
 Runs that are finished are not run again.
 """
