@@ -25,7 +25,7 @@ export function clearLabels(): void {
 
 /** The chosen classes in words. */
 export function answerOf(predictions: Prediction[]): string {
-  const chosen = predictions.filter((prediction) => prediction.isChosen).map((prediction) => readable(prediction.label));
+  const chosen = predictions.filter(({ isChosen }) => isChosen).map(({ label }) => readable(label));
   return chosen.length ? chosen.join(", ") : "none of the labels";
 }
 

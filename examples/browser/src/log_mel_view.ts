@@ -10,7 +10,9 @@ const MAX_COLUMNS = 1500;
 const LEAST_RANGE = 6;
 const HERTZ = [100, 500, 1000, 2000, 4000, 8000, 16000];
 /** Dark violet to pale yellow, lightness rising evenly. */
-const STOPS = [[0, 0, 4], [40, 17, 89], [114, 31, 129], [183, 55, 121], [241, 96, 93], [254, 176, 120], [252, 253, 191]];
+const STOPS = [
+  [0, 0, 4], [40, 17, 89], [114, 31, 129], [183, 55, 121], [241, 96, 93], [254, 176, 120], [252, 253, 191],
+];
 const COLOURS = colours();
 
 export class LogMelView {

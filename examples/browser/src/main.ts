@@ -141,7 +141,8 @@ async function startListening(): Promise<void> {
       live = [...live, now].slice(-TRAIL);
       showLabels(now.predictions, network.info);
       map.show(sounds, live, -1);
-      element("sound-name").textContent = `Microphone: ${duration(seconds)} embedded in ${Math.round(heard.took_ms)} ms`;
+      const took = `${Math.round(heard.took_ms)} ms`;
+      element("sound-name").textContent = `Microphone: ${duration(seconds)} embedded in ${took}`;
     },
     onError: complain,
     onEnd: () => next(stopListening),

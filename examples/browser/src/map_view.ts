@@ -30,7 +30,8 @@ export class MapView {
     const all = [...sounds, ...live];
     const places = onPage(this.#projection.fit(all.map(({ embedding }) => embedding)));
     const trail = places.slice(sounds.length);
-    const parts: SVGElement[] = [svg("rect", { class: "frame", x: 1, y: 1, width: WIDTH - 2, height: HEIGHT - 2, rx: 8 })];
+    const frame = { class: "frame", x: 1, y: 1, width: WIDTH - 2, height: HEIGHT - 2, rx: 8 };
+    const parts: SVGElement[] = [svg("rect", frame)];
     if (trail.length > 1) parts.push(svg("polyline", { class: "trail", points: trail.join(" ") }));
     live.forEach((sound, i) => parts.push(point(sound, trail[i], i === live.length - 1 ? 7 : 3)));
     sounds.forEach((sound, i) => {

@@ -27,7 +27,9 @@ export function svg(kind: string, attributes: Record<string, string | number>, t
   return made;
 }
 
-const PALETTE = ["#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#8c6d4f", "#ec7fae", "#1fa3a3", "#c4a000", "#7f8790"];
+const PALETTE = [
+  "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#b07aa1", "#8c6d4f", "#ec7fae", "#1fa3a3", "#c4a000", "#7f8790",
+];
 
 /** The colour of a class; with more than ten they come again, and names tell them apart. */
 export function classColour(index: number): string {

@@ -74,7 +74,7 @@ export async function record(
   } catch (error) {
     await stop();
     if (!(error instanceof DOMException) || error.name !== "NotSupportedError") throw error;
-    throw new UserError(`This browser cannot record at ${sampleRate / 1000} kHz: Chromium, Chrome, Edge and Safari can.`);
+    throw new UserError(`This browser cannot record at ${sampleRate / 1000} kHz; Chromium can.`);
   }
   stream.getAudioTracks()[0].onended = onEnd;
   return { stop };

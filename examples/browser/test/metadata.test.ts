@@ -4,8 +4,10 @@ import { readMetadata } from "../src/metadata";
 import { isLongEnough, numFrames, rank, readModelInfo, type ModelInfo } from "../src/model";
 
 const utf8 = (text: string) => [...new TextEncoder().encode(text)];
-const bytesField = (field: number, content: number[]) => [...varint(field * 8 + 2), ...varint(content.length), ...content];
-const entry = (key: string, value: string) => bytesField(14, [...bytesField(1, utf8(key)), ...bytesField(2, utf8(value))]);
+const bytesField = (field: number, content: number[]) =>
+  [...varint(field * 8 + 2), ...varint(content.length), ...content];
+const entry = (key: string, value: string) =>
+  bytesField(14, [...bytesField(1, utf8(key)), ...bytesField(2, utf8(value))]);
 
 function varint(value: number): number[] {
   return value < 128 ? [value] : [(value % 128) + 128, ...varint(Math.floor(value / 128))];
@@ -75,7 +77,8 @@ describe("readModelInfo", () => {
 });
 
 describe("rank", () => {
-  const info = (values: Partial<ModelInfo>) => ({ classes: ["a", "b", "c"], multiLabel: false, ...values }) as ModelInfo;
+  const three = { classes: ["a", "b", "c"], multiLabel: false };
+  const info = (values: Partial<ModelInfo>) => ({ ...three, ...values }) as ModelInfo;
 
   test("one label: the most probable is chosen, equals keep their order", () => {
     const found = rank([0.2, 0.4, 0.4], info({}));

@@ -8,7 +8,11 @@ export const DIST = join(import.meta.dirname, "..", "dist");
 
 /** @type {Record<string, string>} */
 const TYPES = {
-  ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".wasm": "application/wasm",
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".wasm": "application/wasm",
 };
 
 /**
