@@ -26,12 +26,12 @@ def test_the_front_ends_share_is_a_share(network):
     assert 0 < share < 1
 
 
-def test_the_networks_work_is_what_torchs_counter_finds(student, tmp_path):
+@pytest.mark.slow
+def test_the_networks_work_in_a_file_is_that_in_torch(student, tmp_path):
     torch_student = pytest.importorskip("sondo.bench.torch_student", reason="needs the extra train")
     from sondo.export import to_onnx
 
     path = to_onnx(student, tmp_path / "student.onnx")
     audio = (0.1 * np.random.default_rng(0).standard_normal((1, 320_000))).astype(np.float32)
-    in_file, in_torch = count_macs(path, audio), torch_student.count_macs(student, audio)
-    assert in_file.network == pytest.approx(in_torch.network, rel=0.01)
-    assert in_torch.front_end == 128 * 624 * 513  # the mel filters: an FFT is no matrix product
+    in_torch = torch_student.count_macs(student, audio)
+    assert count_macs(path, audio).network == pytest.approx(in_torch.network, rel=0.01)

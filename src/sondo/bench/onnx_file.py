@@ -139,9 +139,9 @@ def _profile(path: Path, audio: NDArray[np.float32], *, calls: int, optimised: b
 
 def _node(event: dict[str, Any]) -> _Node:
     about = event["args"]
-    shapes = {key: [next(iter(item.values())) for item in about.get(key, [])] for key in _SHAPES}
+
+    def shapes(of: str) -> list[list[int]]:
+        return [next(iter(item.values())) for item in about.get(f"{of}_type_shape", [])]
+
     name = event["name"].removesuffix(_KERNEL)
-    return _Node(name, about["op_name"], *shapes.values(), microseconds=event["dur"])
-
-
-_SHAPES = ("input_type_shape", "output_type_shape")
+    return _Node(name, about["op_name"], shapes("input"), shapes("output"), event["dur"])

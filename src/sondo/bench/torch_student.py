@@ -46,7 +46,7 @@ def front_end_share(student: Student, audio: NDArray[np.float32]) -> float:
 def _macs(module: nn.Module, audio: NDArray[np.float32]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(torch.from_numpy(audio))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def _seconds(module: nn.Module, audio: NDArray[np.float32]) -> float:
