@@ -10,7 +10,7 @@ import { argv, exit } from "node:process";
 import { launch } from "./chromium.js";
 import { serve } from "./serve.js";
 
-const LENGTHS_S = [1, 2, 5, 10, 60];
+const LENGTHS_S = [1, 2, 5, 10];
 const REPEATS = 10;
 const RATE = 32000;
 
