@@ -98,6 +98,17 @@ def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_f
     assert Index(out).rejected() == {}
 
 
+def test_a_clip_whose_vector_has_no_direction_is_set_aside(sound_folder, student_folder, out, monkeypatch):
+    soundfile.write(sound_folder / "silent.wav", np.zeros(32000, dtype=np.float32), 32000)
+    monkeypatch.setattr(
+        "sondo.students.TorchModel.embed", lambda model, sound, **_: np.full(model.embedding_dim, np.abs(sound).max())
+    )
+    report = build(sound_folder, out, model=student_folder, max_bad_share=0.5)
+    assert report.num_clips == 7
+    (reason,) = report.rejected.values()
+    assert "zero or not finite" in reason
+
+
 def test_labels_come_from_a_manifest(sound_folder, student_folder, out, tmp_path):
     manifest = tmp_path / "sounds.csv"
     manifest.write_text(f"path,label\n{sound_folder / '0.wav'},low\n{sound_folder / '4.wav'},high\n")

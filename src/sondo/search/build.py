@@ -131,10 +131,14 @@ def _fill(sources: Sources, encoder: Model, filling: Filling) -> None:
     try:
         with track("index", total=sources.total, unit="files") as line:
             for piece in ahead(_pieces(sources, filling, encoder.sample_rate)):
-                if piece.reason is not None:
-                    filling.reject(piece.source.uri, piece.stamp, piece.reason)
-                elif piece.sound is not None:
-                    filling.add(_row(piece), encoder.embed(piece.sound, sample_rate=encoder.sample_rate))
+                reason = piece.reason
+                if piece.sound is not None:
+                    try:
+                        filling.add(_row(piece), encoder.embed(piece.sound, sample_rate=encoder.sample_rate))
+                    except SondoError as error:
+                        reason = str(error)
+                if reason is not None:
+                    filling.reject(piece.source.uri, piece.stamp, reason)
                 line.advance(piece.share)
                 line.note(f"{len(filling.rejected)} set aside" if filling.rejected else "")
     finally:
