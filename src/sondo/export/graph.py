@@ -1,182 +1,198 @@
 """The whole student as one ONNX graph: windows, front-end, network and average.
 
 The graph loops over all windows of all clips; each turn cuts one window at its true length, embeds it by itself and
-adds it to the clip's sum. So a clip gives the same bits alone and in a batch, memory does not grow with the length of
-the sound, and no masks are needed. Sound that has no window (shorter than 0.1 s) gives NaN: 0 frames, 0 / 0.
+adds it to the clip's sum. So a clip gives the same bits alone, in a batch and padded in one with its length told,
+memory does not grow with the length of the sound, and no masks are needed. Sound that has no window (shorter than
+0.1 s) gives NaN: 0 frames, 0 / 0.
 
 The sum runs inside the loop because onnxruntime's ReduceSum adds in another order for a batch than for a single clip.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnx import ModelProto, TensorProto, checker, helper
 
+from sondo.audio.frames import num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
-from sondo.export.front_end import front_end_graph
-from sondo.export.network import OPSET, network_graph
-from sondo.runtime.onnx import FORMAT
-from sondo.students import Student
+from sondo.export.metadata import metadata
+from sondo.export.network import OPSET
+from sondo.export.steps import Constants, Step, nodes, tensors
+from sondo.export.window import window_graph
+from sondo.students import Projector, Student
 
 _IR_VERSION = 8
-_Step = tuple[str, list[str], str, Mapping[str, Any]]
+_ALL = 2**62
 
 
-def student_model(student: Student) -> ModelProto:
+def student_model(student: Student, *, frames: bool = False, projector: Projector | None = None) -> ModelProto:
     """Build the file's content.
 
+    Args:
+        student: The student.
+        frames: Give the output `frames` too.
+        projector: The mapping head to give the output `teacher_space` with.
+
     Shape:
-        Input `audio` (batch, samples) float32; output `embedding` (batch, embedding_dim). Both axes of the input may
-        have any length.
+        Input `audio` (batch, samples) float32, of any size, and `lengths` (batch,) int64, the samples that count in
+        each row; one number counts for all rows, and all samples count when it is left out. Outputs `embedding`
+        (batch, embedding_dim); `frames` (batch, T, frame_dim); `teacher_space` (batch, embedding_dim of the teacher).
     """
     config = student.front_end.config
     assert WINDOW_SAMPLES % config.hop == 0, "a window is a whole number of hops"
-    constants: dict[str, NDArray[Any]] = {
-        "window_frames": np.array(config.num_frames(WINDOW_SAMPLES)),
+    constants: Constants = {
+        "lengths": np.array([_ALL]),
+        "full_frames": np.array(config.num_frames(WINDOW_SAMPLES)),
         "window_samples": np.array(WINDOW_SAMPLES),
         "hop": np.array(config.hop),
         "least_frames": np.array(min_window_frames(config)),
+        "zero": np.array(0),
         "one": np.array(1),
-        "zero_axis": np.array([0]),
-        "one_axis": np.array([1]),
-        "last": np.array([-1]),
-        "end": np.array([2**62]),
-        "dimension": np.array([student.embedding_dim]),
-        "no_sum": np.zeros(student.embedding_dim, dtype=np.float32),
+        "first_axis": np.array([0]),
+        "last_axis": np.array([1]),
     }
-    steps: list[_Step] = [
-        ("Shape", ["audio"], "batch_axis", {"start": 0, "end": 1}),
-        ("Shape", ["audio"], "samples_axis", {"start": 1, "end": 2}),
-        ("Squeeze", ["batch_axis", "zero_axis"], "batch", {}),
-        ("Squeeze", ["samples_axis", "zero_axis"], "samples", {}),
-        # frames of a part = its hops - 1, as the FFT is two hops long
-        ("Div", ["samples", "window_samples"], "full_windows", {}),
-        ("Mod", ["samples", "window_samples"], "rest_samples", {}),
-        ("Div", ["rest_samples", "hop"], "rest_hops", {}),
-        ("Sub", ["rest_hops", "one"], "rest_frames", {}),
-        ("GreaterOrEqual", ["rest_frames", "least_frames"], "has_rest", {}),
-        ("Cast", ["has_rest"], "rest_windows", {"to": TensorProto.INT64}),
-        ("Add", ["full_windows", "rest_windows"], "windows", {}),
-        ("Mul", ["batch", "windows"], "turns", {}),
-    ]
+    widths = {"embedding": student.embedding_dim}
+    if projector is not None:
+        widths["teacher_space"] = projector.embedding_dim
+    ends: list[Step] = []
+    outputs = []
+    for name, width in widths.items():
+        constants[f"{name}/no_sum"] = np.zeros(width, dtype=np.float32)
+        constants[f"{name}/none"] = np.zeros((1, width), dtype=np.float32)
+        ends += _average(name)
+        outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]))
+    if frames:
+        steps, more = _frames(student)
+        ends, constants = ends + steps, constants | more
+        outputs.append(helper.make_tensor_value_info("frames", TensorProto.FLOAT, ["batch", "T", student.frame_dim]))
     loop = helper.make_node(
-        "Loop", ["turns", "", "no_sum"], ["sum_at_end", "sums"], name="loop", body=_window_graph(student)
+        "Loop",
+        ["turns", "", *[f"{name}/no_sum" for name in widths]],
+        [
+            *[f"{name}/sum_at_end" for name in widths],
+            *[f"{name}/sums" for name in widths],
+            *(["window_columns"] if frames else []),
+        ],
+        name="loop",
+        body=window_graph(student, with_frames=frames, projector=projector),
     )
-    ends: list[_Step] = [
-        ("Unsqueeze", ["windows", "zero_axis"], "windows_axis", {}),
-        ("Concat", ["batch_axis", "windows_axis", "dimension"], "by_clip", {"axis": 0}),
-        ("Reshape", ["sums", "by_clip"], "clip_sums", {"allowzero": 1}),
-        # the sum behind a clip's last window; a slice, as there may be no window
-        ("Slice", ["clip_sums", "last", "end", "one_axis"], "last_sum", {}),
-        ("ReduceSum", ["last_sum", "one_axis"], "total", {"keepdims": 0}),
-        ("Mul", ["full_windows", "window_frames"], "full_frames", {}),
-        ("Mul", ["rest_windows", "rest_frames"], "counted_rest", {}),
-        ("Add", ["full_frames", "counted_rest"], "frames", {}),
-        ("Cast", ["frames"], "weight", {"to": TensorProto.FLOAT}),
-        ("Div", ["total", "weight"], "embedding", {}),
-    ]
     graph = helper.make_graph(
-        [*_nodes(steps), loop, *_nodes(ends)],
+        [*nodes(_WINDOWS), loop, *nodes(ends)],
         "sondo_student",
-        [helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["batch", "samples"])],
-        [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", student.embedding_dim])],
-        _tensors(constants),
+        [
+            helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["batch", "samples"]),
+            helper.make_tensor_value_info("lengths", TensorProto.INT64, ["given"]),
+        ],
+        outputs,
+        tensors(constants),
         doc_string=f"Mono sound at {student.sample_rate} Hz in [-1, 1], at least 0.1 s, to one embedding for each row.",
     )
     model = helper.make_model(
         graph, producer_name="sondo", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION
     )
-    helper.set_model_props(model, metadata(student))
+    helper.set_model_props(model, metadata(student, frames=frames, projector=projector))
     checker.check_model(model)
     return model
 
 
-def metadata(student: Student) -> dict[str, str]:
-    """What the file says about itself, all of it text."""
-    return {
-        "sondo.format": FORMAT,
-        "sondo.name": student.name,
-        "sondo.space_id": student.space_id,
-        "sondo.sample_rate": str(student.sample_rate),
-        "sondo.embedding_dim": str(student.embedding_dim),
-        "sondo.licence": student.licence,
-        "sondo.front_end": json.dumps(student.front_end.config.to_dict()),
-    }
-
-
-def _window_graph(student: Student) -> GraphProto:
-    """One turn of the loop: the turn's number and the clip's sum in, the sum with this window out. It owns its weights.
-
-    onnxruntime folds constants and fuses operators only where the weights belong to the same graph.
-    """
-    config = student.front_end.config
-    network = network_graph(student, min_frames=min_window_frames(config), max_frames=config.num_frames(WINDOW_SAMPLES))
-    front_end, front_end_constants = front_end_graph(config, audio="window/audio", log_mel=network.input[0].name)
-    constants: dict[str, NDArray[Any]] = {
-        "window/samples": np.array(WINDOW_SAMPLES),
-        "window/hop": np.array(config.hop),
-        "window/one": np.array([1]),
-        "window/single": np.array(1),
-        "window/none": np.array(0),
-        "window/no_sum": np.zeros(student.embedding_dim, dtype=np.float32),
-        "window/axes": np.array([0, 1]),
-        "window/first_axis": np.array([0]),
-        **front_end_constants,
-    }
-    cut: list[_Step] = [
-        ("Identity", ["window/condition"], "window/go_on", {}),
-        ("Div", ["window/turn", "windows"], "window/row", {}),
-        ("Mod", ["window/turn", "windows"], "window/number", {}),
-        ("Mul", ["window/number", "window/samples"], "window/start", {}),
-        ("Sub", ["samples", "window/start"], "window/left", {}),
-        ("Min", ["window/left", "window/samples"], "window/length", {}),
-        ("Mod", ["window/length", "window/hop"], "window/unused", {}),
-        ("Sub", ["window/length", "window/unused"], "window/used", {}),
-        ("Add", ["window/start", "window/used"], "window/stop", {}),
-        ("Unsqueeze", ["window/row", "window/first_axis"], "window/row_axis", {}),
-        ("Unsqueeze", ["window/start", "window/first_axis"], "window/start_axis", {}),
-        ("Unsqueeze", ["window/stop", "window/first_axis"], "window/stop_axis", {}),
-        ("Add", ["window/row_axis", "window/one"], "window/next_row", {}),
-        ("Concat", ["window/row_axis", "window/start_axis"], "window/from", {"axis": 0}),
-        ("Concat", ["window/next_row", "window/stop_axis"], "window/to", {"axis": 0}),
-        ("Slice", ["audio", "window/from", "window/to", "window/axes"], "window/audio", {}),
+def _average(name: str) -> list[Step]:
+    """Each row's last sum over its frames: 0 over 0 where it has no window."""
+    return [
+        ("Concat", [f"{name}/none", f"{name}/sums"], f"{name}/sums_or_none", {"axis": 0}),
+        ("Gather", [f"{name}/sums_or_none", "last_turns"], f"{name}/total", {}),
+        ("Div", [f"{name}/total", "weights"], name, {}),
     ]
-    add: list[_Step] = [
-        ("Squeeze", [network.output[0].name, "window/first_axis"], "window/vector", {}),
-        ("Div", ["window/used", "window/hop"], "window/hops", {}),
-        ("Sub", ["window/hops", "window/single"], "window/frames", {}),
-        ("Cast", ["window/frames"], "window/weight", {"to": TensorProto.FLOAT}),
-        ("Mul", ["window/vector", "window/weight"], "window/weighted", {}),
-        ("Equal", ["window/number", "window/none"], "window/is_first", {}),
-        ("Where", ["window/is_first", "window/no_sum", "window/sum_before"], "window/sum_so_far", {}),
-        ("Add", ["window/sum_so_far", "window/weighted"], "window/sum", {}),
-        ("Identity", ["window/sum"], "window/sum_of_turn", {}),
+
+
+_WINDOWS: list[Step] = [
+    ("Shape", ["audio"], "batch", {"start": 0, "end": 1}),
+    ("Shape", ["audio"], "samples", {"start": 1, "end": 2}),
+    ("Min", ["lengths", "samples"], "lengths_there", {}),
+    ("Max", ["lengths_there", "zero"], "lengths_counted", {}),
+    ("Expand", ["lengths_counted", "batch"], "each", {}),
+    # the windows of each row; frames of a part = its hops - 1, as the FFT is two hops long
+    ("Div", ["each", "window_samples"], "full", {}),
+    ("Mod", ["each", "window_samples"], "rest_samples", {}),
+    ("Div", ["rest_samples", "hop"], "rest_hops", {}),
+    ("Sub", ["rest_hops", "one"], "rest_frames", {}),
+    ("GreaterOrEqual", ["rest_frames", "least_frames"], "has_rest", {}),
+    ("Cast", ["has_rest"], "rest", {"to": TensorProto.INT64}),
+    ("Add", ["full", "rest"], "windows", {}),
+    ("Mul", ["full", "full_frames"], "frames_of_full", {}),
+    ("Mul", ["rest", "rest_frames"], "frames_of_rest", {}),
+    ("Add", ["frames_of_full", "frames_of_rest"], "frames_of_row", {}),
+    ("Cast", ["frames_of_row"], "weights_flat", {"to": TensorProto.FLOAT}),
+    ("Unsqueeze", ["weights_flat", "last_axis"], "weights", {}),
+    # the turns: row by row, window by window
+    ("CumSum", ["windows", "zero"], "turns_until", {}),
+    ("Sub", ["turns_until", "windows"], "turns_before", {}),
+    ("Greater", ["windows", "zero"], "has_window", {}),
+    ("Where", ["has_window", "turns_until", "zero"], "last_turns", {}),
+    ("ReduceSum", ["windows", "first_axis"], "turns", {"keepdims": 0}),
+    ("Range", ["zero", "turns", "one"], "turn", {}),
+    ("Unsqueeze", ["turn", "last_axis"], "turn_column", {}),
+    ("LessOrEqual", ["turns_until", "turn_column"], "is_behind", {}),
+    ("Cast", ["is_behind"], "rows_behind", {"to": TensorProto.INT64}),
+    ("ReduceSum", ["rows_behind", "last_axis"], "row", {"keepdims": 0}),
+    ("Gather", ["turns_before", "row"], "first_turn", {}),
+    ("Sub", ["turn", "first_turn"], "number", {}),
+    ("Equal", ["number", "zero"], "window_begins", {}),
+    # the window of each turn: whole hops, from a row's sample to another
+    ("Mul", ["number", "window_samples"], "start", {}),
+    ("Gather", ["each", "row"], "row_samples", {}),
+    ("Sub", ["row_samples", "start"], "left", {}),
+    ("Min", ["left", "window_samples"], "length", {}),
+    ("Div", ["length", "hop"], "hops", {}),
+    ("Mul", ["hops", "hop"], "used", {}),
+    ("Add", ["start", "used"], "stop", {}),
+    ("Sub", ["hops", "one"], "window_frames", {}),
+    ("Cast", ["window_frames"], "window_weights", {"to": TensorProto.FLOAT}),
+    ("Add", ["row", "one"], "next_row", {}),
+    ("Unsqueeze", ["row", "last_axis"], "row_column", {}),
+    ("Unsqueeze", ["start", "last_axis"], "start_column", {}),
+    ("Unsqueeze", ["next_row", "last_axis"], "next_row_column", {}),
+    ("Unsqueeze", ["stop", "last_axis"], "stop_column", {}),
+    ("Concat", ["row_column", "start_column"], "window_from", {"axis": 1}),
+    ("Concat", ["next_row_column", "stop_column"], "window_to", {"axis": 1}),
+]
+
+
+def _frames(student: Student) -> tuple[list[Step], Constants]:
+    """From the frames of each turn, (turns, columns, frame_dim), to those of each row, NaN behind its last."""
+    stride, frame_dim = student.frame_stride, student.frame_dim
+    columns = num_columns(student.front_end.config.num_frames(WINDOW_SAMPLES), stride=stride)
+    constants: Constants = {
+        "frames/full": np.array(columns),
+        "frames/stride": np.array(stride),
+        "frames/less_one": np.array(stride - 1),
+        "frames/zeros": np.array([0]),
+        "frames/none": np.full((1, columns, frame_dim), np.nan, dtype=np.float32),
+        "frames/values": np.array([frame_dim]),
+    }
+    steps: list[Step] = [
+        ("Add", ["rest_frames", "frames/less_one"], "frames/rest_up", {}),
+        ("Div", ["frames/rest_up", "frames/stride"], "frames/rest_columns", {}),
+        ("Mul", ["rest", "frames/rest_columns"], "frames/of_rest", {}),
+        ("Mul", ["full", "frames/full"], "frames/of_full", {}),
+        ("Add", ["frames/of_full", "frames/of_rest"], "frames/of_row", {}),
+        ("Concat", ["frames/zeros", "frames/of_row"], "frames/of_any", {"axis": 0}),
+        ("ReduceMax", ["frames/of_any", "first_axis"], "frames/most", {"keepdims": 1}),
+        ("Concat", ["frames/zeros", "windows"], "frames/windows", {"axis": 0}),
+        ("ReduceMax", ["frames/windows", "first_axis"], "frames/most_windows", {"keepdims": 0}),
+        # entry 0 is of none: what is behind a row's last window
+        ("Range", ["zero", "frames/most_windows", "one"], "frames/place", {}),
+        ("Unsqueeze", ["windows", "last_axis"], "frames/windows_column", {}),
+        ("Less", ["frames/place", "frames/windows_column"], "frames/is_there", {}),
+        ("Add", ["turns_before", "one"], "frames/first", {}),
+        ("Unsqueeze", ["frames/first", "last_axis"], "frames/first_column", {}),
+        ("Add", ["frames/first_column", "frames/place"], "frames/entries", {}),
+        ("Where", ["frames/is_there", "frames/entries", "zero"], "frames/entries_there", {}),
+        ("Concat", ["frames/none", "window_columns"], "frames/of_turns", {"axis": 0}),
+        ("Gather", ["frames/of_turns", "frames/entries_there"], "frames/of_windows", {}),
+        ("Mul", ["frames/most_windows", "frames/full"], "frames/width", {}),
+        ("Unsqueeze", ["frames/width", "first_axis"], "frames/width_axis", {}),
+        ("Concat", ["batch", "frames/width_axis", "frames/values"], "frames/shape", {"axis": 0}),
+        ("Reshape", ["frames/of_windows", "frames/shape"], "frames/in_row", {"allowzero": 1}),
+        ("Slice", ["frames/in_row", "frames/zeros", "frames/most", "last_axis"], "frames", {}),
     ]
-    return helper.make_graph(
-        [*_nodes(cut), *front_end, *network.node, *_nodes(add)],
-        "one_window",
-        [
-            helper.make_tensor_value_info("window/turn", TensorProto.INT64, []),
-            helper.make_tensor_value_info("window/condition", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("window/sum_before", TensorProto.FLOAT, [student.embedding_dim]),
-        ],
-        [
-            helper.make_tensor_value_info("window/go_on", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("window/sum", TensorProto.FLOAT, [student.embedding_dim]),
-            helper.make_tensor_value_info("window/sum_of_turn", TensorProto.FLOAT, [student.embedding_dim]),
-        ],
-        [*_tensors(constants), *network.initializer],
-    )
-
-
-def _nodes(steps: list[_Step]) -> list[NodeProto]:
-    return [helper.make_node(kind, inputs, [out], name=out, **attributes) for kind, inputs, out, attributes in steps]
-
-
-def _tensors(constants: Mapping[str, NDArray[Any]]) -> list[TensorProto]:
-    return [numpy_helper.from_array(np.array(value, order="C"), name) for name, value in constants.items()]
+    return steps, constants

@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import onnx
 import torch
@@ -14,31 +15,41 @@ from onnx import GraphProto, inliner
 from torch import Tensor, nn
 
 from sondo.errors import SondoError
+from sondo.export.lean import lean
 from sondo.students import Student
 
 OPSET = 18
 
 
 class _Core(nn.Module):
-    """What lies behind the front-end, as one module."""
+    """What lies behind the front-end, as one module.
 
-    def __init__(self, student: Student) -> None:
+    Args:
+        student: Whose parts it takes; they are put into their lean form.
+        with_frames: Whether the columns of the last map are a second result.
+    """
+
+    def __init__(self, student: Student, *, with_frames: bool) -> None:
         super().__init__()
-        self.backbone, self.readout = student.backbone, student.readout
+        self.backbone: Any = lean(student.backbone)
+        self.readout: Any = lean(student.readout)
+        self.with_frames = with_frames
 
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """(1, num_mels, frames) -> (1, embedding_dim)."""
-        embedding: Tensor = self.readout(self.backbone.stages(log_mel.unsqueeze(1)), log_mel)
-        return embedding
+    def forward(self, log_mel: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """(1, num_mels, frames) -> (1, embedding_dim), and (1, columns, frame_dim)."""
+        maps = self.backbone.stages(log_mel.unsqueeze(1))
+        embedding: Tensor = self.readout(maps, log_mel)
+        return (embedding, self.readout.frames(maps)) if self.with_frames else embedding
 
 
-def network_graph(student: Student, *, min_frames: int, max_frames: int) -> GraphProto:
-    """Export the network, with batch norm folded. The student is not changed.
+def network_graph(student: Student, *, min_frames: int, max_frames: int, with_frames: bool = False) -> GraphProto:
+    """Export the network in its lean form. The student is not changed.
 
     Args:
         student: The student.
         min_frames: The fewest frames that a log-mel may have.
         max_frames: The most.
+        with_frames: Whether the columns of the last map are a second output (1, columns, frame_dim).
 
     Returns:
         A graph of standard operators: one input (1, num_mels, frames), one output (1, embedding_dim), and its weights.
@@ -46,7 +57,7 @@ def network_graph(student: Student, *, min_frames: int, max_frames: int) -> Grap
     Raises:
         SondoError: torch cannot export this network.
     """
-    core = fold_batch_norm(copy.deepcopy(_Core(student)).cpu().float().eval())
+    core = _Core(copy.deepcopy(student).cpu().float().eval(), with_frames=with_frames)
     example = torch.zeros(1, student.front_end.config.num_mels, max_frames)
     frames = torch.export.Dim("frames", min=min_frames, max=max_frames)
     try:
@@ -65,30 +76,6 @@ def network_graph(student: Student, *, min_frames: int, max_frames: int) -> Grap
         raise SondoError(f"torch cannot turn student {student.name} into ONNX: {reason}") from error
     assert program is not None
     return _plain(inliner.inline_local_functions(program.model_proto))
-
-
-def fold_batch_norm(module: nn.Module) -> nn.Module:
-    """Fold each batch norm that directly follows a convolution in an `nn.Sequential` into it, in float64, in place."""
-    for sequence in [part for part in module.modules() if isinstance(part, nn.Sequential)]:
-        for index in range(len(sequence) - 1):
-            convolution, norm = sequence[index], sequence[index + 1]
-            if isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                sequence[index], sequence[index + 1] = _folded(convolution, norm), nn.Identity()
-    return module
-
-
-def _folded(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
-    assert norm.running_mean is not None, "a batch norm in evaluation mode has statistics"
-    assert norm.running_var is not None, "a batch norm in evaluation mode has statistics"
-    scale = (norm.running_var.double() + norm.eps).rsqrt()
-    scale = scale * norm.weight.double() if norm.affine else scale
-    shift = norm.bias.double() if norm.affine else torch.zeros_like(scale)
-    before = convolution.bias.double() if convolution.bias is not None else torch.zeros_like(scale)
-    folded = copy.deepcopy(convolution)
-    with torch.no_grad():
-        folded.weight.copy_(convolution.weight.double() * scale[:, None, None, None])
-        folded.bias = nn.Parameter((shift + (before - norm.running_mean.double()) * scale).float())
-    return folded
 
 
 def _plain(model: onnx.ModelProto) -> GraphProto:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 from sondo.export.graph import student_model
 from sondo.export.verify import THRESHOLD, VerifyReport, compare
-from sondo.students import Student
+from sondo.students import Projector, Student
 
 
 def to_onnx(
@@ -23,12 +23,15 @@ def to_onnx(
     overwrite: bool = False,
     clips: Sequence[NDArray[np.float32]] | None = None,
     threshold: float = THRESHOLD,
+    frames: bool = False,
+    projector: Projector | None = None,
 ) -> Path:
     """Export a student to one file that takes raw sound, and verify it.
 
-    Input `audio` (batch, samples) float32, mono at the student's rate, any batch and any length; output `embedding`
-    (batch, embedding_dim), the same average over windows that the student itself gives. Sound shorter than 0.1 s gives
-    NaN. The report of the comparison lies beside the file, as `<path>.json`.
+    Input `audio` (batch, samples) float32, mono at the student's rate, any batch and any length, and `lengths`
+    (batch,) int64 where rows are padded; output `embedding` (batch, embedding_dim), the same average over windows that
+    the student itself gives. Sound shorter than 0.1 s gives NaN. The file is described in docs/onnx.md; the report of
+    the comparison lies beside it, as `<path>.json`.
 
     Args:
         student: The student; it stays as it is.
@@ -36,6 +39,9 @@ def to_onnx(
         overwrite: Replace a file that is there already.
         clips: Real sound to compare with besides made sound, each (samples,) at the student's rate.
         threshold: The cosine to torch that every clip must reach.
+        frames: Give the output `frames` too, those of `Student.frames`.
+        projector: The mapping head to give the output `teacher_space` with: each window in the space of the student's
+            (first) teacher, averaged like the embedding.
 
     Returns:
         The path.
@@ -52,12 +58,15 @@ def to_onnx(
         raise SondoError(f"{path}: an exported student is called something.onnx")
     if path.is_dir() or (path.exists() and not overwrite):
         raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
-    content = student_model(student).SerializeToString()
+    if student.compat is not None:
+        raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
+    content = student_model(student, frames=frames, projector=projector).SerializeToString()
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.writing")
+    scratch = path.with_name(f".{path.stem}.writing.onnx")
     try:
         scratch.write_bytes(content)
-        report = dataclasses.replace(compare(student, scratch, clips=clips, threshold=threshold), path=str(path))
+        report = compare(student, scratch, clips=clips, threshold=threshold, projector=projector)
+        report = dataclasses.replace(report, path=str(path))
         if not report.passed:
             raise SondoError(_refusal(report))
         report.save()
@@ -70,7 +79,8 @@ def to_onnx(
 def _refusal(report: VerifyReport) -> str:
     if report.smallest_cosine >= report.threshold:
         return (
-            f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}. "
+            f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}, "
+            f"alone and padded by {report.padded_difference or 0.0:.2g}. "
             "This is a fault of the exported graph: please report it with the student's name"
         )
     worst = min(report.cases, key=lambda case: case.smallest_cosine)

@@ -16,14 +16,16 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.students import Student
+from sondo.export.sounds import LENGTHS_S, Audio, made_sound
+from sondo.export.sounds import sounds as _sounds
+from sondo.runtime.onnx import open_session
+from sondo.students import Projector, Student
 
 THRESHOLD = 0.9999
 ALONE_TOLERANCE = 1e-5
-LENGTHS_S = (0.1, 0.5, 1.0, 3.7, 10.0, 25.0, 61.0)
-
-_Audio = NDArray[np.float32]
+_PADDED_S, _FRAMES_S, _TEACHER_S = (1.0, 3.7, 12.5), (0.5, 12.5), (0.5, 12.5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,13 @@ class VerifyReport:
         path: The exported file.
         space_id: Space of the student.
         threshold: The cosine that every clip must reach.
-        passed: Whether every clip reaches it, and clips give the same vector alone and in a batch (1e-5).
+        passed: Whether every clip reaches it, and gives the same vector alone, in a batch and padded in one (1e-5).
         smallest_cosine: Over all cases.
         mean_cosine: Over all clips of all cases.
         largest_difference: Over all cases, absolute.
         alone_difference: Largest difference between a clip alone and the same clip in a batch, absolute.
+        padded_difference: Likewise between a clip alone and padded in a batch that is told its length; none where the
+            file cannot be told.
         versions: Of the two sides.
         cases: The comparisons.
     """
@@ -72,6 +76,7 @@ class VerifyReport:
     mean_cosine: float
     largest_difference: float
     alone_difference: float
+    padded_difference: float | None = None
     versions: dict[str, str]
     cases: tuple[VerifyCase, ...]
 
@@ -92,14 +97,16 @@ def verify(
     student: Student,
     path: str | Path,
     *,
-    clips: Sequence[_Audio] | None = None,
+    clips: Sequence[Audio] | None = None,
     threshold: float = THRESHOLD,
     lengths_s: Sequence[float] = LENGTHS_S,
+    projector: Projector | None = None,
 ) -> VerifyReport:
     """Compare torch with an exported file, and write the report beside the file.
 
     Made sound of each length (noise, chirp, clicks, clipped, nearly silent) goes in as a batch of five and its first
-    clip alone; then silence, a square wave of full scale, and the real clips.
+    clip alone; then silence, a square wave of full scale, and the real clips. Where the file has them, its frames are
+    compared too, and its vectors in the teacher's space.
 
     Args:
         student: The student in torch.
@@ -107,11 +114,12 @@ def verify(
         clips: Real sound, each (samples,) at the student's rate, at least 0.1 s.
         threshold: The cosine that every clip must reach.
         lengths_s: Lengths of the made sound in seconds.
+        projector: The mapping head that `teacher_space` is compared with; that output is passed over without.
 
     Raises:
         SondoError: The file cannot be opened, belongs to another student, or gives values that are not finite.
     """
-    report = compare(student, path, clips=clips, threshold=threshold, lengths_s=lengths_s)
+    report = compare(student, path, clips=clips, threshold=threshold, lengths_s=lengths_s, projector=projector)
     report.save()
     return report
 
@@ -120,110 +128,134 @@ def compare(
     student: Student,
     path: str | Path,
     *,
-    clips: Sequence[_Audio] | None = None,
+    clips: Sequence[Audio] | None = None,
     threshold: float = THRESHOLD,
     lengths_s: Sequence[float] = LENGTHS_S,
+    projector: Projector | None = None,
 ) -> VerifyReport:
     """As `verify`, but nothing is written."""
     session, student = _open(student, Path(path)), copy.deepcopy(student).cpu().float().eval()
-    cases: list[VerifyCase] = []
-    cosines: list[float] = []
+    found: list[tuple[VerifyCase, NDArray[np.float64]]] = []
     alone_difference = 0.0
     for name, audio in _sounds(student.sample_rate, lengths_s, clips or ()):
-        wanted, got = _torch_vectors(student, audio), _file_vectors(session, audio, name)
-        for batch in [len(audio)] if len(audio) == 1 else [1, len(audio)]:
-            found = got if batch == len(audio) else _file_vectors(session, audio[:1], name)
-            if found is not got:
-                alone_difference = max(alone_difference, float(np.abs(found[0] - got[0]).max()))
-            each = _cosines(wanted[:batch], found)
-            cosines += each.tolist()
-            cases.append(
-                VerifyCase(
-                    name=name,
-                    seconds=round(audio.shape[1] / student.sample_rate, 3),
-                    batch=batch,
-                    smallest_cosine=float(each.min()),
-                    mean_cosine=float(each.mean()),
-                    largest_difference=float(np.abs(found - wanted[:batch]).max()),
-                )
-            )
-    smallest = min(cosines)
+        wanted, got = _of_torch(student, audio), _of_file(session, "embedding", audio, name)
+        if len(audio) > 1:
+            alone = _of_file(session, "embedding", audio[:1], name)
+            alone_difference = max(alone_difference, float(np.abs(alone[0] - got[0]).max()))
+            found.append(_case(name, audio[:1], wanted[:1], alone, student.sample_rate))
+        found.append(_case(name, audio, wanted, got, student.sample_rate))
+    found += list(_other_outputs(student, session, projector))
+    padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
+    cosines = np.concatenate([each for _, each in found])
+    smallest = float(cosines.min())
+    differences = [alone_difference, *([] if padded_difference is None else [padded_difference])]
     return VerifyReport(
         path=str(path),
         space_id=student.space_id,
         threshold=threshold,
-        passed=smallest >= threshold and alone_difference <= ALONE_TOLERANCE,
+        passed=smallest >= threshold and max(differences) <= ALONE_TOLERANCE,
         smallest_cosine=smallest,
-        mean_cosine=float(np.mean(cosines)),
-        largest_difference=max(case.largest_difference for case in cases),
+        mean_cosine=float(cosines.mean()),
+        largest_difference=max(case.largest_difference for case, _ in found),
         alone_difference=alone_difference,
+        padded_difference=padded_difference,
         versions={"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
-        cases=tuple(cases),
+        cases=tuple(case for case, _ in found),
     )
 
 
-def _sounds(sample_rate: int, lengths_s: Sequence[float], clips: Sequence[_Audio]) -> Iterator[tuple[str, _Audio]]:
-    """Names and batches (clips, samples)."""
-    for seconds in lengths_s:
-        yield f"made sound, {seconds:g} s", _made_sound(round(seconds * sample_rate), sample_rate)
-    for seconds in (length for length in (0.1, 10.0) if length in lengths_s):
-        num_samples = round(seconds * sample_rate)
-        square = np.where(np.arange(num_samples) % 100 < 50, 1.0, -1.0).astype(np.float32)
-        yield f"silence, {seconds:g} s", np.zeros((1, num_samples), dtype=np.float32)
-        yield f"full scale, {seconds:g} s", square[None]
-    for number, clip in enumerate(clips):
-        clip = np.asarray(clip, dtype=np.float32)
-        if clip.ndim != 1:
-            raise SondoError(f"clip {number} to verify with has shape {clip.shape}: expected (samples,)")
-        yield f"clip {number}", clip[None]
+def _case(
+    name: str, audio: Audio, wanted: Audio, found: Audio, sample_rate: int
+) -> tuple[VerifyCase, NDArray[np.float64]]:
+    """A comparison, and the cosine of each clip."""
+    each = _cosines(wanted.reshape(len(audio), -1), found.reshape(len(audio), -1))
+    case = VerifyCase(
+        name=name,
+        seconds=round(audio.shape[1] / sample_rate, 3),
+        batch=len(audio),
+        smallest_cosine=float(each.min()),
+        mean_cosine=float(each.mean()),
+        largest_difference=float(np.abs(found - wanted).max()),
+    )
+    return case, each
 
 
-def _made_sound(num_samples: int, sample_rate: int) -> _Audio:
-    """Five unlike sounds: noise, chirp, clicks, clipped noise, nearly silent noise."""
-    random = np.random.default_rng(num_samples)
-    time = np.arange(num_samples) / sample_rate
-    noise = random.standard_normal((3, num_samples))
-    chirp = 0.5 * np.sin(2 * np.pi * (100 * time + 0.5 * 7000 * time**2 / time[-1]))
-    clicks = np.where(random.uniform(size=num_samples) < 20 / sample_rate, 0.9, 0.0)
-    rows = [0.1 * noise[0], chirp, clicks, np.clip(2 * noise[1], -1, 1), 1e-4 * noise[2]]
-    return np.stack(rows).astype(np.float32)
+def _other_outputs(
+    student: Student, session: Any, projector: Projector | None
+) -> Iterator[tuple[VerifyCase, NDArray[np.float64]]]:
+    rate = student.sample_rate
+    outputs = {output.name for output in session.get_outputs()}
+    for seconds in _FRAMES_S if "frames" in outputs else ():
+        audio = made_sound(round(seconds * rate), rate)
+        with torch.inference_mode():
+            wanted = student.frames(torch.from_numpy(audio))[0].numpy()
+        yield _case(f"frames, {seconds:g} s", audio, wanted, _of_file(session, "frames", audio, "frames"), rate)
+    if projector is None or "teacher_space" not in outputs:
+        return
+    for seconds in _TEACHER_S:
+        audio = made_sound(round(seconds * rate), rate)
+        wanted = _in_teacher_space(student, projector, audio)
+        found = _of_file(session, "teacher_space", audio, "the teacher's space")
+        yield _case(f"teacher_space, {seconds:g} s", audio, wanted, found, rate)
+
+
+def _in_teacher_space(student: Student, projector: Projector, audio: Audio) -> Audio:
+    """Each window's vector through the mapping head, averaged as embeddings are."""
+    windows = window_frames(audio.shape[1], config=student.front_end.config)
+    head = copy.deepcopy(projector).cpu().float().eval()
+    with torch.inference_mode():
+        mapped = [
+            head(torch.from_numpy(_of_torch(student, audio[:, start:stop]))).numpy() for start, stop, _ in windows
+        ]
+    return average_windows(np.stack(mapped), [frames for _, _, frames in windows])
+
+
+def _takes_lengths(session: Any) -> bool:
+    return "lengths" in {item.name for item in session.get_overridable_initializers()}
+
+
+def _padded_difference(session: Any, sample_rate: int) -> float:
+    """Clips of several lengths in one batch, noise behind them, against each clip alone."""
+    lengths = np.array([round(seconds * sample_rate) for seconds in _PADDED_S], dtype=np.int64)
+    audio = made_sound(int(lengths.max()), sample_rate)[: len(lengths)]
+    (together,) = session.run(["embedding"], {"audio": audio, "lengths": lengths})
+    rows = [
+        _of_file(session, "embedding", row[None, :length], "padded sound")
+        for row, length in zip(audio, lengths, strict=True)
+    ]
+    return float(np.abs(together - np.concatenate(rows)).max())
+
+
+def _of_torch(student: Student, audio: Audio) -> Audio:
+    """One thread: on a machine that others use too, small tensors wait longer for their threads than they compute."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            vectors: Audio = student(torch.from_numpy(audio)).numpy()
+    finally:
+        torch.set_num_threads(threads)
+    return vectors
 
 
 def _open(student: Student, path: Path) -> Any:
     if not path.is_file():
         raise SondoError(f"no exported file at {path}")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a dozen classes that share no base
-        raise SondoError(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from error
+    session = open_session(path, None)
     space = session.get_modelmeta().custom_metadata_map.get("sondo.space_id")
     if space != student.space_id:
         raise SondoError(f"{path} belongs to another student: its space is {space}, this one's {student.space_id}")
     return session
 
 
-def _torch_vectors(student: Student, audio: _Audio) -> _Audio:
-    """One thread: on a machine that others use too, small tensors wait longer for their threads than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            vectors: _Audio = student(torch.from_numpy(audio)).numpy()
-    finally:
-        torch.set_num_threads(threads)
-    return vectors
-
-
-def _file_vectors(session: Any, audio: _Audio, name: str) -> _Audio:
-    (vectors,) = session.run(["embedding"], {"audio": audio})
-    if not np.isfinite(vectors).all():
+def _of_file(session: Any, output: str, audio: Audio, name: str) -> Audio:
+    (values,) = session.run([output], {"audio": audio})
+    if not np.isfinite(values).all():
         raise SondoError(f"the exported file gives values that are not finite for {name}: its weights are damaged")
-    return np.asarray(vectors, dtype=np.float32)
+    return np.asarray(values, dtype=np.float32)
 
 
-def _cosines(first: _Audio, second: _Audio) -> NDArray[np.float64]:
+def _cosines(first: Audio, second: Audio) -> NDArray[np.float64]:
     """Cosine of each pair of rows; two vectors of zeros agree."""
     first64, second64 = first.astype(np.float64), second.astype(np.float64)
     norms = np.linalg.norm(first64, axis=1) * np.linalg.norm(second64, axis=1)

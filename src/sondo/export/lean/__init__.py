@@ -1,0 +1,50 @@
+"""Networks in the form that runtimes run fastest: the same function of the same weights, in other operators.
+
+What lives here: a file for each architecture, whose modules are made from those of the student when it is exported,
+and the folding of batch norms. The forms follow what onnxruntime fuses on x86: convolutions with their activation and
+with one sum, in a blocked layout that sums, products, joins of whole blocks of 16 channels and means keep, and that
+every other operator breaks. Nothing here trains, and nothing differs but the order of float32 operations.
+
+May import: `sondo.students`, torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from sondo.export.lean.dymn import LeanDynamicBlock
+from sondo.export.lean.eres2net import LeanERes2Net
+from sondo.export.lean.folding import fold_batch_norm
+from sondo.students.dymn_blocks import DynamicBlock
+from sondo.students.eres2net import ERes2Net
+
+_FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
+    DynamicBlock: LeanDynamicBlock,
+    ERes2Net: LeanERes2Net,
+}
+
+
+def lean(module: nn.Module) -> nn.Module:
+    """Put each part that has a lean form into it, and fold the batch norms; in place.
+
+    Args:
+        module: In evaluation mode.
+
+    Returns:
+        The module, or its lean form.
+    """
+    return fold_batch_norm(_replaced(module)).eval()
+
+
+def _replaced(module: nn.Module) -> nn.Module:
+    if type(module) in _FORMS:
+        return _FORMS[type(module)](module)
+    for name, child in list(module.named_children()):
+        module._modules[name] = _replaced(child)
+    return module
+
+
+__all__ = ["lean"]

@@ -1,0 +1,117 @@
+"""DyMN's block for one clip at a time: batch norms folded, each dynamic part's coefficients made at once.
+
+The kernels follow the clip, so onnxruntime has no blocked layout for them; its plain convolution still takes bias and
+ReLU along. The two lines of the dynamic ReLU share one product: the first line's slope is in the kernels, and the
+second has the quotient of the slopes. The first slope is twice a sigmoid, so nothing divides by zero.
+
+Source:
+    Schmid et al. 2023 (arXiv 2310.15648), as in `sondo.students.dymn_blocks`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sondo.export.lean.folding import convolution, folded, scale_and_shift
+from sondo.students.dymn_blocks import DynamicBlock, DynamicConv, DynamicDepthwiseConv
+
+_LEAST_SLOPE = 1e-30
+
+
+class LeanDynamicBlock(nn.Module):
+    """The same block.
+
+    Shape:
+        (1, channels, height, width) -> (1, out, ceil(height / stride), ceil(width / stride)).
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, block: DynamicBlock) -> None:
+        super().__init__()
+        context = block.context_gen
+        self.sum_up = folded(context.joint_conv, context.joint_norm)
+        self.gate_rows, self.gate_columns, self.pool = context.conv_f, context.conv_t, context.pool
+        self.expand = _Kernels(block.exp_conv, block.exp_norm) if block.is_expanding else None
+        self.filter = _Kernels(block.depth_conv, block.depth_norm)
+        self.narrow = _Kernels(block.proj_conv, block.proj_norm)
+        self.activation = block.exp_act if block.is_expanding else None
+        self.stride, self.padding = block.depth_conv.stride, block.depth_conv.padding
+        self.channels = block.depth_conv.shape[0]
+        parts = [block.exp_conv] if block.is_expanding else []
+        self.shares = _stacked([*parts, block.depth_conv, block.proj_conv])
+        lines = block.depth_act
+        coefficients = lines.coef_net[0]
+        assert isinstance(coefficients, nn.Linear), "made so"
+        # in the published order the four coefficients of a channel stand together: here, a channel's stand apart
+        order = torch.arange(4 * self.channels).view(self.channels, 4).T.flatten()
+        self.coefficients = convolution(coefficients.weight[order, :, None, None], coefficients.bias[order])
+        self.register_buffer("scale", (2 * lines.lambdas).repeat_interleave(self.channels)[:, None, None])
+        self.register_buffer("shift", (lines.init_v - lines.lambdas).repeat_interleave(self.channels)[:, None, None])
+        self.is_residual = block.is_residual
+
+    def forward(self, features: Tensor) -> Tensor:
+        """One block."""
+        height, width = features.shape[2:]
+        rows, columns = features.mean(3, keepdim=True), features.mean(2, keepdim=True).transpose(2, 3)
+        both = functional.hardswish(self.sum_up(torch.cat([rows, columns], dim=2)))
+        context = both.mean((2, 3), keepdim=True)
+        rows, columns = torch.split(both, [height, width], dim=2)
+        row_gate = self.gate_rows(self.pool(rows)).sigmoid()
+        column_gate = self.gate_columns(self.pool(columns)).sigmoid().transpose(2, 3)
+        shares = torch.split(self.shares(context).view(-1, 4).softmax(-1), 1)
+        slope, other_slope, offset, other_offset = self._lines(context)
+        inner = features
+        if self.expand is not None and self.activation is not None:
+            inner = self.activation(functional.conv2d(inner, self.expand(shares[0]), self.expand.bias))
+        slope = slope.clamp(min=_LEAST_SLOPE)
+        first = functional.conv2d(
+            inner,
+            self.filter(shares[-2]) * slope[0, :, None],
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.channels,
+        )
+        bias = self.filter.bias[:, None, None]
+        second = first * (other_slope / slope) + (other_slope * bias + other_offset)
+        inner = torch.maximum(first + (slope * bias + offset), second) * row_gate * column_gate
+        result = functional.conv2d(inner, self.narrow(shares[-1]), self.narrow.bias)
+        return result + features if self.is_residual else result
+
+    def _lines(self, context: Tensor) -> tuple[Tensor, ...]:
+        """Slopes and offsets of the dynamic ReLU, each (1, channels, 1, 1)."""
+        values = self.coefficients(context).sigmoid() * self.scale + self.shift
+        return torch.split(values, self.channels, dim=1)
+
+
+class _Kernels(nn.Module):
+    """Four sets of kernels with the batch norm folded in, and its bias."""
+
+    sets: Tensor
+    bias: Tensor
+
+    def __init__(self, part: DynamicConv | DynamicDepthwiseConv, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.shape = part.shape
+        scale, shift = scale_and_shift(norm)
+        sets = part.weight[0, 0].double().view(-1, *part.shape) * scale[:, None, None, None]
+        self.register_buffer("sets", sets.flatten(1).float())
+        self.register_buffer("bias", shift.float())
+
+    def forward(self, shares: Tensor) -> Tensor:
+        """Mix them by shares (1, 4)."""
+        return (shares @ self.sets).view(self.shape)
+
+
+def _stacked(parts: list[DynamicConv | DynamicDepthwiseConv]) -> nn.Conv2d:
+    """What gives the logits of all parts' shares, their temperature folded in."""
+    weights, biases = [], []
+    for part in parts:
+        layer = part.residuals[0]
+        assert isinstance(layer, nn.Linear), "made so"
+        weights.append(layer.weight / part.temperature)
+        biases.append(layer.bias / part.temperature)
+    return convolution(torch.cat(weights)[:, :, None, None], torch.cat(biases))

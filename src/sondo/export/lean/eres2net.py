@@ -1,0 +1,213 @@
+"""ERes2Net without splits, without clipping behind sums and with half as many passes over its maps.
+
+- A clip at 20 behind a sum is no activation that onnxruntime fuses. Where the shortcut is a convolution, both are one
+  over the channels of both, and clip; elsewhere the clip hangs on a convolution that does nothing.
+- Narrow groups of channels stay side by side: a kernel for both leaves one of them as it is. Groups that fill whole
+  blocks come from two convolutions instead of a split.
+- Fusion by attention: with a = tanh u, x (1 + a) + y (1 - a) = 2 (x s(2 u) + y s(-2 u)), s the sigmoid: no difference,
+  which has no blocked form. The factor 2 goes into the next convolution. Where y is a plain convolution it gives d =
+  x - y at once, its sum being fused, and the result is 2 (x - d s(-2 u)).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sondo.export.lean.folding import convolution, each_channel, folded
+from sondo.students.eres2net import _CLIP, _FUSED, AttentionalFusion, ERes2Net, Res2Block
+
+_BLOCK_CHANNELS = 16
+
+
+class LeanERes2Net(nn.Module):
+    """The same network.
+
+    Shape:
+        (batch, 1, mels, frames) -> (batch, num_features, mels / 16, ceil(frames / 16)).
+    """
+
+    def __init__(self, network: ERes2Net) -> None:
+        super().__init__()
+        self.stage_features, self.num_features = network.stage_features, network.num_features
+        self.stem = folded(network.conv1, network.bn1)
+        layers = [network.get_submodule(f"layer{number}") for number in range(1, len(_FUSED) + 2)]
+        self.layers = nn.ModuleList(
+            nn.Sequential(*[LeanBlock(block) for block in layer.children() if isinstance(block, Res2Block)])
+            for layer in layers
+        )
+        self.fusions = nn.ModuleList()
+        for number, joined in enumerate(_FUSED, start=1):
+            down, fusion = (
+                network.get_submodule(f"layer{number}_downsample"),
+                network.get_submodule(f"fuse_mode{joined}"),
+            )
+            assert isinstance(down, nn.Conv2d), "made so"
+            assert isinstance(fusion, AttentionalFusion), "made so"
+            self.fusions.append(_LayerFusion(fusion, down, of_half=number > 1))
+
+    def stages(self, log_mel: Tensor) -> list[Tensor]:
+        """The maps of `ERes2Net.stages`."""
+        features = half = self.layers[0](self.stem(log_mel).relu())
+        maps = [features]
+        for layer, fusion in zip(self.layers[1:], self.fusions, strict=True):
+            features = layer(features)
+            half = fusion(features, half)
+            maps.append(2 * half)
+        return maps
+
+
+class LeanBlock(nn.Module):
+    """The same residual block.
+
+    Shape:
+        (batch, channels, height, width) -> (batch, out, ceil(height / stride), ceil(width / stride)).
+    """
+
+    def __init__(self, block: Res2Block) -> None:
+        super().__init__()
+        channels, out, stride = block.conv1.in_channels, block.conv3.out_channels, block.conv1.stride[0]
+        self.thin = each_channel(1.0, channels, stride=stride) if stride > 1 else None
+        if block.fuse_models:
+            self.groups: nn.Module = _FusedGroups(block)
+        else:
+            is_narrow = block.conv1.out_channels // 2 % _BLOCK_CHANNELS != 0
+            self.groups = _NarrowGroups(block) if is_narrow else _WideGroups(block)
+        self.clip = nn.Hardtanh(0.0, _CLIP)
+        last = folded(block.conv3, block.bn3)
+        self.is_joined = len(block.shortcut) > 0
+        if self.is_joined:
+            shortcut = folded(*block.shortcut)
+            self.last = convolution(torch.cat([last.weight, shortcut.weight], dim=1), _bias(last) + _bias(shortcut))
+        else:
+            self.last = last
+            self.carry = each_channel(1.0, out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """One block."""
+        if self.thin is not None:
+            features = self.thin(features)
+        inner = self.groups(features)
+        if self.is_joined:
+            joined: Tensor = self.clip(self.last(torch.cat([*inner, features], dim=1)))
+            return joined
+        inner = inner[0] if len(inner) == 1 else torch.cat(inner, dim=1)
+        result: Tensor = self.clip(self.carry(self.last(inner) + features))
+        return result
+
+
+class _NarrowGroups(nn.Module):
+    """Both groups in one map, from the first convolution to the last."""
+
+    def __init__(self, block: Res2Block) -> None:
+        super().__init__()
+        self.first = _without_stride(folded(block.conv1, block.bn1))
+        self.clip = nn.Hardtanh(0.0, _CLIP)
+        one, other = (folded(conv, norm) for conv, norm in zip(block.convs, block.bns, strict=True))
+        group = one.out_channels
+        own, second = torch.arange(group), torch.arange(group, 2 * group)
+        weights, biases = torch.zeros(2, 2 * group, 2 * group, 3, 3), torch.zeros(2, 2 * group)
+        weights[0, :group, :group], biases[0, :group] = one.weight, _bias(one)
+        weights[0, second, second, 1, 1] = 1.0
+        weights[1, own, own, 1, 1] = 1.0
+        weights[1, group:, :group] = weights[1, group:, group:] = other.weight
+        biases[1, group:] = _bias(other)
+        self.steps = nn.ModuleList(
+            convolution(weight, bias, padding=1) for weight, bias in zip(weights, biases, strict=True)
+        )
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """(batch, channels, H, W) -> one map (batch, 2 group, H, W)."""
+        inner = self.clip(self.first(features))
+        for step in self.steps:
+            inner = self.clip(step(inner))
+        return [inner]
+
+
+class _WideGroups(nn.Module):
+    """The groups as two maps."""
+
+    def __init__(self, block: Res2Block) -> None:
+        super().__init__()
+        first = _without_stride(folded(block.conv1, block.bn1))
+        group = first.out_channels // 2
+        self.into_one = convolution(first.weight[:group], _bias(first)[:group])
+        self.into_other = convolution(first.weight[group:], _bias(first)[group:])
+        self.one, self.other = (folded(conv, norm) for conv, norm in zip(block.convs, block.bns, strict=True))
+        self.clip = nn.Hardtanh(0.0, _CLIP)
+
+    def join(self, one: Tensor, other: Tensor) -> Tensor:
+        """What the second group's convolution takes."""
+        return one + other
+
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """(batch, channels, H, W) -> two maps (batch, group, H, W)."""
+        one = self.clip(self.one(self.clip(self.into_one(features))))
+        other = self.join(one, self.clip(self.into_other(features)))
+        return [one, self.clip(self.other(other))]
+
+
+class _FusedGroups(_WideGroups):
+    """The groups as two maps, joined by attention."""
+
+    def __init__(self, block: Res2Block) -> None:
+        super().__init__(block)
+        attend, weigh = _attention(block.fuse_models[0])
+        group = weigh.out_channels
+        self.of_one = convolution(attend.weight[:, :group])
+        self.of_other = convolution(attend.weight[:, group:], attend.bias)
+        self.one_share, self.other_share = (
+            convolution(sign * 2 * weigh.weight, sign * 2 * _bias(weigh)) for sign in (1, -1)
+        )
+        with torch.no_grad():
+            self.other.weight.mul_(2)
+
+    def join(self, one: Tensor, other: Tensor) -> Tensor:
+        """Half of the fusion."""
+        inner = nn.functional.silu(self.of_one(one) + self.of_other(other))
+        half: Tensor = one * self.one_share(inner).sigmoid() + other * self.other_share(inner).sigmoid()
+        return half
+
+
+class _LayerFusion(nn.Module):
+    """A layer's map joined by attention with the map of those before it, which a convolution brings to its size.
+
+    Args:
+        fusion: The attention.
+        down: The convolution.
+        of_half: Whether it gets half of what it was trained with.
+    """
+
+    def __init__(self, fusion: nn.Module, down: nn.Module, *, of_half: bool) -> None:
+        super().__init__()
+        assert isinstance(down, nn.Conv2d), f"no convolution: {down}"
+        attend, weigh = _attention(fusion)
+        channels = weigh.out_channels
+        own, other = attend.weight[:, :channels], attend.weight[:, channels:]
+        self.difference = convolution((-2.0 if of_half else -1.0) * down.weight, stride=2, padding=1)
+        self.of_own, self.of_difference = convolution(own + other), convolution(-other, attend.bias)
+        self.share = convolution(-2 * weigh.weight, -2 * _bias(weigh))
+        self.minus = each_channel(-1.0, channels)
+
+    def forward(self, own: Tensor, before: Tensor) -> Tensor:
+        """Half of the fusion."""
+        difference = self.difference(before) + own
+        inner = nn.functional.silu(self.of_own(own) + self.of_difference(difference))
+        half: Tensor = self.minus(difference * self.share(inner).sigmoid()) + own
+        return half
+
+
+def _attention(fusion: nn.Module) -> tuple[nn.Conv2d, nn.Conv2d]:
+    """The two convolutions of an attention, with their batch norms folded."""
+    assert isinstance(fusion, AttentionalFusion), f"no attention: {fusion}"
+    attend, attend_norm, _, weigh, weigh_norm = fusion.local_att
+    return folded(attend, attend_norm), folded(weigh, weigh_norm)
+
+
+def _bias(conv: nn.Conv2d) -> Tensor:
+    assert conv.bias is not None, "a folded convolution has a bias"
+    return conv.bias
+
+
+def _without_stride(conv: nn.Conv2d) -> nn.Conv2d:
+    return convolution(conv.weight, conv.bias)

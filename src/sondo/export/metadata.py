@@ -1,0 +1,57 @@
+"""What an exported file says about itself, all of it text: docs/onnx.md is its reference."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sondo.runtime.golden import GOLDEN, GOLDEN_SAMPLES, GoldenVector, golden_sound, to_text
+from sondo.runtime.onnx import FORMAT
+from sondo.students import Projector, Student
+
+_LINEAGE = ("teacher", "teachers", "source", "checkpoint", "init", "init_licence", "init_source", "init_sha256")
+
+
+def metadata(student: Student, *, frames: bool, projector: Projector | None) -> dict[str, str]:
+    """The metadata of a student's file.
+
+    Args:
+        student: The student.
+        frames: Whether the file has the output `frames`.
+        projector: The mapping head, where it has the output `teacher_space`.
+    """
+    lineage = {key: student.info[key] for key in _LINEAGE if key in student.info}
+    return {
+        "sondo.format": FORMAT,
+        "sondo.name": student.name,
+        "sondo.space_id": student.space_id,
+        "sondo.sample_rate": str(student.sample_rate),
+        "sondo.embedding_dim": str(student.embedding_dim),
+        "sondo.licence": student.licence,
+        "sondo.lineage": json.dumps(lineage, ensure_ascii=False),
+        "sondo.front_end": json.dumps(student.front_end.config.to_dict()),
+        GOLDEN: to_text(_golden_vectors(student)),
+        **({"sondo.frame_stride": str(student.frame_stride)} if frames else {}),
+        **({"sondo.teacher": json.dumps(_first_teacher(student, projector))} if projector is not None else {}),
+    }
+
+
+def _first_teacher(student: Student, projector: Projector) -> Mapping[str, Any]:
+    """Into whose space the mapping head maps."""
+    teacher = next(iter(student.info.get("teachers") or [student.teacher]))
+    about = {key: teacher.get(key, "") for key in ("name", "fingerprint", "licence")}
+    return about | {"embedding_dim": projector.embedding_dim}
+
+
+def _golden_vectors(student: Student) -> list[GoldenVector]:
+    """What torch gives for the golden sounds."""
+    student = copy.deepcopy(student).cpu().float().eval()
+    with torch.inference_mode():
+        return [
+            GoldenVector.of(student(torch.from_numpy(golden_sound(samples))[None])[0].numpy(), samples=samples)
+            for samples in GOLDEN_SAMPLES
+        ]
