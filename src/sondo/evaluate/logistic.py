@@ -21,7 +21,7 @@ Index = NDArray[np.int64]
 
 MAX_STEPS = 30
 MAX_INNER_STEPS = 40
-_TOLERANCE = 1e-6  # of the loss: what a further step could still gain
+_TOLERANCE = 1e-4  # of the loss: what a further step could gain; 1e-6 changed no accuracy of 2,500 clips x 1,392 values
 _INNER_TOLERANCE = 0.1
 _MAX_HALVINGS = 12
 

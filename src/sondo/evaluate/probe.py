@@ -22,7 +22,7 @@ Array = NDArray[np.floating[Any]]
 Index = NDArray[np.int64]
 GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _ONE_THREAD_BELOW = 10_000_000
-_SINGLE_PRECISION_FROM = 20_000_000
+_SINGLE_PRECISION_FROM = 1_000_000
 _ROWS_PER_STEP = 4096
 _PATIENCE = 2
 """Values of C without a gain after which the larger ones, which take longest to fit, are left out."""
