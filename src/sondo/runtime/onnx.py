@@ -93,7 +93,7 @@ class OnnxModel(Model):
 
 
 def open_session(path: Path, threads: int | None) -> Any:
-    """onnxruntime's session of a file, with a reason that a user understands where there is none."""
+    """The session of a file in onnxruntime, with a reason that a user understands where there is none."""
     if threads is not None and threads < 1:
         raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
     if not path.is_file():
