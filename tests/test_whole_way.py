@@ -74,7 +74,7 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
     out = tmp_path / "vectors.npz"
     main(["embed", str(finished / "run" / "student.onnx"), str(finished / "sound" / "loud"), "--out", str(out)])
     stored = np.load(out)
-    assert stored["embeddings"].shape == (8, 96)
+    assert stored["embeddings"].shape == (8, 2 * (8 + 8 + 8 + 8 + 16 + 16 + 96 + 128))
     expected = sondo.load(finished / "run" / "student.onnx").embed(str(stored["names"][2]))
     assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
 

@@ -60,19 +60,19 @@ class StudentConfig:
         name: A student's name (see `sondo students`), `timm:MODEL`, or `package.module:function` for your own.
         width_mult: Factor on the number of channels; 1.0 is the paper's size, mobilenetv3 at 0.4 has 0.5 M parameters.
         readout: How its maps of features become one vector: last (the published one), multilevel, multilevel_stats
-            or stats.
+            or stats; left out, multilevel_stats, or last for a network that gives vectors and no maps.
         init: Weights to start from, `efficientat/mn10_im` and the like, or a file of such weights; random if left out.
     """
 
     name: str = "mobilenetv3"
     width_mult: float | None = None
-    readout: str = "multilevel_stats"
+    readout: str | None = None
     init: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.students.create`, without those that were not set."""
-        width = {} if self.width_mult is None else {"width_mult": self.width_mult}
-        return {"readout": self.readout} | width
+        values = {"readout": self.readout, "width_mult": self.width_mult}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)

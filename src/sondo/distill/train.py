@@ -32,6 +32,7 @@ from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
 from sondo.students import Projector, ProjectorEnsemble, Student, create, save
 from sondo.students.efficientat import start_from, student_options
+from sondo.students.registry import default_readout
 
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
 TRAIN_SPLITS = ("train", "training", "balanced_train", "unbalanced_train")  # the last two are AudioSet's own names
@@ -173,7 +174,7 @@ def _head(network: Student, embedding_dim: int, config: TrainConfig) -> Projecto
 def _network(student: StudentConfig) -> tuple[Student, dict[str, Any]]:
     """The student, with the weights to start from, and what its card should know of these."""
     started = student_options(student.init) if student.name == "dymn" else {}
-    network = create(student.name, **student.options(), **started)
+    network = create(student.name, **({"readout": default_readout(student.name)} | student.options() | started))
     if student.init is None:
         return network, {}
     width = student.width_mult or 1.0

@@ -170,8 +170,8 @@ def create(name: str, **options: Any) -> Student:
     Args:
         name: A name that `available` lists; `timm:MODEL`; or `package.module:function` for your own, a function that
             returns an `nn.Module` from log-mels (batch, 1, mels, frames) to vectors (batch, dim).
-        options: `readout` (`last`, `multilevel` or `stats`); `width_mult`, the factor on the channels; for `dymn` also
-            `temperature`, that of its dynamic convolutions; `front_end`, a `LogMelConfig`.
+        options: `readout` (see `sondo.students.readout`; `last` if left out); `width_mult`, the factor on the channels;
+            for `dymn` also `temperature`, that of its dynamic convolutions; `front_end`, a `LogMelConfig`.
 
     Raises:
         SondoError: No such student or option; the message names those that exist.
@@ -190,6 +190,11 @@ def create(name: str, **options: Any) -> Student:
     if unknown:
         raise SondoError(f"student {name} has no option {', '.join(unknown)}: it takes {', '.join(known)}")
     return make(**options)
+
+
+def default_readout(name: str) -> str:
+    """The read-out that training takes when none is named, for a student by its name."""
+    return "multilevel_stats" if name in _STUDENTS else "last"
 
 
 def _own(
