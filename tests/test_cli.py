@@ -10,7 +10,7 @@ from sondo.cli import main
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "finetune", "classify", "reproduce"]
-VERBS += ["index", "search", "bench"]
+VERBS += ["index", "search", "bench", "verify"]
 VERBS += ["audioset", "teachers", "students", "tasks"]
 
 

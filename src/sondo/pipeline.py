@@ -30,7 +30,7 @@ from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedde
 from sondo.export import to_onnx
 from sondo.recipe import Recipe, claim_folder, write_json
 from sondo.screen import progress, say
-from sondo.students import Student, TorchModel, load, load_projectors
+from sondo.students import Projector, Student, TorchModel, load, load_projectors
 from sondo.students.published import load_published
 from sondo.students.registry import check_name
 from sondo.teachers import Teacher
@@ -183,7 +183,13 @@ def _about(teacher: Teacher) -> dict[str, Any]:
 
 
 def export_run(
-    source: str | Path, path: Path | None = None, *, overwrite: bool = False, allow_code: bool = False
+    source: str | Path,
+    path: Path | None = None,
+    *,
+    overwrite: bool = False,
+    allow_code: bool = False,
+    frames: bool = False,
+    teacher_space: bool = False,
 ) -> Path:
     """Export the student of a run, of a student's folder or of a published checkpoint, as one ONNX file.
 
@@ -192,28 +198,55 @@ def export_run(
         path: The file to write; `student.onnx` in the folder by default.
         overwrite: Replace a file that is there.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
+        frames: Give the output `frames` too: embeddings along time.
+        teacher_space: Give the output `teacher_space` too: vectors in the space of the (first) teacher.
 
     Returns:
         The file. It has been compared with torch, on clips of the run's bank too where those can be read.
 
     Raises:
-        SondoError: No student there, a file in the way, or a file that does not agree with torch.
+        SondoError: No student there, one without a mapping head, a file in the way, or a file that does not agree with
+            torch.
+    """
+    if path is None and not Path(source).is_dir():
+        raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
+    student, projector, clips = read_run(source, allow_code=allow_code)
+    if teacher_space and projector is None:
+        raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
+    return to_onnx(
+        student,
+        path or Path(source) / "student.onnx",
+        overwrite=overwrite,
+        clips=clips,
+        frames=frames,
+        projector=projector if teacher_space else None,
+    )
+
+
+def read_run(
+    source: str | Path, *, allow_code: bool = False
+) -> tuple[Student, Projector | None, list[NDArray[np.float32]]]:
+    """Read what an exported file is made of and compared with.
+
+    Args:
+        source: Folder of a run or of a student; a published checkpoint, or its name.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
+
+    Returns:
+        The student; its (first) mapping head where it has one; a few clips of the run's bank that can still be read.
+
+    Raises:
+        SondoError: No student there.
     """
     folder = Path(source)
     if not folder.is_dir():
-        return _export_published(str(source), path, overwrite=overwrite)
-    student = load(folder / "student" if (folder / "student").is_dir() else folder, allow_code=allow_code)
+        student, projector = load_published(str(source))
+        return student, projector, []
+    home = folder / "student" if (folder / "student").is_dir() else folder
     note = folder / "train.json"
     bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
-    clips = _some_sound(Bank(bank)) if bank is not None and Bank.exists(bank) else None
-    return to_onnx(student, path or folder / "student.onnx", overwrite=overwrite, clips=clips)
-
-
-def _export_published(source: str, path: Path | None, *, overwrite: bool) -> Path:
-    if path is None:
-        raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
-    student, _ = load_published(source)
-    return to_onnx(student, path, overwrite=overwrite)
+    clips = _some_sound(Bank(bank)) if bank is not None and Bank.exists(bank) else []
+    return load(home, allow_code=allow_code), next(iter(load_projectors(home)), None), clips
 
 
 def _some_sound(bank: Bank) -> list[NDArray[np.float32]]:

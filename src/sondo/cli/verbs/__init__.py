@@ -22,6 +22,7 @@ NAMES = (
     "evaluate",
     "reproduce",
     "export",
+    "verify",
     "embed",
     "probe",
     "finetune",

@@ -1,0 +1,104 @@
+"""An exported file checked against itself, where there is no torch: golden vectors and the promises that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.logmel import LogMelConfig
+from sondo.audio.windows import WINDOW_SAMPLES
+from sondo.runtime.golden import GOLDEN, TOLERANCE, from_text, golden_sound
+from sondo.runtime.onnx import OnnxModel, open_session
+
+_SAME = 1e-5
+_LENGTHS = (WINDOW_SAMPLES // 10, WINDOW_SAMPLES // 3, WINDOW_SAMPLES + WINDOW_SAMPLES // 5)
+
+_Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was checked.
+
+    Args:
+        name: What.
+        found: The largest difference, as the check says; none where the file cannot be checked so.
+        limit: The largest that passes.
+    """
+
+    name: str
+    found: float | None
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is within the limit; what cannot be checked passes."""
+        return self.found is None or self.found <= self.limit
+
+
+def self_check(path: str | Path) -> list[Check]:
+    """Check an exported file by itself.
+
+    - its golden vectors, as a share of the embedding's root mean square
+    - the same sound gives the same vector: again, in a batch, and padded in one with its length told
+    - silence and full scale give finite values, and sound shorter than 0.1 s gives none
+
+    Args:
+        path: The `.onnx` file.
+
+    Raises:
+        SondoError: No such file, or none that sondo exported.
+    """
+    path = Path(path)
+    session = open_session(path, None)
+    model = OnnxModel(path, session=session)
+    return [*_golden(session), *_promises(session, model.front_end)]
+
+
+def _golden(session: Any) -> Iterator[Check]:
+    text = session.get_modelmeta().custom_metadata_map.get(GOLDEN)
+    if text is None:
+        yield Check(name="golden vectors (the file has none: export it again)", found=None, limit=TOLERANCE)
+        return
+    for vector in from_text(text):
+        (found,) = _run(session, golden_sound(vector.samples)[None])
+        yield Check(name=f"golden vector of {vector.samples} samples", found=vector.difference(found), limit=TOLERANCE)
+
+
+def _promises(session: Any, front_end: LogMelConfig) -> Iterator[Check]:
+    lengths = np.array(_LENGTHS, dtype=np.int64)
+    sounds = 0.1 * np.random.default_rng(0).standard_normal((len(lengths), lengths.max()))
+    batch = sounds.astype(np.float32)
+    together = _run(session, batch)
+    yield Check(name="the same sound again", found=_difference(_run(session, batch), together), limit=_SAME)
+    alone = np.concatenate([_run(session, row[None]) for row in batch])
+    yield Check(name="alone and in a batch", found=_difference(alone, together), limit=_SAME)
+    padded = None
+    if "lengths" in {item.name for item in session.get_overridable_initializers()}:
+        alone = np.concatenate([_run(session, row[None, :n]) for row, n in zip(batch, lengths, strict=True)])
+        padded = _difference(_run(session, batch, lengths), alone)
+    yield Check(name="alone and padded", found=padded, limit=_SAME)
+    extremes = np.zeros((2, front_end.sample_rate), dtype=np.float32)
+    extremes[1] = np.where(np.arange(front_end.sample_rate) % 100 < 50, 1.0, -1.0)
+    not_finite = float(np.isnan(_run(session, extremes)).mean())
+    yield Check(name="silence and full scale: share of NaN", found=not_finite, limit=0.0)
+    short = np.zeros((1, front_end.n_fft), dtype=np.float32)
+    numbers = float(np.isfinite(_run(session, short)).mean())
+    yield Check(name="shorter than 0.1 s: share of numbers", found=numbers, limit=0.0)
+
+
+def _run(session: Any, audio: _Audio, lengths: NDArray[np.int64] | None = None) -> _Audio:
+    feeds = {"audio": audio} if lengths is None else {"audio": audio, "lengths": lengths}
+    (vectors,) = session.run(["embedding"], feeds)
+    return np.asarray(vectors, dtype=np.float32)
+
+
+def _difference(found: _Audio, wanted: _Audio) -> float:
+    """The largest, absolute; infinite where a value is not finite."""
+    difference = float(np.abs(found - wanted).max())
+    return difference if np.isfinite(difference) else float("inf")

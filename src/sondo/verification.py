@@ -1,0 +1,79 @@
+"""`sondo verify`: an exported file checked by itself, and compared with torch where its student is at hand.
+
+May import: `sondo.runtime`; `sondo.pipeline` and `sondo.export` inside functions only, because they need torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.decode import list_audio_files, read_clips
+from sondo.errors import SondoError, require
+from sondo.runtime.self_check import Check, self_check
+
+if TYPE_CHECKING:
+    from sondo.export import VerifyReport
+
+_LONGEST_S = 25.0
+
+
+def verify_file(
+    path: str | Path,
+    *,
+    against: str | Path | None = None,
+    sounds: Sequence[Path] = (),
+    threshold: float | None = None,
+    allow_code: bool = False,
+) -> tuple[list[Check], VerifyReport | None]:
+    """Check an exported file.
+
+    Args:
+        path: The file.
+        against: Folder of the run or of the student that it was exported from; a published checkpoint, or its name.
+            When left out, the folder that the file lies in, where that holds the student and torch is installed.
+        sounds: Real sound to compare on besides that of the run's bank: files, or folders of them.
+        threshold: The cosine to torch that every clip must reach; 0.9999 by default.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
+
+    Returns:
+        What the file was checked for by itself, and the comparison with torch, which also lies beside the file.
+
+    Raises:
+        SondoError: No such file, or no such student; sound that cannot be read; a file of another student.
+    """
+    path = Path(path)
+    checks = self_check(path)
+    if against is None:
+        against = _student_beside(path)
+        if against is None:
+            if sounds or threshold is not None:
+                raise SondoError(f"the student of {path} does not lie beside it: name it, or its run (--against)")
+            return checks, None
+    require("torch", extra="train", why=f"Comparing {path} with torch")
+    from sondo.export import verify
+    from sondo.export.verify import THRESHOLD
+    from sondo.pipeline import read_run
+
+    student, projector, clips = read_run(against, allow_code=allow_code)
+    files = [file for sound in sounds for file in (list_audio_files(sound) if sound.is_dir() else [sound])]
+    clips += [_beginning(file, student.sample_rate) for file in files]
+    limit = THRESHOLD if threshold is None else threshold
+    return checks, verify(student, path, clips=clips, threshold=limit, projector=projector)
+
+
+def _student_beside(path: Path) -> Path | None:
+    """The folder of the file, where it holds its student, and torch is there to read it."""
+    homes = (path.parent / "student", path.parent)
+    is_there = any((home / "config.json").is_file() for home in homes)
+    return path.parent if is_there and find_spec("torch") is not None else None
+
+
+def _beginning(file: Path, sample_rate: int) -> NDArray[np.float32]:
+    (clip,) = read_clips(file, [(0.0, _LONGEST_S)], sample_rate=sample_rate)
+    return clip

@@ -1,0 +1,74 @@
+"""Lean forms of networks: the same function, whatever the widths and however many frames."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from sondo.export.lean import lean
+from sondo.export.lean.folding import fold_batch_norm
+from sondo.students.dymn import DyMN
+from sondo.students.eres2net import ERes2Net
+
+
+def settled(module):
+    """Random weights and statistics of batch norms, so that every layer and every fold has its say."""
+    draw = torch.Generator().manual_seed(0)
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.normal_(0, 0.3, generator=draw)
+            part.running_var.uniform_(0.5, 2.0, generator=draw)
+            nn.init.uniform_(part.weight, 0.5, 1.5, generator=draw)
+            nn.init.normal_(part.bias, 0, 0.3, generator=draw)
+        elif isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0, 0.3, generator=draw)
+    return module.eval()
+
+
+def check(network, frames, clips=1):
+    log_mel = 3 * torch.randn(clips, 1, 64, frames, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        wanted = network.stages(log_mel)
+        found = lean(copy.deepcopy(network)).stages(log_mel)
+    assert len(found) == len(wanted)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert ours.shape == theirs.shape
+        assert float(theirs.std()) > 1e-4
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=2e-4 * float(theirs.std()))
+
+
+# 8 and 12: groups of 4 to 48 channels, side by side; 32: groups that fill blocks of 16
+@pytest.mark.parametrize("channels", [8, 12, 32])
+@pytest.mark.parametrize("frames", [5, 38])
+def test_eres2net_gives_the_same_maps(channels, frames):
+    torch.manual_seed(0)
+    check(settled(ERes2Net(channels=channels, mels=64)), frames, clips=2)
+
+
+def test_eres2net_clips_at_20_as_it_did():
+    torch.manual_seed(0)
+    network = settled(ERes2Net(channels=16, mels=64))
+    with torch.no_grad():
+        network.bn1.weight.mul_(40)
+        assert float(network.stages(3 * torch.randn(1, 1, 64, 30))[0].max()) == 20.0
+    check(network, 30)
+
+
+@pytest.mark.parametrize(("width_mult", "temperature"), [(0.2, 1.0), (0.4, 30.0)])
+@pytest.mark.parametrize("frames", [7, 64])
+def test_dymn_gives_the_same_maps_for_one_clip(width_mult, temperature, frames):
+    torch.manual_seed(0)
+    check(settled(DyMN(width_mult=width_mult, temperature=temperature)), frames)
+
+
+def test_folding_batch_norm_keeps_the_function():
+    torch.manual_seed(0)
+    block = nn.Sequential(nn.Conv2d(2, 6, 3, groups=2, bias=True), nn.BatchNorm2d(6), nn.ReLU())
+    for _ in range(20):
+        block(3 * torch.randn(4, 2, 8, 8) + 1)
+    block.eval()
+    audio = torch.randn(1, 2, 8, 8)
+    wanted = block(audio)
+    torch.testing.assert_close(fold_batch_norm(block)(audio), wanted, rtol=1e-5, atol=1e-5)
+    assert isinstance(block[1], nn.Identity)

@@ -1,0 +1,146 @@
+"""The further inputs and outputs of an exported file: lengths of padded rows, frames, the teacher's space."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+import sondo
+from sondo.audio.windows import average_windows, window_frames
+from sondo.errors import SondoError
+from sondo.export import to_onnx
+from sondo.runtime.golden import GOLDEN_SAMPLES, from_text, golden_sound
+from sondo.students import create
+
+
+@pytest.fixture(scope="module")
+def made(recipe, tmp_path_factory):
+    """A student with seeded weights, its mapping head and its file."""
+    student = create("mobilenetv3", width_mult=0.1)
+    shapes = {key: tuple(value.shape) for key, value in student.backbone.state_dict().items()}
+    student.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in recipe.seeded_weights(shapes).items()})
+    each = [{"name": "first", "fingerprint": "f1", "licence": "MIT"}, {"name": "second", "fingerprint": "f2"}]
+    student.info = {"teacher": {"name": "first+second", "licence": "several"}, "teachers": each, "training": {"x": 1}}
+    torch.manual_seed(0)
+    projector = student.make_projector(40).eval()
+    with torch.no_grad():
+        projector.mlp[0].weight.mul_(20)
+    path = tmp_path_factory.mktemp("outputs") / "student.onnx"
+    return student.eval(), projector, to_onnx(student, path, frames=True, projector=projector)
+
+
+@pytest.fixture(scope="module")
+def run(made):
+    session = onnxruntime.InferenceSession(str(made[2]), providers=["CPUExecutionProvider"])
+    return lambda output, audio, **more: session.run([output], {"audio": audio, **more})[0]
+
+
+def noise(*shape):
+    return (0.1 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
+
+
+def test_padded_rows_give_the_bits_that_they_give_alone(run):
+    audio = noise(4, 700_000)
+    lengths = np.array([700_000, 3072, 320_000, 420_001])
+    padded = run("embedding", audio, lengths=lengths)
+    for row, length in enumerate(lengths):
+        assert np.array_equal(padded[row], run("embedding", audio[row : row + 1, :length])[0])
+
+
+def test_what_lies_behind_a_length_is_not_looked_at(run):
+    audio = noise(2, 40_000)
+    audio[0, 20_000:] = np.nan
+    assert np.isfinite(run("embedding", audio, lengths=np.array([20_000, 40_000]))).all()
+
+
+def test_one_length_counts_for_all_rows_and_too_much_is_all_there_is(run):
+    audio = noise(3, 40_000)
+    assert np.array_equal(run("embedding", audio, lengths=np.array([9_000])), run("embedding", audio[:, :9_000]))
+    assert np.array_equal(run("embedding", audio, lengths=np.array([10**9] * 3)), run("embedding", audio))
+
+
+def test_rows_that_are_too_short_are_nan_between_others(run):
+    audio = noise(3, 400_000)
+    vectors = run("embedding", audio, lengths=np.array([400_000, 100, 50_000]))
+    assert np.isnan(vectors[1]).all()
+    assert np.array_equal(vectors[2], run("embedding", audio[2:, :50_000])[0])
+    assert np.isnan(run("embedding", audio, lengths=np.array([-5, 0, 3071]))).all()
+
+
+@pytest.mark.parametrize("lengths", [[640_000], [700_000, 3072, 320_000], [50_001, 50_001]])
+def test_frames_are_the_students(made, run, lengths):
+    audio = noise(len(lengths), max(lengths))
+    with torch.inference_mode():
+        wanted, _ = made[0].frames(torch.from_numpy(audio), lengths)
+    found = run("frames", audio, lengths=np.array(lengths))
+    assert found.shape == tuple(wanted.shape)
+    np.testing.assert_allclose(found, wanted.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_no_rows_and_no_windows_have_no_frames(run):
+    assert run("frames", noise(0, 32_000)).shape == (0, 0, 96)
+    assert run("frames", noise(2, 100)).shape == (2, 0, 96)
+
+
+def test_the_runtime_reads_the_frames(made):
+    model = sondo.load(made[2])
+    assert model.frame_stride == made[0].frame_stride
+    audio = noise(100_000)
+    with torch.inference_mode():
+        wanted, times_s = made[0].frames(torch.from_numpy(audio)[None])
+    found, found_s = model.frames(audio, sample_rate=32000)
+    np.testing.assert_allclose(found, wanted[0].numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found_s, times_s[0].numpy())
+
+
+def test_each_window_is_mapped_into_the_teachers_space_and_then_averaged(made, run):
+    student, projector, _ = made
+    audio = noise(1, 500_000)
+    audio[:, 320_000:] *= 1e-3  # windows that are unlike: only then does it matter what comes first
+    windows = window_frames(500_000)
+    with torch.inference_mode():
+        mapped = [projector(student(torch.from_numpy(audio[:, start:stop])))[0].numpy() for start, stop, _ in windows]
+        of_average = projector(student(torch.from_numpy(audio)))[0].numpy()
+    wanted = average_windows(np.stack(mapped), [frames for _, _, frames in windows])
+    found = run("teacher_space", audio)[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert np.abs(found - of_average).max() > 1e-2
+
+
+def test_the_file_names_its_first_teacher_and_where_it_comes_from(made):
+    values = {item.key: item.value for item in onnx.load(made[2]).metadata_props}
+    teacher = json.loads(values["sondo.teacher"])
+    assert teacher == {"name": "first", "fingerprint": "f1", "licence": "MIT", "embedding_dim": 40}
+    lineage = json.loads(values["sondo.lineage"])
+    assert [each["name"] for each in lineage["teachers"]] == ["first", "second"]
+    assert "training" not in lineage
+    assert values["sondo.frame_stride"] == "32"
+
+
+def test_its_golden_vectors_are_those_of_torch(made, run):
+    values = {item.key: item.value for item in onnx.load(made[2]).metadata_props}
+    vectors = from_text(values["sondo.golden"])
+    assert [vector.samples for vector in vectors] == list(GOLDEN_SAMPLES)
+    for vector in vectors:
+        sound = golden_sound(vector.samples)[None]
+        with torch.inference_mode():
+            np.testing.assert_allclose(vector.first, made[0](torch.from_numpy(sound))[0, :8].numpy(), rtol=1e-5)
+        assert vector.difference(run("embedding", sound)[0]) < 1e-4
+        assert vector.difference(1.01 * run("embedding", sound)[0]) > 1e-3
+
+
+def test_the_report_has_the_further_outputs_and_the_padding(made):
+    report = json.loads(made[2].with_name("student.onnx.json").read_text())
+    assert report["padded_difference"] <= 1e-5
+    names = {case["name"] for case in report["cases"]}
+    assert {"frames, 12.5 s", "teacher_space, 12.5 s"} <= names
+
+
+def test_the_published_behaviour_is_not_exported(tmp_path):
+    student = create("mobilenetv3", width_mult=0.1)
+    student.compat = "ssondo"
+    with pytest.raises(SondoError, match="compat"):
+        to_onnx(student, tmp_path / "x.onnx")
