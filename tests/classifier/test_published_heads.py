@@ -51,14 +51,18 @@ def test_a_name_brings_the_file_its_classes_and_its_kind(monkeypatch, tmp_path):
     assert [openmic.classes[i] for i in (0, 5, 14, 19)] == ["accordion", "cymbals", "synthesizer", "voice"]
     assert openmic.multi_label
     assert asked == [f"hf://mohammedali2501/ssondo/heads/{name}.pth" for name in ("esc50", "openmic")]
-    with pytest.raises(SondoError, match="magna-tag-a-tune names no classes.*--classes"):
-        load_head("magna-tag-a-tune")
-    assert load_head("magna-tag-a-tune", classes=[str(number) for number in range(50)]).multi_label
+    # vocabulary.csv of FSD50K: Accelerating… is 0, Bark 7, Harmonica 96, Zipper_(clothing) 199
+    fsd50k = load_head("fsd50k")
+    assert [fsd50k.classes[i] for i in (7, 96, 199)] == ["Bark", "Harmonica", "Zipper_(clothing)"]
+    assert fsd50k.multi_label
+    # the most frequent tags of MagnaTagATune: guitar, classical, slow; no vocals is 21, new age 37, choral the last
+    tags = load_head("magna-tag-a-tune").classes
+    assert [tags[i] for i in (0, 2, 21, 37, 49)] == ["guitar", "slow", "no vocals", "new age", "choral"]
 
 
 def test_every_list_of_names_is_whole():
     for head in HEADS.values():
-        assert not head.classes or len(set(head.classes)) == head.num_classes
+        assert len(head.classes) == len(set(head.classes)) == head.num_classes
 
 
 @pytest.mark.parametrize(

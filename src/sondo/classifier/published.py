@@ -7,9 +7,9 @@ code applies them to the embedding as it is, averaged over windows: nothing is n
 That code embeds full windows of 10 s alone, and its notebook fills ESC-50's clips of 5 s up with zeros; here a short
 clip is embedded as it is, so that a head may answer otherwise than it does there.
 
-The names below are the classes of each data set in its official order, which the published code does not state. Where
-no single order is official (MagnaTagATune's tags) or the list is the data set's to give (FSD50K's vocabulary), the
-names are the user's to bring.
+The names below are the classes of each data set in its official order, which the published code does not state.
+MagnaTagATune has no official one: its tags are in the order that music tagging has used since Choi et al. 2016, from
+the most frequent down.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class PublishedHead:
         name: As its authors call it.
         num_classes: Classes.
         multi_label: Whether several can hold at once.
-        classes: Their names; empty where they have to be given.
+        classes: Their names.
         source: Where the names and their order are from.
     """
 
@@ -71,13 +71,46 @@ accordion banjo bass cello clarinet cymbals drums flute guitar mallet_percussion
 mandolin organ piano saxophone synthesizer trombone trumpet ukulele violin voice
 """
 
+_FSD50K = """
+Accelerating_and_revving_and_vroom Accordion Acoustic_guitar Aircraft Alarm Animal Applause Bark Bass_drum Bass_guitar
+Bathtub_(filling_or_washing) Bell Bicycle Bicycle_bell Bird Bird_vocalization_and_bird_call_and_bird_song
+Boat_and_Water_vehicle Boiling Boom Bowed_string_instrument Brass_instrument Breathing Burping_and_eructation Bus Buzz
+Camera Car Car_passing_by Cat Chatter Cheering Chewing_and_mastication Chicken_and_rooster
+Child_speech_and_kid_speaking Chime Chink_and_clink Chirp_and_tweet Chuckle_and_chortle Church_bell Clapping Clock
+Coin_(dropping) Computer_keyboard Conversation Cough Cowbell Crack Crackle Crash_cymbal Cricket Crow Crowd
+Crumpling_and_crinkling Crushing Crying_and_sobbing Cupboard_open_or_close Cutlery_and_silverware Cymbal
+Dishes_and_pots_and_pans Dog Domestic_animals_and_pets Domestic_sounds_and_home_sounds Door Doorbell
+Drawer_open_or_close Drill Drip Drum Drum_kit Electric_guitar Engine Engine_starting Explosion Fart Female_singing
+Female_speech_and_woman_speaking Fill_(with_liquid) Finger_snapping Fire Fireworks Fixed-wing_aircraft_and_airplane
+Fowl Frog Frying_(food) Gasp Giggle Glass Glockenspiel Gong Growling Guitar Gull_and_seagull Gunshot_and_gunfire
+Gurgling Hammer Hands Harmonica Harp Hi-hat Hiss Human_group_actions Human_voice Idling Insect Keyboard_(musical)
+Keys_jangling Knock Laughter Liquid Livestock_and_farm_animals_and_working_animals Male_singing
+Male_speech_and_man_speaking Mallet_percussion Marimba_and_xylophone Mechanical_fan Mechanisms Meow Microwave_oven
+Motor_vehicle_(road) Motorcycle Music Musical_instrument Ocean Organ Packing_tape_and_duct_tape Percussion Piano
+Plucked_string_instrument Pour Power_tool Printer Purr Race_car_and_auto_racing Rail_transport Rain Raindrop
+Ratchet_and_pawl Rattle Rattle_(instrument) Respiratory_sounds Ringtone Run Sawing Scissors
+Scratching_(performance_technique) Screaming Screech Shatter Shout Sigh Singing Sink_(filling_or_washing) Siren
+Skateboard Slam Sliding_door Snare_drum Sneeze Speech Speech_synthesizer Splash_and_splatter Squeak Stream Strum
+Subway_and_metro_and_underground Tabla Tambourine Tap Tearing Telephone Thump_and_thud Thunder Thunderstorm Tick
+Tick-tock Toilet_flush Tools Traffic_noise_and_roadway_noise Train Trickle_and_dribble Truck Trumpet Typewriter Typing
+Vehicle Vehicle_horn_and_car_horn_and_honking Walk_and_footsteps Water Water_tap_and_faucet Waves_and_surf Whispering
+Whoosh_and_swoosh_and_swish Wild_animals Wind Wind_chime Wind_instrument_and_woodwind_instrument Wood Writing Yell
+Zipper_(clothing)
+"""
+_MAGNATAGATUNE = """
+guitar, classical, slow, techno, strings, drums, electronic, rock, fast, piano, ambient, beat, violin, vocal, synth,
+female, indian, opera, male, singing, vocals, no vocals, harpsichord, loud, quiet, flute, woman, male vocal, no vocal,
+pop, soft, sitar, solo, man, classic, choir, voice, new age, dance, male voice, female vocal, beats, harp, cello, no
+voice, weird, country, metal, female voice, choral
+"""
+
 
 def _published(name: str, num_classes: int, names: str, source: str, *, multi_label: bool = False) -> PublishedHead:
     return PublishedHead(
         name=name,
         num_classes=num_classes,
         multi_label=multi_label,
-        classes=tuple(names.split()),
+        classes=tuple(" ".join(name.split()) for name in names.split("," if "," in names else None)),
         source=source,
     )
 
@@ -87,11 +120,13 @@ HEADS: Mapping[str, PublishedHead] = {
     for head in (
         _published("esc50", 50, _ESC50, "ESC-50, meta/esc50.csv: category by target"),
         _published("us8k", 10, _US8K, "UrbanSound8K: class by classID"),
-        _published("fsd50k", 200, "", "FSD50K: the second column of its vocabulary.csv", multi_label=True),
+        _published("fsd50k", 200, _FSD50K, "FSD50K: the second column of its vocabulary.csv", multi_label=True),
         _published("gtzan", 10, _GTZAN, "GTZAN: its folders in alphabetical order"),
         _published("openmic", 20, _OPENMIC, "OpenMIC-2018: class-map.json", multi_label=True),
         _published("nsynth", 11, _NSYNTH, "NSynth: instrument_family by index"),
-        _published("magna-tag-a-tune", 50, "", "MagnaTagATune: the 50 most frequent tags", multi_label=True),
+        _published(
+            "magna-tag-a-tune", 50, _MAGNATAGATUNE, "MagnaTagATune: its 50 most frequent tags", multi_label=True
+        ),
     )
 }
 
@@ -112,9 +147,8 @@ def load_head(source: str | Path, *, classes: Sequence[str] | None = None, multi
         raise SondoError(f"no head at {source}, and none has that name: give a .pth file, or one of {', '.join(HEADS)}")
     names = tuple(classes or (known.classes if known else ()))
     if not names:
-        what = f" (for {known.name}: {known.source})" if known else ""
         raise SondoError(
-            f"{source} names no classes, and sondo does not know their order{what}: give a text file with a name in "
+            f"{source} names no classes, and sondo does not know their order: give a text file with a name in "
             "each line, in the order of the head (--classes, in Python classes=[…])"
         )
     path = fetch_hub(known.reference) if known else Path(source)
