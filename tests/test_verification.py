@@ -42,12 +42,12 @@ def code_of(*arguments):
 
 
 def with_other_weights(path, out):
-    """The file with the window of its front-end set to ones."""
+    """The file with the window of its front-end turned upside down."""
     model = onnx.load(path)
     (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
     (body,) = [attribute.g for attribute in loop.attribute if attribute.name == "body"]
-    (window,) = [tensor for tensor in body.initializer if tensor.name == "front_end/window"]
-    window.raw_data = np.ones(1024, dtype=np.float32).tobytes()
+    (window,) = [tensor for tensor in body.initializer if tensor.name == "front_end/minus_half"]
+    window.raw_data = np.float32(0.5).tobytes()
     onnx.save(model, out)
     return out
 

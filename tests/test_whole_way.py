@@ -1,6 +1,7 @@
 """The whole way on little sound: a folder in, a student, a file and a summary out, each figure where it belongs."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ import soundfile
 
 import sondo
 from sondo.cli import main
+from sondo.export import onnx_file
+from sondo.export.precision import LEAST_COSINE
 
 SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4"]
 
@@ -30,7 +33,7 @@ def finished(tmp_path_factory):
 def written_quickly(student, path, **options):
     """Exporting takes seconds and has tests of its own."""
     path.write_bytes(b"a network")
-    path.with_name(f"{path.name}.json").write_text('{"smallest_cosine": 1.0}')
+    path.with_name(f"{path.name}.json").write_text('{"judged_cosine": 1.0}')
     return path
 
 
@@ -77,6 +80,24 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
     assert stored["embeddings"].shape == (8, 2 * (8 + 8 + 8 + 8 + 16 + 16 + 96 + 128))
     expected = sondo.load(finished / "run" / "student.onnx").embed(str(stored["names"][2]))
     assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_export_in_int8_is_measured_on_the_task_of_the_run(finished, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(LEAST_COSINE, "int8", 0.9)  # nine clips are too few to calibrate with
+    quick = onnx_file.compare.__kwdefaults__ | {"lengths_s": (0.5,)}
+    monkeypatch.setattr(onnx_file.compare, "__kwdefaults__", quick)
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run)
+    main(["export", str(run), "--int8"])
+    about = json.loads((run / "summary.json").read_text())["export"]["onnx_int8"]
+    assert about["bytes"] == (run / "student.int8.onnx").stat().st_size
+    assert 0.9 <= about["cosine_to_torch"] < 1
+    arguments = ["--task", "folder", "--data", str(finished / "sound"), "--json", str(tmp_path / "kept.json")]
+    for key, path in (("score", run / "student.int8.onnx"), ("float32", run)):
+        main(["evaluate", str(path), *arguments])
+        assert json.loads((tmp_path / "kept.json").read_text())["folder"]["student"] == pytest.approx(about[key])
+    assert about["retention"] == pytest.approx(about["score"] / about["float32"])
+    assert f"{100 * about['score']:.1f}" in capsys.readouterr().out
 
 
 def test_evaluate_finds_the_teacher_of_the_run(finished, tmp_path):

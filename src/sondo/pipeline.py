@@ -12,14 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sondo.audio.decode import read_clips
-from sondo.audio.errors import AudioError
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
-from sondo.bank.sound import open_sound
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.online import OnlineTeacher
@@ -28,15 +22,13 @@ from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
+from sondo.exporting import RealSound, about_file, file_name, kept_in_file, sound_of_bank
 from sondo.recipe import Recipe, claim_folder, write_json
 from sondo.screen import progress, say
-from sondo.students import Projector, Student, TorchModel, load, load_projectors
-from sondo.students.published import load_published
+from sondo.students import Student, TorchModel, load, load_projectors
 from sondo.students.registry import check_name
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
-
-REAL_CLIPS = 4
 
 
 def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
@@ -129,13 +121,16 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
     with clock("export"):
         onnx_path = out / "student.onnx"
         if not onnx_path.exists():
-            to_onnx(student, onnx_path, clips=_some_sound(bank))
-        report = json.loads(onnx_path.with_name("student.onnx.json").read_text(encoding="utf-8"))
+            to_onnx(student, onnx_path, clips=sound_of_bank(bank).to_compare("float32"))
     with clock("evaluate"):
         tasks = {task.name: _scores(task, teachers, student)} if task is not None else {}
         # A student of labels alone has no mapping heads.
         mapped = zip(columns, projectors, strict=True) if projectors else []
         closeness = [alignment(bank, column, student, projector) for column, projector in mapped]
+    exported = {"onnx": about_file(onnx_path)}
+    if recipe.int8:
+        with clock("int8"):
+            exported["onnx_int8"] = _in_int8(student, sound_of_bank(bank), task, out)
     return {
         "teacher": _about(teachers[0]),
         **({"teachers": [_about(each) for each in teachers]} if len(teachers) > 1 else {}),
@@ -149,14 +144,21 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
         "alignment": closeness[0] if closeness else None,
         **({"alignments": _by_name(teachers, closeness)} if len(closeness) > 1 else {}),
         "tasks": tasks,
-        "export": {
-            "onnx": {
-                "path": str(onnx_path),
-                "bytes": onnx_path.stat().st_size,
-                "cosine_to_torch": report["smallest_cosine"],
-            }
-        },
+        "export": exported,
     }
+
+
+def _in_int8(student: Student, sound: RealSound, task: Task | None, out: Path) -> dict[str, Any]:
+    """The student's file in int8. A run that has come so far does not fail where int8 does."""
+    path = out / file_name("int8")
+    try:
+        if not path.exists():
+            clips, calibration = sound.to_compare("int8"), sound.to_calibrate("int8")
+            to_onnx(student, path, precision="int8", clips=clips, sound=calibration)
+    except SondoError as error:
+        say(f"no file in int8: {error}")
+        return {"refused": str(error)}
+    return about_file(path) | kept_in_file(task, TorchModel(student), path)
 
 
 def _scores(task: Task, teachers: list[Teacher], student: Student) -> dict[str, Any]:
@@ -180,86 +182,6 @@ def _about(teacher: Teacher) -> dict[str, Any]:
         "embedding_dim": teacher.embedding_dim,
         "licence": origin_of(teacher)["licence"],
     }
-
-
-def export_run(
-    source: str | Path,
-    path: Path | None = None,
-    *,
-    overwrite: bool = False,
-    allow_code: bool = False,
-    frames: bool = False,
-    teacher_space: bool = False,
-) -> Path:
-    """Export the student of a run, of a student's folder or of a published checkpoint, as one ONNX file.
-
-    Args:
-        source: Folder of a run or of a student; a published checkpoint, or its name.
-        path: The file to write; `student.onnx` in the folder by default.
-        overwrite: Replace a file that is there.
-        allow_code: Import the module that the folder names, for a student that is a function of your own.
-        frames: Give the output `frames` too: embeddings along time.
-        teacher_space: Give the output `teacher_space` too: vectors in the space of the (first) teacher.
-
-    Returns:
-        The file. It has been compared with torch, on clips of the run's bank too where those can be read.
-
-    Raises:
-        SondoError: No student there, one without a mapping head, a file in the way, or a file that does not agree with
-            torch.
-    """
-    if path is None and not Path(source).is_dir():
-        raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
-    student, projector, clips = read_run(source, allow_code=allow_code)
-    if teacher_space and projector is None:
-        raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
-    return to_onnx(
-        student,
-        path or Path(source) / "student.onnx",
-        overwrite=overwrite,
-        clips=clips,
-        frames=frames,
-        projector=projector if teacher_space else None,
-    )
-
-
-def read_run(
-    source: str | Path, *, allow_code: bool = False
-) -> tuple[Student, Projector | None, list[NDArray[np.float32]]]:
-    """Read what an exported file is made of and compared with.
-
-    Args:
-        source: Folder of a run or of a student; a published checkpoint, or its name.
-        allow_code: Import the module that the folder names, for a student that is a function of your own.
-
-    Returns:
-        The student; its (first) mapping head where it has one; a few clips of the run's bank that can still be read.
-
-    Raises:
-        SondoError: No student there.
-    """
-    folder = Path(source)
-    if not folder.is_dir():
-        student, projector = load_published(str(source))
-        return student, projector, []
-    home = folder / "student" if (folder / "student").is_dir() else folder
-    note = folder / "train.json"
-    bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
-    clips = _some_sound(Bank(bank)) if bank is not None and Bank.exists(bank) else []
-    return load(home, allow_code=allow_code), next(iter(load_projectors(home)), None), clips
-
-
-def _some_sound(bank: Bank) -> list[NDArray[np.float32]]:
-    """A few clips from all over the bank, for comparing an export; those that can no longer be read are passed over."""
-    rows = np.unique(np.linspace(0, len(bank) - 1, REAL_CLIPS).astype(np.int64))
-    sounds: list[NDArray[np.float32]] = []
-    for row in bank.take(rows, ["uri", "offset_s", "duration_s"]).to_pylist():
-        try:
-            clip = (row["offset_s"], row["duration_s"])
-            sounds += read_clips(open_sound(row["uri"]), [clip], sample_rate=bank.info.front_end.sample_rate)
-        except AudioError as error:
-            say(f"not compared: {error}")
-    return sounds
 
 
 class _Clock:

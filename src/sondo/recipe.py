@@ -264,6 +264,7 @@ class Recipe:
         data: Folder of the task.
         compat: `ssondo` takes one clip of each file, as the published training does: the student hears the first 10 s,
             the teacher the 10 s in the middle.
+        int8: Write the file in int8 too, and measure what it keeps of the one in float32.
         max_bad_share: Share of unreadable files that stops the job.
         workers: Decoding threads; left out, one for each core.
     """
@@ -281,6 +282,7 @@ class Recipe:
     task: str | None = None
     data: str | None = None
     compat: Literal["ssondo"] | None = None
+    int8: bool = False
     max_bad_share: float = 0.05
     workers: int | None = None
 

@@ -1,6 +1,6 @@
 """`sondo verify`: an exported file checked by itself, and compared with torch where its student is at hand.
 
-May import: `sondo.runtime`; `sondo.pipeline` and `sondo.export` inside functions only, because they need torch.
+May import: `sondo.runtime`; `sondo.exporting` and `sondo.export` inside functions only, because they need torch.
 """
 
 from __future__ import annotations
@@ -10,17 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from sondo.audio.decode import list_audio_files, read_clips
 from sondo.errors import SondoError, require
 from sondo.runtime.self_check import Check, self_check
 
 if TYPE_CHECKING:
     from sondo.export import VerifyReport
-
-_LONGEST_S = 25.0
 
 
 def verify_file(
@@ -38,7 +32,7 @@ def verify_file(
         against: Folder of the run or of the student that it was exported from; a published checkpoint, or its name.
             When left out, the folder that the file lies in, where that holds the student and torch is installed.
         sounds: Real sound to compare on besides that of the run's bank: files, or folders of them.
-        threshold: The cosine to torch that every clip must reach; 0.9999 by default.
+        threshold: The cosine to torch that must be reached; that of the file's precision by default.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Returns:
@@ -57,14 +51,15 @@ def verify_file(
             return checks, None
     require("torch", extra="train", why=f"Comparing {path} with torch")
     from sondo.export import verify
-    from sondo.export.verify import THRESHOLD
-    from sondo.pipeline import read_run
+    from sondo.export.verify import precision_of
+    from sondo.exporting import read_source, sound_of_files
 
-    student, projector, clips = read_run(against, allow_code=allow_code)
-    files = [file for sound in sounds for file in (list_audio_files(sound) if sound.is_dir() else [sound])]
-    clips += [_beginning(file, student.sample_rate) for file in files]
-    limit = THRESHOLD if threshold is None else threshold
-    return checks, verify(student, path, clips=clips, threshold=limit, projector=projector)
+    source, precision = read_source(against, allow_code=allow_code), precision_of(path)
+    student, projector = source.student, source.projector
+    clips = source.sound.to_compare(precision)
+    if sounds:
+        clips += sound_of_files(sounds, student.sample_rate).all()
+    return checks, verify(student, path, clips=clips, threshold=threshold, projector=projector)
 
 
 def _student_beside(path: Path) -> Path | None:
@@ -72,8 +67,3 @@ def _student_beside(path: Path) -> Path | None:
     homes = (path.parent / "student", path.parent)
     is_there = any((home / "config.json").is_file() for home in homes)
     return path.parent if is_there and find_spec("torch") is not None else None
-
-
-def _beginning(file: Path, sample_rate: int) -> NDArray[np.float32]:
-    (clip,) = read_clips(file, [(0.0, _LONGEST_S)], sample_rate=sample_rate)
-    return clip

@@ -126,7 +126,7 @@ def test_nobody_to_learn_from_is_refused(bank, tmp_path):
 def test_the_whole_way_on_labels_alone_hands_no_licence_down(bank, sound_folder, tmp_path, monkeypatch, capsys):
     def written_quickly(student, path, **options):
         path.write_bytes(b"a network")
-        path.with_name(f"{path.name}.json").write_text('{"smallest_cosine": 1.0}')
+        path.with_name(f"{path.name}.json").write_text('{"judged_cosine": 1.0}')
 
     monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
     options = [

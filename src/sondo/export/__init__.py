@@ -13,6 +13,7 @@ require("onnx", extra="train", why="Exporting a student needs onnx")
 require("onnxscript", extra="train", why="Exporting a student needs onnxscript")
 
 from sondo.export.onnx_file import to_onnx  # noqa: E402
-from sondo.export.verify import VerifyCase, VerifyReport, verify  # noqa: E402
+from sondo.export.verify import verify  # noqa: E402
+from sondo.export.verify_report import VerifyCase, VerifyReport  # noqa: E402
 
 __all__ = ["VerifyCase", "VerifyReport", "to_onnx", "verify"]

@@ -10,28 +10,50 @@ The sum runs inside the loop because onnxruntime's ReduceSum adds in another ord
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, checker, helper
 
 from sondo.audio.frames import num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
-from sondo.export.metadata import metadata
-from sondo.export.network import OPSET
+from sondo.errors import SondoError
+from sondo.export.front_end import PREFIX as FRONT_END
+from sondo.export.int8 import int8_network
+from sondo.export.metadata import golden_vectors_of_file, metadata
+from sondo.export.network import IR_VERSION, OPSET, network_graph
+from sondo.export.precision import Precision
+from sondo.export.small_weights import keep_small
 from sondo.export.steps import Constants, Step, nodes, tensors
 from sondo.export.window import window_graph
+from sondo.runtime.golden import GOLDEN, to_text
 from sondo.students import Projector, Student
 
-_IR_VERSION = 8
+LEAST_SOUNDS = 8
+"""Clips that int8 needs at least."""
+
 _ALL = 2**62
 
 
-def student_model(student: Student, *, frames: bool = False, projector: Projector | None = None) -> ModelProto:
+def student_model(
+    student: Student,
+    *,
+    frames: bool = False,
+    projector: Projector | None = None,
+    precision: Precision = "float32",
+    sound: Sequence[NDArray[np.float32]] = (),
+) -> ModelProto:
     """Build the file's content.
 
     Args:
         student: The student.
         frames: Give the output `frames` too.
         projector: The mapping head to give the output `teacher_space` with.
+        precision: How the network keeps its numbers.
+        sound: Real sound for `int8`, each (samples,) at the student's rate and at least 0.1 s.
 
     Shape:
         Input `audio` (batch, samples) float32, of any size, and `lengths` (batch,) int64, the samples that count in
@@ -39,6 +61,18 @@ def student_model(student: Student, *, frames: bool = False, projector: Projecto
         (batch, embedding_dim); `frames` (batch, T, frame_dim); `teacher_space` (batch, embedding_dim of the teacher).
     """
     config = student.front_end.config
+    log_mels = _log_mels(student, sound) if precision == "int8" else ([], [])
+    network = network_graph(
+        student,
+        min_frames=min_window_frames(config),
+        max_frames=config.num_frames(WINDOW_SAMPLES),
+        with_frames=frames,
+    )
+    if precision == "int8":
+        network = int8_network(network, *log_mels)
+    window = window_graph(student, network, projector=projector)
+    if precision != "float32":
+        keep_small(window, bits=16 if precision == "float16" else 8, passed_over=FRONT_END)
     assert WINDOW_SAMPLES % config.hop == 0, "a window is a whole number of hops"
     constants: Constants = {
         "lengths": np.array([_ALL]),
@@ -54,11 +88,11 @@ def student_model(student: Student, *, frames: bool = False, projector: Projecto
     widths = {"embedding": student.embedding_dim}
     if projector is not None:
         widths["teacher_space"] = projector.embedding_dim
-    ends: list[Step] = []
+    begin, ends = list(_WINDOWS), list[Step]()
     outputs = []
     for name, width in widths.items():
-        constants[f"{name}/no_sum"] = np.zeros(width, dtype=np.float32)
-        constants[f"{name}/none"] = np.zeros((1, width), dtype=np.float32)
+        constants[f"{name}/width"], constants[f"{name}/row"] = np.array([width]), np.array([1, width])
+        begin.append(("ConstantOfShape", [f"{name}/width"], f"{name}/no_sum", {}))
         ends += _average(name)
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width]))
     if frames:
@@ -74,10 +108,10 @@ def student_model(student: Student, *, frames: bool = False, projector: Projecto
             *(["window_columns"] if frames else []),
         ],
         name="loop",
-        body=window_graph(student, with_frames=frames, projector=projector),
+        body=window,
     )
     graph = helper.make_graph(
-        [*nodes(_WINDOWS), loop, *nodes(ends)],
+        [*nodes(begin), loop, *nodes(ends)],
         "sondo_student",
         [
             helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["batch", "samples"]),
@@ -88,16 +122,32 @@ def student_model(student: Student, *, frames: bool = False, projector: Projecto
         doc_string=f"Mono sound at {student.sample_rate} Hz in [-1, 1], at least 0.1 s, to one embedding for each row.",
     )
     model = helper.make_model(
-        graph, producer_name="sondo", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION
+        graph, producer_name="sondo", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )
-    helper.set_model_props(model, metadata(student, frames=frames, projector=projector))
+    about = metadata(student, frames=frames, projector=projector, precision=precision)
+    if precision != "float32":
+        about |= {GOLDEN: to_text(golden_vectors_of_file(model))}
+    helper.set_model_props(model, about)
     checker.check_model(model)
     return model
+
+
+def _log_mels(
+    student: Student, sound: Sequence[NDArray[np.float32]]
+) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """The beginnings of the sounds as log-mels: three of four to calibrate with, the fourth to measure layers on."""
+    if len(sound) < LEAST_SOUNDS:
+        raise SondoError(f"int8 needs real sound to calibrate with: {LEAST_SOUNDS} clips or more, not {len(sound)}")
+    front_end = copy.deepcopy(student.front_end).cpu().float()
+    with torch.inference_mode():
+        log_mels = [front_end(torch.from_numpy(each[None, :WINDOW_SAMPLES])).numpy() for each in sound]
+    return [each for index, each in enumerate(log_mels) if index % 4 != 3], log_mels[3::4]
 
 
 def _average(name: str) -> list[Step]:
     """Each row's last sum over its frames: 0 over 0 where it has no window."""
     return [
+        ("ConstantOfShape", [f"{name}/row"], f"{name}/none", {}),
         ("Concat", [f"{name}/none", f"{name}/sums"], f"{name}/sums_or_none", {"axis": 0}),
         ("Gather", [f"{name}/sums_or_none", "last_turns"], f"{name}/total", {}),
         ("Div", [f"{name}/total", "weights"], name, {}),

@@ -7,22 +7,28 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import onnxruntime
 import torch
+from onnx import ModelProto
 
+from sondo.export.precision import Precision
 from sondo.runtime.golden import GOLDEN, GOLDEN_SAMPLES, GoldenVector, golden_sound, to_text
-from sondo.runtime.onnx import FORMAT
+from sondo.runtime.onnx import FORMAT, PRECISION
 from sondo.students import Projector, Student
 
 _LINEAGE = ("teacher", "teachers", "source", "checkpoint", "init", "init_licence", "init_source", "init_sha256")
 
 
-def metadata(student: Student, *, frames: bool, projector: Projector | None) -> dict[str, str]:
+def metadata(
+    student: Student, *, frames: bool, projector: Projector | None, precision: Precision = "float32"
+) -> dict[str, str]:
     """The metadata of a student's file.
 
     Args:
         student: The student.
         frames: Whether the file has the output `frames`.
         projector: The mapping head, where it has the output `teacher_space`.
+        precision: How the network keeps its numbers.
     """
     lineage = {key: student.info[key] for key in _LINEAGE if key in student.info}
     return {
@@ -34,6 +40,7 @@ def metadata(student: Student, *, frames: bool, projector: Projector | None) -> 
         "sondo.licence": student.licence,
         "sondo.lineage": json.dumps(lineage, ensure_ascii=False),
         "sondo.front_end": json.dumps(student.front_end.config.to_dict()),
+        PRECISION: precision,
         GOLDEN: to_text(_golden_vectors(student)),
         **({"sondo.frame_stride": str(student.frame_stride)} if frames else {}),
         **({"sondo.teacher": json.dumps(_first_teacher(student, projector))} if projector is not None else {}),
@@ -55,3 +62,14 @@ def _golden_vectors(student: Student) -> list[GoldenVector]:
             GoldenVector.of(student(torch.from_numpy(golden_sound(samples))[None])[0].numpy(), samples=samples)
             for samples in GOLDEN_SAMPLES
         ]
+
+
+def golden_vectors_of_file(model: ModelProto) -> list[GoldenVector]:
+    """What the file itself gives for the golden sounds, in onnxruntime, where its numbers are not torch's."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return [
+        GoldenVector.of(session.run(["embedding"], {"audio": golden_sound(samples)[None]})[0][0], samples=samples)
+        for samples in GOLDEN_SAMPLES
+    ]

@@ -11,7 +11,8 @@ from typing import Any
 
 import onnx
 import torch
-from onnx import GraphProto, inliner
+from onnx import AttributeProto, GraphProto, inliner
+from onnx.helper import get_attribute_value
 from torch import Tensor, nn
 
 from sondo.errors import SondoError
@@ -19,6 +20,22 @@ from sondo.export.lean import lean
 from sondo.students import Student
 
 OPSET = 18
+IR_VERSION = 8
+PREFIX = "n"
+"""What the names of the network's values and nodes begin with."""
+
+
+_USUAL = {
+    ("Conv", "auto_pad"): b"NOTSET",
+    ("Conv", "dilations"): [1, 1],
+    ("Conv", "group"): 1,
+    ("Conv", "pads"): [0, 0, 0, 0],
+    ("Conv", "strides"): [1, 1],
+    ("Gemm", "alpha"): 1.0,
+    ("Gemm", "beta"): 1.0,
+    ("Gemm", "transA"): 0,
+}
+"""What holds where an attribute is left out, so that it needs no place in the file."""
 
 
 class _Core(nn.Module):
@@ -88,7 +105,29 @@ def _plain(model: onnx.ModelProto) -> GraphProto:
         item.ClearField("doc_string")
         del item.metadata_props[:]
     del graph.value_info[:]
+    for node in graph.node:
+        usual = [each for each in node.attribute if _USUAL.get((node.op_type, each.name)) == get_attribute_value(each)]
+        for each in usual:
+            node.attribute.remove(each)
+    rename(graph)
     return graph
+
+
+def rename(graph: GraphProto) -> None:
+    """Give short names to all values and nodes, in place: the exporters' are a tenth of a small student in int8."""
+    if any(attribute.type == AttributeProto.GRAPH for node in graph.node for attribute in node.attribute):
+        return  # graphs inside name values of this one
+    short: dict[str, str] = {"": ""}
+
+    def name(long: str) -> str:
+        return short.setdefault(long, f"{PREFIX}{len(short):x}")
+
+    for item in (*graph.input, *graph.output, *graph.initializer):
+        item.name = name(item.name)
+    for index, node in enumerate(graph.node):
+        node.name = f"{PREFIX}_{index:x}"
+        for names in (node.input, node.output):
+            names[:] = [name(each) for each in names]
 
 
 @contextmanager

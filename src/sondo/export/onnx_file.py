@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from sondo.errors import SondoError
 from sondo.export.graph import student_model
-from sondo.export.verify import THRESHOLD, VerifyReport, compare
+from sondo.export.precision import ON_AVERAGE, Precision
+from sondo.export.verify import compare
+from sondo.export.verify_report import VerifyReport
 from sondo.students import Projector, Student
 
 
@@ -22,7 +24,9 @@ def to_onnx(
     *,
     overwrite: bool = False,
     clips: Sequence[NDArray[np.float32]] | None = None,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
+    precision: Precision = "float32",
+    sound: Sequence[NDArray[np.float32]] = (),
     frames: bool = False,
     projector: Projector | None = None,
 ) -> Path:
@@ -38,7 +42,10 @@ def to_onnx(
         path: The file, ending in `.onnx`.
         overwrite: Replace a file that is there already.
         clips: Real sound to compare with besides made sound, each (samples,) at the student's rate.
-        threshold: The cosine to torch that every clip must reach.
+        threshold: The cosine to torch that must be reached; that of `LEAST_COSINE` when left out.
+        precision: How the network keeps its numbers: `float32`; its weights in `float16` or `int8_weights`, for a file
+            of a half or a third of the size that runs as fast; or `int8`, which computes in whole numbers too.
+        sound: Real sound to calibrate `int8` with, like `clips` but none of them.
         frames: Give the output `frames` too, those of `Student.frames`.
         projector: The mapping head to give the output `teacher_space` with: each window in the space of the student's
             (first) teacher, averaged like the embedding.
@@ -60,7 +67,9 @@ def to_onnx(
         raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
     if student.compat is not None:
         raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
-    content = student_model(student, frames=frames, projector=projector).SerializeToString()
+    content = student_model(
+        student, frames=frames, projector=projector, precision=precision, sound=sound
+    ).SerializeToString()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.stem}.writing.onnx")
     try:
@@ -77,14 +86,15 @@ def to_onnx(
 
 
 def _refusal(report: VerifyReport) -> str:
-    if report.smallest_cosine >= report.threshold:
+    if report.judged_cosine >= report.threshold:
         return (
             f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}, "
             f"alone and padded by {report.padded_difference or 0.0:.2g}. "
             "This is a fault of the exported graph: please report it with the student's name"
         )
     worst = min(report.cases, key=lambda case: case.smallest_cosine)
+    where = f"the mean over {report.judged}" if report.precision in ON_AVERAGE else worst.name
     return (
-        f"{report.path} was not written: it does not agree with torch. The cosine is {report.smallest_cosine:.6f} "
-        f"({worst.name}), at least {report.threshold} is asked for"
+        f"{report.path} was not written: it does not agree with torch. The cosine is {report.judged_cosine:.6f} "
+        f"({where}), at least {report.threshold} is asked for"
     )

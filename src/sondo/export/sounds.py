@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 
 LENGTHS_S = (0.1, 0.5, 1.0, 3.7, 10.0, 25.0, 61.0)
+REAL = "clip "
+"""What the names of real clips begin with."""
 _SIMPLE_LENGTHS_S = (0.1, 10.0)
 
 Audio = NDArray[np.float32]
@@ -32,7 +34,7 @@ def sounds(sample_rate: int, lengths_s: Sequence[float], clips: Sequence[Audio])
         clip = np.asarray(clip, dtype=np.float32)
         if clip.ndim != 1:
             raise SondoError(f"clip {number} to verify with has shape {clip.shape}: expected (samples,)")
-        yield f"clip {number}", clip[None]
+        yield f"{REAL}{number}", clip[None]
 
 
 def made_sound(num_samples: int, sample_rate: int) -> Audio:

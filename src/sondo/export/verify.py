@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-import json
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,79 +14,15 @@ from numpy.typing import NDArray
 
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export.sounds import LENGTHS_S, Audio, made_sound
+from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, PRECISIONS, Precision
+from sondo.export.sounds import LENGTHS_S, REAL, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
-from sondo.runtime.onnx import open_session
+from sondo.export.verify_report import VerifyCase, VerifyReport
+from sondo.runtime.onnx import PRECISION, open_session
 from sondo.students import Projector, Student
 
-THRESHOLD = 0.9999
 ALONE_TOLERANCE = 1e-5
 _PADDED_S, _FRAMES_S, _TEACHER_S = (1.0, 3.7, 12.5), (0.5, 12.5), (0.5, 12.5)
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyCase:
-    """One comparison: clips of one length, in one call.
-
-    Args:
-        name: What the sound is.
-        seconds: Its length.
-        batch: Clips in the call.
-        smallest_cosine: Of the clip that agrees least.
-        mean_cosine: Over the clips.
-        largest_difference: Of any value of any vector, absolute.
-    """
-
-    name: str
-    seconds: float
-    batch: int
-    smallest_cosine: float
-    mean_cosine: float
-    largest_difference: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class VerifyReport:
-    """What `verify` found.
-
-    Args:
-        path: The exported file.
-        space_id: Space of the student.
-        threshold: The cosine that every clip must reach.
-        passed: Whether every clip reaches it, and gives the same vector alone, in a batch and padded in one (1e-5).
-        smallest_cosine: Over all cases.
-        mean_cosine: Over all clips of all cases.
-        largest_difference: Over all cases, absolute.
-        alone_difference: Largest difference between a clip alone and the same clip in a batch, absolute.
-        padded_difference: Likewise between a clip alone and padded in a batch that is told its length; none where the
-            file cannot be told.
-        versions: Of the two sides.
-        cases: The comparisons.
-    """
-
-    path: str
-    space_id: str
-    threshold: float
-    passed: bool
-    smallest_cosine: float
-    mean_cosine: float
-    largest_difference: float
-    alone_difference: float
-    padded_difference: float | None = None
-    versions: dict[str, str]
-    cases: tuple[VerifyCase, ...]
-
-    @property
-    def json_path(self) -> Path:
-        """Where the report lies: beside the file, with `.json` behind its name."""
-        return Path(f"{self.path}.json")
-
-    def save(self) -> Path:
-        """Write the report to `json_path`, in one step."""
-        scratch = self.json_path.with_name(f".{self.json_path.name}.writing")
-        scratch.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(scratch, self.json_path)
-        return self.json_path
 
 
 def verify(
@@ -98,7 +30,7 @@ def verify(
     path: str | Path,
     *,
     clips: Sequence[Audio] | None = None,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     lengths_s: Sequence[float] = LENGTHS_S,
     projector: Projector | None = None,
 ) -> VerifyReport:
@@ -112,7 +44,7 @@ def verify(
         student: The student in torch.
         path: The exported file.
         clips: Real sound, each (samples,) at the student's rate, at least 0.1 s.
-        threshold: The cosine that every clip must reach.
+        threshold: The cosine that must be reached; what `LEAST_COSINE` asks of the file's precision when left out.
         lengths_s: Lengths of the made sound in seconds.
         projector: The mapping head that `teacher_space` is compared with; that output is passed over without.
 
@@ -129,7 +61,7 @@ def compare(
     path: str | Path,
     *,
     clips: Sequence[Audio] | None = None,
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     lengths_s: Sequence[float] = LENGTHS_S,
     projector: Projector | None = None,
 ) -> VerifyReport:
@@ -147,14 +79,19 @@ def compare(
     found += list(_other_outputs(student, session, projector))
     padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
     cosines = np.concatenate([each for _, each in found])
-    smallest = float(cosines.min())
+    precision = _precision(session, Path(path))
+    judged, judged_cosine = _judged(found, precision)
+    threshold = LEAST_COSINE[precision] if threshold is None else threshold
     differences = [alone_difference, *([] if padded_difference is None else [padded_difference])]
     return VerifyReport(
         path=str(path),
         space_id=student.space_id,
+        precision=precision,
         threshold=threshold,
-        passed=smallest >= threshold and max(differences) <= ALONE_TOLERANCE,
-        smallest_cosine=smallest,
+        judged=judged,
+        judged_cosine=judged_cosine,
+        passed=judged_cosine >= threshold and max(differences) <= ALONE_TOLERANCE,
+        smallest_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
         largest_difference=max(case.largest_difference for case, _ in found),
         alone_difference=alone_difference,
@@ -162,6 +99,31 @@ def compare(
         versions={"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
         cases=tuple(case for case, _ in found),
     )
+
+
+def precision_of(path: str | Path) -> Precision:
+    """How an exported file keeps its numbers.
+
+    Raises:
+        SondoError: No file that sondo exported, or one that keeps them as this sondo does not know.
+    """
+    return _precision(open_session(Path(path), None), Path(path))
+
+
+def _precision(session: Any, path: Path) -> Precision:
+    found = session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32")
+    for precision in PRECISIONS:
+        if found == precision:
+            return precision
+    raise SondoError(f"{path} keeps its numbers as {found}: this sondo knows {', '.join(PRECISIONS)}; update sondo")
+
+
+def _judged(found: Sequence[tuple[VerifyCase, NDArray[np.float64]]], precision: Precision) -> tuple[str, float]:
+    """What counts for a precision, and its cosine."""
+    if precision not in ON_AVERAGE:
+        return "every clip", min(case.smallest_cosine for case, _ in found)
+    real = [each for case, each in found if case.name.startswith(REAL)]
+    return "real clips" if real else "all clips", float(np.concatenate(real or [each for _, each in found]).mean())
 
 
 def _case(

@@ -11,17 +11,16 @@ import numpy as np
 from onnx import GraphProto, TensorProto, ValueInfoProto, helper
 
 from sondo.audio.frames import num_columns
-from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
+from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.export.front_end import front_end_graph
 from sondo.export.mapping_head import head_steps
-from sondo.export.network import network_graph
 from sondo.export.steps import Constants, Step, named, nodes, tensors
 from sondo.students import Projector, Student
 
 _PREFIX = "window/"
 
 
-def window_graph(student: Student, *, with_frames: bool, projector: Projector | None) -> GraphProto:
+def window_graph(student: Student, network: GraphProto, *, projector: Projector | None) -> GraphProto:
     """A turn of the loop over all windows of all clips.
 
     It takes from the graph around: `audio`; for each turn the corners of its window, `window_from` and `window_to`
@@ -30,7 +29,7 @@ def window_graph(student: Student, *, with_frames: bool, projector: Projector | 
 
     Args:
         student: The student.
-        with_frames: Give the frames of each window.
+        network: Its network, as `network_graph` gives it; where that has frames, so has the window.
         projector: Map each window into the teacher's space too.
 
     Returns:
@@ -40,13 +39,14 @@ def window_graph(student: Student, *, with_frames: bool, projector: Projector | 
     """
     config = student.front_end.config
     full_frames = config.num_frames(WINDOW_SAMPLES)
-    network = network_graph(
-        student, min_frames=min_window_frames(config), max_frames=full_frames, with_frames=with_frames
-    )
     front_end, front_end_constants = front_end_graph(config, audio=f"{_PREFIX}samples", log_mel=network.input[0].name)
     outside = {"audio": "audio", "embedding": network.output[0].name}
     outside |= {name: f"window_{name}" for name in ("from", "to", "weights", "begins")}
-    constants: Constants = {"axes": np.array([0, 1]), "first_axis": np.array([0])}
+    constants: Constants = {
+        "axes": np.array([0, 1]),
+        "first_axis": np.array([0]),
+        "no_sum": np.array(0, dtype=np.float32),
+    }
     cut: list[Step] = [
         ("Identity", ["condition"], "go_on", {}),
         ("Gather", ["from", "turn"], "from_corner", {}),
@@ -59,11 +59,10 @@ def window_graph(student: Student, *, with_frames: bool, projector: Projector | 
         widths["teacher"] = projector.embedding_dim
         steps, more = head_steps(copy.deepcopy(projector).cpu().float(), vector="embedding", mapped="teacher")
         add, constants = add + steps, constants | more
-    for name, width in widths.items():
-        constants[f"{name}/none"] = np.zeros(width, dtype=np.float32)
+    for name in widths:
         add += _sum(name)
     extra: list[ValueInfoProto] = []
-    if with_frames:
+    if len(network.output) > 1:
         columns = num_columns(full_frames, stride=student.frame_stride)
         outside["found"] = network.output[1].name
         steps, more = _full_columns(columns)
@@ -101,7 +100,7 @@ def _sum(name: str) -> list[Step]:
     return [
         ("Squeeze", [name, "first_axis"], f"{name}/vector", {}),
         ("Mul", [f"{name}/vector", "weight"], f"{name}/weighted", {}),
-        ("Where", ["is_first", f"{name}/none", f"{name}/before"], f"{name}/so_far", {}),
+        ("Where", ["is_first", "no_sum", f"{name}/before"], f"{name}/so_far", {}),
         ("Add", [f"{name}/so_far", f"{name}/weighted"], f"{name}/sum", {}),
         ("Identity", [f"{name}/sum"], f"{name}/sum_of_turn", {}),
     ]

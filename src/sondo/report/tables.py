@@ -43,11 +43,25 @@ def show_summary(summary: dict[str, Any]) -> None:
         f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
         f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
     )
+    if "onnx_int8" in summary["export"]:
+        show_int8(summary["export"]["onnx_int8"])
     for teacher in teachers if taught else ():
         tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
     tell(f"took {sum(seconds.values()):.0f} s: {stages}")
+
+
+def show_int8(about: dict[str, Any]) -> None:
+    """A file in int8: its size, how close it is, and what it keeps on a task."""
+    if "refused" in about:
+        tell(f"no file in int8: {about['refused']}")
+        return
+    kept = f"; {about['task']} {100 * about['score']:.1f}, {100 * about['float32']:.1f} in float32"
+    tell(
+        f"{about['path']}: {about['bytes'] / 1e6:.2f} MB in int8, mean cosine to torch {about['cosine_to_torch']:.6f}"
+        f"{kept if 'task' in about else ''}"
+    )
 
 
 def show_task(name: str, result: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ def show_comparison(report: VerifyReport) -> None:
         )
     output.print(table)
     tell(
-        f"{_PASSED[report.passed]}: smallest cosine {report.smallest_cosine:.7f} (at least {report.threshold:g}), mean "
-        f"{report.mean_cosine:.7f}, largest difference {report.largest_difference:.2g}; report: {report.json_path}"
+        f"{_PASSED[report.passed]} in {report.precision}: cosine of {report.judged} {report.judged_cosine:.7f} (at "
+        f"least {report.threshold:g}), smallest {report.smallest_cosine:.7f}, mean {report.mean_cosine:.7f}, largest "
+        f"difference {report.largest_difference:.2g}; report: {report.json_path}"
     )

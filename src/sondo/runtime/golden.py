@@ -25,6 +25,9 @@ GOLDEN_SAMPLES = (3_200, 320_000, 400_000)
 TOLERANCE = 1e-3
 """Largest difference of a value, as a share of the vector's root mean square."""
 
+INT8_TOLERANCE = 0.1
+"""The same where a network computes in int8: there a log-mel's last bit can move an activation by a whole step."""
+
 _FIRST, _PRIME, _SCALE = 8, 1021, 2048
 
 

@@ -16,6 +16,9 @@ from sondo.runtime.model import Model
 FORMAT = "1"
 """Version of the layout of an exported file, `sondo.format` in its metadata."""
 
+PRECISION = "sondo.precision"
+"""Metadata: how the network keeps its numbers, `float32` where nothing is said."""
+
 METADATA_KEYS = tuple(
     f"sondo.{key}" for key in ("format", "name", "space_id", "sample_rate", "embedding_dim", "licence", "front_end")
 )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
-from sondo.runtime.golden import GOLDEN, TOLERANCE, from_text, golden_sound
-from sondo.runtime.onnx import OnnxModel, open_session
+from sondo.runtime.golden import GOLDEN, INT8_TOLERANCE, TOLERANCE, from_text, golden_sound
+from sondo.runtime.onnx import PRECISION, OnnxModel, open_session
 
 _SAME = 1e-5
 _LENGTHS = (WINDOW_SAMPLES // 10, WINDOW_SAMPLES // 3, WINDOW_SAMPLES + WINDOW_SAMPLES // 5)
@@ -61,13 +61,14 @@ def self_check(path: str | Path) -> list[Check]:
 
 
 def _golden(session: Any) -> Iterator[Check]:
-    text = session.get_modelmeta().custom_metadata_map.get(GOLDEN)
+    about = session.get_modelmeta().custom_metadata_map
+    text, limit = about.get(GOLDEN), INT8_TOLERANCE if about.get(PRECISION) == "int8" else TOLERANCE
     if text is None:
-        yield Check(name="golden vectors (the file has none: export it again)", found=None, limit=TOLERANCE)
+        yield Check(name="golden vectors (the file has none: export it again)", found=None, limit=limit)
         return
     for vector in from_text(text):
         (found,) = _run(session, golden_sound(vector.samples)[None])
-        yield Check(name=f"golden vector of {vector.samples} samples", found=vector.difference(found), limit=TOLERANCE)
+        yield Check(name=f"golden vector of {vector.samples} samples", found=vector.difference(found), limit=limit)
 
 
 def _promises(session: Any, front_end: LogMelConfig) -> Iterator[Check]:

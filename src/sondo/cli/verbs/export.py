@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonargparse
 
 from sondo.cli.shared import add_code
+
+if TYPE_CHECKING:
+    from sondo.export.precision import Precision
 
 HELP = "one file for any device"
 
@@ -17,7 +19,19 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("run", help="folder of a run or of a student; a published .ckpt or its name")
     verb.add_argument("--format", choices=["onnx"], default="onnx", help="what to write")
-    verb.add_argument("--out", help="the file to write; RUN/student.onnx by default")
+    verb.add_argument("--out", help="the file to write; by default RUN/student.onnx, RUN/student.int8.onnx and so on")
+    verb.add_argument("--int8", action="store_true", help="compute in int8, calibrated on real sound")
+    verb.add_argument(
+        "--weights",
+        choices=["float32", "float16", "int8"],
+        default="float32",
+        help="keep the weights small in the file and compute in float32, as fast as ever",
+    )
+    verb.add_argument(
+        "sounds",
+        nargs="*",
+        help="real sound to calibrate with and to compare on instead of the run's bank: files, or folders of them",
+    )
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     verb.add_argument("--frames", action="store_true", help="embeddings along time as a further output")
     verb.add_argument("--teacher_space", action="store_true", help="vectors in the teacher's space as a further output")
@@ -26,12 +40,18 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 
 def run(settings: Any) -> None:
     """Export, compare with torch, say how close."""
-    from sondo.errors import require
+    from sondo.errors import SondoError, require
     from sondo.screen import tell
 
+    if settings.int8 and settings.weights != "float32":
+        raise SondoError(
+            "--int8 keeps the weights in int8 already: leave out --weights, or --int8 to compute in float32"
+        )
     require("torch", extra="train", why="Exporting needs torch and onnx")
-    from sondo.pipeline import export_run
+    from sondo.exporting import about_file, export_run, measure_in_run
+    from sondo.report.tables import show_int8
 
+    weights: dict[str, Precision] = {"float32": "float32", "float16": "float16", "int8": "int8_weights"}
     path = export_run(
         settings.run,
         None if settings.out is None else Path(settings.out),
@@ -39,6 +59,12 @@ def run(settings: Any) -> None:
         allow_code=settings.allow_code,
         frames=settings.frames,
         teacher_space=settings.teacher_space,
+        precision="int8" if settings.int8 else weights[settings.weights],
+        sounds=[Path(sound) for sound in settings.sounds],
     )
-    report = json.loads(path.with_name(path.name + ".json").read_text(encoding="utf-8"))
-    tell(f"{path}: {path.stat().st_size:,} bytes, smallest cosine to torch {report['smallest_cosine']:.7f}")
+    if settings.int8:
+        show_int8(measure_in_run(Path(settings.run), path, allow_code=settings.allow_code))
+        return
+    about = about_file(path)
+    which = "mean" if settings.weights == "int8" else "smallest"
+    tell(f"{path}: {about['bytes']:,} bytes, {which} cosine to torch {about['cosine_to_torch']:.7f}")

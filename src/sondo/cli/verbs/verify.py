@@ -22,7 +22,9 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         "lies beside the file by default",
     )
     verb.add_argument(
-        "--threshold", type=float | None, help="cosine to torch that every clip must reach; 0.9999 by default"
+        "--threshold",
+        type=float | None,
+        help="cosine to torch that must be reached; that of the file's precision by default",
     )
     add_code(verb)
 

@@ -1,0 +1,83 @@
+"""What a comparison of an exported file with torch found."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sondo.export.precision import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCase:
+    """One comparison: clips of one length, in one call.
+
+    Args:
+        name: What the sound is.
+        seconds: Its length.
+        batch: Clips in the call.
+        smallest_cosine: Of the clip that agrees least.
+        mean_cosine: Over the clips.
+        largest_difference: Of any value of any vector, absolute.
+    """
+
+    name: str
+    seconds: float
+    batch: int
+    smallest_cosine: float
+    mean_cosine: float
+    largest_difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyReport:
+    """What `verify` found.
+
+    Args:
+        path: The exported file.
+        space_id: Space of the student.
+        precision: How the file keeps its numbers.
+        threshold: The cosine that must be reached.
+        judged: What must reach it: `every clip`, or on average `real clips` (`all clips` where there are none).
+        judged_cosine: The cosine that is judged.
+        passed: Whether it reaches the threshold, and each clip gives the same vector alone, in a batch and padded in
+            one (1e-5).
+        smallest_cosine: Over all cases.
+        mean_cosine: Over all clips of all cases.
+        largest_difference: Over all cases, absolute.
+        alone_difference: Largest difference between a clip alone and the same clip in a batch, absolute.
+        padded_difference: Likewise between a clip alone and padded in a batch that is told its length; none where the
+            file cannot be told.
+        versions: Of the two sides.
+        cases: The comparisons.
+    """
+
+    path: str
+    space_id: str
+    precision: Precision
+    threshold: float
+    judged: str
+    judged_cosine: float
+    passed: bool
+    smallest_cosine: float
+    mean_cosine: float
+    largest_difference: float
+    alone_difference: float
+    padded_difference: float | None = None
+    versions: dict[str, str]
+    cases: tuple[VerifyCase, ...]
+
+    @property
+    def json_path(self) -> Path:
+        """Where the report lies: beside the file, with `.json` behind its name."""
+        return Path(f"{self.path}.json")
+
+    def save(self) -> Path:
+        """Write the report to `json_path`, in one step."""
+        scratch = self.json_path.with_name(f".{self.json_path.name}.writing")
+        scratch.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
+        os.replace(scratch, self.json_path)
+        return self.json_path

@@ -1,0 +1,233 @@
+"""`sondo export`: the student of a run as a file, with real sound to calibrate it with and to compare it on.
+
+May import: every room; `sondo.pipeline` calls it, not the other way round.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.decode import list_audio_files, read_clips
+from sondo.audio.errors import AudioError
+from sondo.bank import Bank
+from sondo.bank.sound import open_sound
+from sondo.distill.sampling import balanced_weights, draw
+from sondo.errors import SondoError
+from sondo.evaluate import Task, compare, embed_task, load_task
+from sondo.export import to_onnx
+from sondo.export.precision import ON_AVERAGE, Precision
+from sondo.recipe import write_json
+from sondo.runtime import Model
+from sondo.runtime.onnx import OnnxModel
+from sondo.screen import say
+from sondo.students import Projector, Student, TorchModel, load, load_projectors
+from sondo.students.published import load_published
+
+NUM_CALIBRATION_CLIPS = 128
+_LONGEST_S = 25.0
+_EVERY = 5
+_FEW, _MANY = 4, 32
+
+_Clip = tuple[str, float, float]
+
+
+@dataclass(frozen=True)
+class RealSound:
+    """Clips of a bank or of files: every fifth to compare on, the others to calibrate with.
+
+    Args:
+        clips: Each as the address of its file, its beginning and its length in seconds; in random order.
+        sample_rate: The student's rate in Hz.
+    """
+
+    clips: Sequence[_Clip]
+    sample_rate: int
+
+    def to_compare(self, precision: Precision) -> list[NDArray[np.float32]]:
+        """A few clips where every one must agree, more where the average counts."""
+        return list(islice(self._read(self.clips[::_EVERY]), _MANY if precision in ON_AVERAGE else _FEW))
+
+    def to_calibrate(self, precision: Precision) -> list[NDArray[np.float32]]:
+        """Clips for int8, none for others."""
+        rest = [clip for index, clip in enumerate(self.clips) if index % _EVERY]
+        return list(islice(self._read(rest), NUM_CALIBRATION_CLIPS if precision == "int8" else 0))
+
+    def all(self) -> list[NDArray[np.float32]]:
+        """Every one."""
+        return list(self._read(self.clips))
+
+    def _read(self, clips: Sequence[_Clip]) -> Iterator[NDArray[np.float32]]:
+        """Those that can still be read."""
+        for address, offset_s, duration_s in clips:
+            try:
+                yield from read_clips(open_sound(address), [(offset_s, duration_s)], sample_rate=self.sample_rate)
+            except AudioError as error:
+                say(f"passed over: {error}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a file is made of.
+
+    Args:
+        student: The student.
+        projector: Its (first) mapping head, where it has one.
+        sound: Clips of its run's bank; none where there is no bank.
+    """
+
+    student: Student
+    projector: Projector | None
+    sound: RealSound
+
+
+def export_run(
+    source: str | Path,
+    path: Path | None = None,
+    *,
+    overwrite: bool = False,
+    allow_code: bool = False,
+    frames: bool = False,
+    teacher_space: bool = False,
+    precision: Precision = "float32",
+    sounds: Sequence[Path] = (),
+) -> Path:
+    """Export the student of a run, of a student's folder or of a published checkpoint, as one ONNX file.
+
+    Args:
+        source: Folder of a run or of a student; a published checkpoint, or its name.
+        path: The file to write; `student.onnx` in the folder by default, and for another precision
+            `student.<precision>.onnx`.
+        overwrite: Replace a file that is there.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
+        frames: Give the output `frames` too: embeddings along time.
+        teacher_space: Give the output `teacher_space` too: vectors in the space of the (first) teacher.
+        precision: How the network keeps its numbers.
+        sounds: Real sound instead of that of the run's bank: files, or folders of them.
+
+    Returns:
+        The file. It has been compared with torch, on real sound too where there is some.
+
+    Raises:
+        SondoError: No student there, one without a mapping head, a file in the way, too little sound for int8, or a
+            file that does not agree with torch.
+    """
+    if path is None and not Path(source).is_dir():
+        raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
+    found = read_source(source, allow_code=allow_code)
+    if teacher_space and found.projector is None:
+        raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
+    sound = sound_of_files(sounds, found.student.sample_rate) if sounds else found.sound
+    if precision == "int8" and not sound.clips:
+        raise SondoError(
+            f"int8 needs real sound to calibrate with, and {source} has no bank: name some files or a folder of it"
+        )
+    return to_onnx(
+        found.student,
+        path or Path(source) / file_name(precision),
+        overwrite=overwrite,
+        clips=sound.to_compare(precision),
+        sound=sound.to_calibrate(precision),
+        precision=precision,
+        frames=frames,
+        projector=found.projector if teacher_space else None,
+    )
+
+
+def about_file(path: Path) -> dict[str, Any]:
+    """What the summary of a run says of an exported file, from the report beside it."""
+    report = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
+    return {"path": str(path), "bytes": path.stat().st_size, "cosine_to_torch": report["judged_cosine"]}
+
+
+def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any]:
+    """What a file keeps of the score of its student in torch: `task`, `float32`, `score`, `retention`, or nothing."""
+    if task is None:
+        return {}
+    vectors = embed_task(task, student.embed, description=f"{task.name}: student")
+    of_file = embed_task(task, OnnxModel(path).embed, description=f"{task.name}: {path.name}")
+    found = compare(task, vectors, of_file)
+    return {"task": task.name, "float32": found.teacher, "score": found.student, "retention": found.retention}
+
+
+def measure_in_run(run: Path, path: Path, *, allow_code: bool = False) -> dict[str, Any]:
+    """Measure an int8 file on the task of the run that it was exported from, and write it into the run's summary.
+
+    Args:
+        run: Where the file came from; only a folder of a run has a task.
+        path: The file.
+        allow_code: As in `export_run`.
+
+    Returns:
+        `about_file`, and `kept_in_file` where the run has a task whose data are there.
+    """
+    task = _task_of_run(run)
+    student = TorchModel(read_source(run, allow_code=allow_code).student) if task is not None else None
+    found = about_file(path) | (kept_in_file(task, student, path) if student is not None else {})
+    file = run / "summary.json"
+    if file.is_file():
+        summary = json.loads(file.read_text(encoding="utf-8"))
+        summary["export"]["onnx_int8"] = found
+        write_json(file, summary)
+    return found
+
+
+def _task_of_run(folder: Path) -> Task | None:
+    """The task that a run was measured on, where its data are still there."""
+    note = folder / "recipe.json"
+    recipe = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+    name, data = recipe.get("task"), recipe.get("data")
+    return load_task(name, Path(data)) if name and data and Path(data).is_dir() else None
+
+
+def file_name(precision: Precision) -> str:
+    """What a run calls its exported file."""
+    return "student.onnx" if precision == "float32" else f"student.{precision}.onnx"
+
+
+def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
+    """Read what an exported file is made of and compared with.
+
+    Args:
+        source: Folder of a run or of a student; a published checkpoint, or its name.
+        allow_code: Import the module that the folder names, for a student that is a function of your own.
+
+    Raises:
+        SondoError: No student there.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        student, projector = load_published(str(source))
+        return Source(student, projector, RealSound([], student.sample_rate))
+    home = folder / "student" if (folder / "student").is_dir() else folder
+    student = load(home, allow_code=allow_code)
+    note = folder / "train.json"
+    bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
+    sound = sound_of_bank(Bank(bank)) if bank is not None and Bank.exists(bank) else RealSound([], student.sample_rate)
+    return Source(student, next(iter(load_projectors(home)), None), sound)
+
+
+def sound_of_bank(bank: Bank) -> RealSound:
+    """Clips drawn evenly from the bank's clusters, where it has some, and from all of it where it has none."""
+    columns = [name for name in bank.columns("cluster") if bank.num_missing(name) == 0]
+    clusters = bank.read(columns[:1]).column(0).to_pylist() if columns else range(len(bank))
+    weights = balanced_weights(np.array(clusters, dtype=np.int64))
+    count = min(len(bank), NUM_CALIBRATION_CLIPS + _MANY)
+    rows = draw(weights, count, replacement=False, generator=np.random.default_rng(0))
+    table = bank.take(rows, ["uri", "offset_s", "duration_s"]).to_pylist()
+    clips = [(row["uri"], row["offset_s"], row["duration_s"]) for row in table]
+    return RealSound(clips, bank.info.front_end.sample_rate)
+
+
+def sound_of_files(sounds: Sequence[Path], sample_rate: int) -> RealSound:
+    """The beginnings of files, and of those in folders."""
+    files = [file for sound in sounds for file in (list_audio_files(sound) if sound.is_dir() else [sound])]
+    order = np.random.default_rng(0).permutation(len(files))
+    return RealSound([(str(files[index]), 0.0, _LONGEST_S) for index in order], sample_rate)

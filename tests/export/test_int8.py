@@ -1,0 +1,182 @@
+"""Static int8: 7-bit weights, layers that suffer left in float32, and a file that keeps the student's vectors."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+import sondo
+from sondo.errors import SondoError
+from sondo.export import int8, onnx_file, to_onnx, verify
+from sondo.export.int8 import int8_network
+from sondo.runtime.self_check import self_check
+from sondo.students import create
+
+RATE = 32_000
+
+
+def network(*, outlier=1.0):
+    """Two convolutions and a mean; the first gives one channel `outlier` times as large as the other seven."""
+    generator = np.random.default_rng(0)
+    first = generator.standard_normal((8, 1, 3, 3)).astype(np.float32)
+    first[0] *= outlier
+    second = generator.standard_normal((40, 8, 3, 3)).astype(np.float32)
+    second[:, 0] /= outlier
+    constants = {"first": first, "second": second, "axis": np.array([1])}
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "axis"], ["map"]),
+        helper.make_node("Conv", ["map", "first"], ["a"], name="conv_first"),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "second"], ["c"], name="conv_second"),
+        helper.make_node("GlobalAveragePool", ["c"], ["d"]),
+        helper.make_node("Flatten", ["d"], ["y"]),
+    ]
+    return helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16, "frames"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 40])],
+        [numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+
+
+def log_mels(count, seed):
+    generator = np.random.default_rng(seed)
+    return [generator.standard_normal((1, 16, 20)).astype(np.float32) for _ in range(count)]
+
+
+def result(graph, log_mel):
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: log_mel})[0][0]
+
+
+def int8_weights(graph):
+    tensors = [numpy_helper.to_array(item) for item in graph.initializer]
+    return [values for values in tensors if values.dtype == np.int8 and values.ndim == 4]
+
+
+def cosine(first, second):
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def test_both_layers_have_weights_of_7_bits_and_the_result_stays():
+    quantised = int8_network(network(), log_mels(24, 0), log_mels(8, 1))
+    weights = int8_weights(quantised)
+    assert sorted(len(values) for values in weights) == [8, 40]
+    # each output channel has its own scale, so each reaches the end of the range, which is 64
+    assert all(np.abs(values.astype(int)).max(axis=(1, 2, 3)).tolist() == [64] * len(values) for values in weights)
+    (fresh,) = log_mels(1, 2)
+    assert 0.999 < cosine(result(network(), fresh), result(quantised, fresh)) < 1
+
+
+def test_the_layer_that_suffers_is_left_in_float32(monkeypatch):
+    (fresh,) = log_mels(1, 2)
+    wanted = result(network(outlier=60.0), fresh)
+    monkeypatch.setattr(int8, "WANTED_COSINE", 0.0)
+    both = int8_network(network(outlier=60.0), log_mels(24, 0), log_mels(8, 1))
+    monkeypatch.setattr(int8, "WANTED_COSINE", 0.9999)
+    monkeypatch.setattr(int8, "CHEAP", 0.5)
+    left = int8_network(network(outlier=60.0), log_mels(24, 0), log_mels(8, 1))
+    assert len(int8_weights(left)) == 1 < len(int8_weights(both)) == 2
+    assert cosine(wanted, result(left, fresh)) > cosine(wanted, result(both, fresh))
+
+
+def test_a_network_without_layers_is_refused():
+    graph = network()
+    del graph.node[:]
+    graph.node.append(helper.make_node("Identity", ["x"], ["y"]))
+    with pytest.raises(SondoError, match="has none"):
+        int8_network(graph, log_mels(2, 0), log_mels(2, 1))
+
+
+def sounds(count, seed):
+    """Tones and noise of two seconds."""
+    generator = np.random.default_rng(seed)
+    time = np.arange(2 * RATE) / RATE
+    tones = [0.3 * np.sin(2 * np.pi * generator.uniform(200, 4000) * time) for _ in range(count)]
+    return [(tone + generator.uniform(0, 0.2) * generator.standard_normal(len(time))).astype("f4") for tone in tones]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_lengths():
+    """Compare on half a second of made sound: the lengths are tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_file.compare, "__kwdefaults__", onnx_file.compare.__kwdefaults__ | {"lengths_s": (0.5,)})
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A student, its file in int8, and real sound that calibration did not hear."""
+    torch.manual_seed(0)
+    student = create("mobilenetv3", width_mult=0.1).eval()
+    calibration, held_out = sounds(16, 0), sounds(6, 1)
+    path = tmp_path_factory.mktemp("int8") / "s.int8.onnx"
+    return student, to_onnx(student, path, precision="int8", sound=calibration, clips=held_out), held_out
+
+
+@pytest.fixture(scope="module")
+def whole(made):
+    return to_onnx(made[0], made[1].with_name("s.onnx"))
+
+
+def test_the_file_keeps_the_students_vectors_of_real_sound(made):
+    student, path, held_out = made
+    report = json.loads(path.with_name("s.int8.onnx.json").read_text())
+    assert (report["precision"], report["judged"], report["passed"]) == ("int8", "real clips", True)
+    with torch.inference_mode():
+        wanted = [student(torch.from_numpy(clip)[None])[0].numpy() for clip in held_out]
+    model = sondo.load(path)
+    cosines = [cosine(w, model.embed(clip, sample_rate=RATE)) for w, clip in zip(wanted, held_out, strict=True)]
+    assert np.mean(cosines) > 0.99
+    assert report["judged_cosine"] == pytest.approx(np.mean(cosines), abs=1e-6)
+
+
+def test_the_file_says_so_and_passes_its_own_checks(made):
+    values = {item.key: item.value for item in onnx.load(made[1]).metadata_props}
+    assert values["sondo.precision"] == "int8"
+    assert values["sondo.space_id"] == made[0].space_id
+    assert all(check.passed for check in self_check(made[1]))
+
+
+def test_verify_judges_by_what_the_file_says(made):
+    report = verify(made[0], made[1], clips=made[2], lengths_s=(0.5,))
+    assert (report.threshold, report.judged, report.passed) == (0.99, "real clips", True)
+    strict = verify(made[0], made[1], clips=made[2], lengths_s=(0.5,), threshold=0.99999)
+    assert not strict.passed
+
+
+def test_the_front_end_stays_in_float32(made):
+    (loop,) = [node for node in onnx.load(made[1]).graph.node if node.op_type == "Loop"]
+    body = loop.attribute[0].g
+    (first,) = [node for node in body.node if node.op_type == "Log"]
+    makes = {output: node for node in body.node for output in node.output}
+    behind = [first]
+    while behind:
+        node = behind.pop()
+        assert node.op_type not in ("QuantizeLinear", "DequantizeLinear")
+        behind += [makes[name] for name in node.input if name in makes]
+
+
+def test_too_little_sound_is_refused_and_nothing_is_left(made, tmp_path):
+    with pytest.raises(SondoError, match="8 clips or more, not 3"):
+        to_onnx(made[0], tmp_path / "s.onnx", precision="int8", sound=sounds(3, 0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("precision", "least", "most_bytes"), [("float16", 0.999999, 0.7), ("int8_weights", 0.999, 0.55)]
+)
+def test_small_weights_keep_the_vectors(made, whole, tmp_path, precision, least, most_bytes):
+    student, _, held_out = made
+    small = to_onnx(student, tmp_path / "small.onnx", precision=precision, clips=held_out)
+    assert small.stat().st_size < most_bytes * whole.stat().st_size
+    of_whole, of_small = sondo.load(whole), sondo.load(small)
+    for clip in held_out:
+        assert cosine(of_whole.embed(clip, sample_rate=RATE), of_small.embed(clip, sample_rate=RATE)) > least
+    assert all(check.passed for check in self_check(small))

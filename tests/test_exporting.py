@@ -1,0 +1,67 @@
+"""What int8 is calibrated with and compared on: clips of all clusters, and never the same for both."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from sondo.bank import Bank, ingest
+from sondo.cli import main
+from sondo.distill.cluster import cluster
+from sondo.distill.teach import teach
+from sondo.errors import SondoError
+from sondo.exporting import export_run, sound_of_bank, sound_of_files
+from sondo.students import create, save
+from sondo.teachers import create as create_teacher
+
+RATE = 32_000
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    """190 clips of noise and 10 tones, in two clusters; each clip's level is its own."""
+    root = tmp_path_factory.mktemp("exporting")
+    (root / "sound").mkdir()
+    generator = np.random.default_rng(0)
+    for index in range(200):
+        noise = generator.standard_normal(4000)
+        wave = np.sin(np.arange(4000) * 0.3) if index % 20 == 0 else noise / np.abs(noise).max()
+        soundfile.write(root / "sound" / f"{index:03}.wav", wave * (100 + index) / 400, RATE)
+    ingest(root / "b.lance", audio=root / "sound")
+    bank = Bank(root / "b.lance")
+    teach(bank, create_teacher("modulation"))
+    cluster(bank, teacher="teacher.modulation", k=2)
+    return Bank(root / "b.lance")
+
+
+def levels(clips):
+    return {round(float(np.abs(clip).max()), 4) for clip in clips}
+
+
+def test_clips_are_compared_on_that_calibration_did_not_hear(bank):
+    sound = sound_of_bank(bank)
+    compared, calibration = sound.to_compare("int8"), sound.to_calibrate("int8")
+    assert (len(compared), len(calibration)) == (32, 128)
+    assert not levels(compared) & levels(calibration)
+    assert (len(sound.to_compare("float32")), len(sound.to_calibrate("float32"))) == (4, 0)
+
+
+def test_a_small_cluster_is_heard_whole(bank):
+    # 160 of 200 clips without replacement, evenly from both clusters: all of the ten that are the smaller one
+    tones = [clip for clip in (clip for clip, _, _ in sound_of_bank(bank).clips) if int(clip[-7:-4]) % 20 == 0]
+    assert len(tones) == 10
+
+
+def test_files_are_as_good(bank, tmp_path):
+    folder = bank.path.parent / "sound"
+    sound = sound_of_files([folder, folder / "000.wav"], RATE)
+    assert len(sound.clips) == 201
+    assert len(sound.to_compare("int8")) == 32
+
+
+def test_a_student_without_a_bank_needs_sound(tmp_path, capsys):
+    save(create("mobilenetv3", width_mult=0.1).eval(), tmp_path / "student")
+    with pytest.raises(SondoError, match="has no bank: name some"):
+        export_run(tmp_path / "student", precision="int8")
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "student"), "--int8", "--weights", "float16"])
+    assert "leave out --weights" in capsys.readouterr().err
