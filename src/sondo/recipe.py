@@ -59,8 +59,9 @@ class StudentConfig:
     Args:
         name: A student's name (see `sondo students`), `timm:MODEL`, or `package.module:function` for your own.
         width_mult: Factor on the number of channels; 1.0 is the paper's size, mobilenetv3 at 0.4 has 0.5 M parameters.
-        readout: How its maps of features become one vector: last (the published one), multilevel, multilevel_stats
-            or stats; left out, multilevel_stats, or last for a network that gives vectors and no maps.
+        readout: How its maps of features become one vector: last (the published one), multilevel,
+            multilevel_stats, multilevel_nested or stats; left out, multilevel_stats, with Matryoshka lengths
+            multilevel_nested, or last for a network that gives vectors and no maps.
         init: Weights to start from, `efficientat/mn10_im` and the like, or a file of such weights; random if left out.
     """
 

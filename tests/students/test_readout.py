@@ -50,6 +50,31 @@ def test_multilevel_stats_has_a_deviation_beside_every_mean(name, log_mel):
     assert found.shape[1] == student.embedding_dim
 
 
+@pytest.mark.parametrize("name", ["mobilenetv3", "eres2net"])
+def test_a_prefix_of_the_nested_vector_holds_a_fair_part_of_every_level(name, log_mel):
+    torch.manual_seed(0)
+    nested = create(name, width_mult=0.25, readout="multilevel_nested").eval()
+    torch.manual_seed(0)
+    whole = create(name, width_mult=0.25, readout="multilevel_stats").eval()
+    marks = np.arange(whole.embedding_dim)
+    found, maps = read(nested, log_mel)
+    np.testing.assert_array_equal(np.sort(found[0]), np.sort(read(whole, log_mel)[0][0]))
+    # the order itself, seen by giving the values of the whole vector as marks
+    order = nested.readout.order.numpy()
+    np.testing.assert_array_equal(np.sort(order), marks)
+    np.testing.assert_array_equal(found[0], read(whole, log_mel)[0][0][order])
+    sizes = [
+        whole.embedding_dim - 2 * (sum(m.shape[1] for m in maps[:-1]) + 128) - maps[-1].shape[1],
+        maps[-1].shape[1],
+    ]
+    sizes += [size for size in (*(m.shape[1] for m in maps[:-1]), 128) for _ in range(2)]
+    ends = np.cumsum(sizes)
+    for share in (0.1, 0.25, 0.5):
+        cut = order[: round(share * len(order))]
+        held = np.histogram(cut, bins=[0, *ends])[0]
+        assert np.abs(held - share * np.array(sizes)).max() <= 1
+
+
 def test_multilevel_dimension_of_the_paper_size():
     assert create("mobilenetv3", readout="multilevel").embedding_dim == 960 + 16 + 24 + 40 + 80 + 112 + 160 + 128
 
@@ -70,7 +95,7 @@ def test_a_single_column_has_no_deviation_and_a_finite_gradient():
     assert torch.isfinite(features.grad).all()
 
 
-@pytest.mark.parametrize("readout", ["multilevel", "multilevel_stats", "stats"])
+@pytest.mark.parametrize("readout", ["multilevel", "multilevel_stats", "multilevel_nested", "stats"])
 def test_the_read_out_travels_with_the_student(readout, tmp_path, log_mel):
     student = create("mobilenetv3", width_mult=0.1, readout=readout).eval()
     again = load(save(student, tmp_path / "student"))
@@ -79,5 +104,5 @@ def test_the_read_out_travels_with_the_student(readout, tmp_path, log_mel):
 
 
 def test_an_unknown_read_out_is_named():
-    with pytest.raises(SondoError, match="'deep'.*last, multilevel, multilevel_stats, stats"):
+    with pytest.raises(SondoError, match="'deep'.*last, multilevel, multilevel_stats, multilevel_nested, stats"):
         create("mobilenetv3", readout="deep")

@@ -97,7 +97,7 @@ def train(
         return target
 
     lightning.seed_everything(config.seed, verbose=False)
-    network, init = _network(student)
+    network, init = _network(student, nested=bool(config.matryoshka))
     heads = [_head(network, int(origin["embedding_dim"]), config) for origin in origins]
     norm = nn.BatchNorm1d(network.embedding_dim, affine=False) if config.head == "linear" else None
     classifier = network.make_projector(len(classes)) if classes else None
@@ -171,10 +171,12 @@ def _head(network: Student, embedding_dim: int, config: TrainConfig) -> Projecto
     return heads[0] if len(heads) == 1 else ProjectorEnsemble(heads)
 
 
-def _network(student: StudentConfig) -> tuple[Student, dict[str, Any]]:
+def _network(student: StudentConfig, *, nested: bool) -> tuple[Student, dict[str, Any]]:
     """The student, with the weights to start from, and what its card should know of these."""
     started = student_options(student.init) if student.name == "dymn" else {}
-    network = create(student.name, **({"readout": default_readout(student.name)} | student.options() | started))
+    network = create(
+        student.name, **({"readout": default_readout(student.name, nested=nested)} | student.options() | started)
+    )
     if student.init is None:
         return network, {}
     width = student.width_mult or 1.0

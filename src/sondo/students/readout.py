@@ -4,6 +4,8 @@
 - `multilevel`: the means of every stage's map beside `last`, and the mean of each mel band. Early stages keep what the
   last one has thrown away for its teacher's sake (Schmid et al. 2023, arXiv 2303.01879).
 - `multilevel_stats`: the same, with the standard deviation over time beside every mean.
+- `multilevel_nested`: the values of `multilevel_stats`, dealt out so that the first values of the vector are a fair
+  part of all levels; for vectors that are to be cut (Matryoshka).
 - `stats`: mean and standard deviation over time of the last map, averaged over frequency.
 
 Legend: B = batch, C = channels, H = height (frequency), W = width (time), M = mel bands, F = frames.
@@ -135,6 +137,27 @@ class MultiLevelStats(Readout):
         return torch.cat([self.pool(stages[-1]), deviations_BC, *earlier], dim=1)
 
 
+class Nested(MultiLevelStats):
+    """The values of `MultiLevelStats`, each of its parts spread evenly over the vector.
+
+    Value i of a part of n values has the place (i + 1/2) / n; the vector is in the order of these places, so that any
+    prefix holds of each part about the share that the whole vector does.
+    """
+
+    order: Tensor
+
+    def __init__(self, pool: nn.Module, last_dim: int, *, stage_features: Sequence[int], num_mels: int) -> None:
+        super().__init__(pool, last_dim, stage_features=stage_features, num_mels=num_mels)
+        earlier = [features for features in (*stage_features[:-1], num_mels) for _ in range(2)]
+        parts = [last_dim, stage_features[-1], *earlier]
+        places = torch.cat([(torch.arange(part, dtype=torch.float64) + 0.5) / part for part in parts])
+        self.register_buffer("order", torch.argsort(places, stable=True), persistent=False)
+
+    def forward(self, stages: Sequence[Tensor], log_mel_BMF: Tensor) -> Tensor:
+        """Read all maps and the log-mel, and deal the values out."""
+        return super().forward(stages, log_mel_BMF)[:, self.order]
+
+
 def _last(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
     return Readout(pool, pool_dim)
 
@@ -147,6 +170,10 @@ def _multilevel_stats(backbone: Backbone, pool: nn.Module, pool_dim: int, num_me
     return MultiLevelStats(pool, pool_dim, stage_features=backbone.stage_features, num_mels=num_mels)
 
 
+def _nested(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
+    return Nested(pool, pool_dim, stage_features=backbone.stage_features, num_mels=num_mels)
+
+
 def _stats(backbone: Backbone, pool: nn.Module, pool_dim: int, num_mels: int) -> Readout:
     return Readout(Statistics(), 2 * backbone.num_features)
 
@@ -155,6 +182,7 @@ READOUTS: dict[str, Callable[[Backbone, nn.Module, int, int], Readout]] = {
     "last": _last,
     "multilevel": _multilevel,
     "multilevel_stats": _multilevel_stats,
+    "multilevel_nested": _nested,
     "stats": _stats,
 }
 
@@ -165,7 +193,7 @@ def make_readout(
     """Make a read-out for a backbone.
 
     Args:
-        name: `last`, `multilevel`, `multilevel_stats` or `stats`.
+        name: `last`, `multilevel`, `multilevel_stats`, `multilevel_nested` or `stats`.
         backbone: The network that it reads.
         num_mels: Mel bands of the front-end.
         pool: What the architecture reads its last map with; the mean when left out.

@@ -192,9 +192,16 @@ def create(name: str, **options: Any) -> Student:
     return make(**options)
 
 
-def default_readout(name: str) -> str:
-    """The read-out that training takes when none is named, for a student by its name."""
-    return "multilevel_stats" if name in _STUDENTS else "last"
+def default_readout(name: str, *, nested: bool) -> str:
+    """The read-out that training takes when none is named.
+
+    Args:
+        name: The student's.
+        nested: Whether its vectors are to be cut.
+    """
+    if name not in _STUDENTS:
+        return "last"
+    return "multilevel_nested" if nested else "multilevel_stats"
 
 
 def _own(
