@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sondo.audio.logmel import LogMelConfig, hann_window, mel_filterbank
 from sondo.errors import SondoError
 from sondo.export.front_end import _factors, _first_step, _second_step
-from sondo.export.lean import lean
+from sondo.export.network import _Core
 from sondo.students import Student
 
 
@@ -73,28 +73,12 @@ class MatrixLogMel(nn.Module):
         return log_mel.transpose(0, 1)[None]
 
 
-class Network(nn.Module):
-    """What lies behind the front-end, in its lean form.
-
-    Args:
-        student: Whose parts it takes; they are changed.
-
-    Shape:
-        (1, num_mels, frames) -> (1, embedding_dim).
-    """
-
-    def __init__(self, student: Student) -> None:
-        super().__init__()
-        self.backbone, self.readout = lean(student.backbone), lean(student.readout)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Embed a log-mel."""
-        embedding: Tensor = self.readout(self.backbone.stages(log_mel.unsqueeze(1)), log_mel)
-        return embedding
-
-
 class PlainStudent(nn.Module):
     """Front-end and network for one window.
+
+    Args:
+        front_end: Maps (1, samples) to (1, num_mels, frames).
+        network: Maps (1, num_mels, frames) to (1, embedding_dim).
 
     Shape:
         audio (1, samples) -> (1, embedding_dim).
@@ -113,4 +97,4 @@ class PlainStudent(nn.Module):
 def plain_student(student: Student) -> PlainStudent:
     """The student for one window, in evaluation mode. The student itself is not changed."""
     student = copy.deepcopy(student).cpu().float().eval()
-    return PlainStudent(MatrixLogMel(student.front_end.config), Network(student)).eval()
+    return PlainStudent(MatrixLogMel(student.front_end.config), _Core(student, with_frames=False)).eval()
