@@ -60,15 +60,16 @@ class MatrixLogMel(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Transform a window."""
         slots = self.rows // 2
-        halves = audio.reshape(-1, self.config.hop)
+        hops = audio.shape[1] // self.config.hop
+        halves = audio.reshape(hops, self.config.hop)
         frames = torch.cat([halves[:-1], halves[1:]], dim=1) * self.window
-        by_column = frames.reshape(-1, self.rows, self.columns).transpose(1, 2)
-        half_done = (by_column @ self.of_rows).reshape(-1, self.columns, slots, 2)
-        by_slot = half_done.permute(2, 0, 3, 1).reshape(slots, -1, 2 * self.columns)
+        by_column = frames.reshape(hops - 1, self.rows, self.columns).transpose(1, 2)
+        half_done = (by_column @ self.of_rows).reshape(hops - 1, self.columns, slots, 2)
+        by_slot = half_done.permute(2, 0, 3, 1).reshape(slots, hops - 1, 2 * self.columns)
         spectrum = torch.bmm(by_slot, self.of_columns)
         squares = spectrum * spectrum
         power = squares[..., : self.columns] + squares[..., self.columns :]
-        bins = power.transpose(0, 1).reshape(-1, slots * self.columns)
+        bins = power.transpose(0, 1).reshape(hops - 1, slots * self.columns)
         log_mel = torch.log(bins @ self.filters + self.config.log_offset)
         return log_mel.transpose(0, 1)[None]
 
