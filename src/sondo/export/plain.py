@@ -97,5 +97,5 @@ class PlainStudent(nn.Module):
 
 def plain_student(student: Student) -> PlainStudent:
     """The student for one window, in evaluation mode. The student itself is not changed."""
-    student = copy.deepcopy(student).cpu().float().eval()
+    student = copy.deepcopy(student).cpu().float().eval().requires_grad_(False)
     return PlainStudent(MatrixLogMel(student.front_end.config), _Core(student, with_frames=False)).eval()
