@@ -28,6 +28,7 @@ def compare_model(
     clips: Sequence[Audio],
     threshold: float,
     versions: Mapping[str, str],
+    lengths_s: Sequence[float] = LENGTHS_S,
     only_clips: bool = False,
 ) -> VerifyReport:
     """Compare torch with an opened file, sound by sound.
@@ -38,6 +39,7 @@ def compare_model(
         clips: Real sound, each (samples,) at the student's rate.
         threshold: The cosine that the mean must reach where only clips count, else that of each sound.
         versions: Of the runtime and its tools.
+        lengths_s: Lengths of the made sound in seconds.
         only_clips: Compare on the clips alone. A network in int8 is made for sound such as it was calibrated with:
             silence and clicks say nothing about it.
 
@@ -50,7 +52,7 @@ def compare_model(
         )
     reference = TorchModel(student)
     cases, cosines = [], []
-    for name, audio in sounds(student.sample_rate, () if only_clips else LENGTHS_S, clips):
+    for name, audio in sounds(student.sample_rate, () if only_clips else lengths_s, clips):
         wanted = reference.embed(audio, sample_rate=student.sample_rate)
         found = model.embed(audio, sample_rate=student.sample_rate)
         if not np.isfinite(found).all():

@@ -41,9 +41,14 @@ class OneWindowModel(Model):
             raise SondoError(f"{path}: a sondo export that lacks {', '.join(missing)}; export it again")
         try:
             front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
-            embedding_dim = int(metadata["sondo.embedding_dim"])
+            embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])
         except (ValueError, TypeError, AttributeError, SondoError) as error:
             raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
+        if sample_rate != front_end.sample_rate:
+            raise SondoError(
+                f"{path}: its metadata contradicts itself (sample rate {sample_rate} against {front_end.sample_rate} "
+                "Hz of the front-end); export it again"
+            )
         super().__init__(
             name=metadata["sondo.name"],
             embedding_dim=embedding_dim,
