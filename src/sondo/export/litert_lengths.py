@@ -34,7 +34,7 @@ def any_length(content: bytes, other: bytes) -> bytes:
     """
     model, second = unpacked(content), unpacked(other)
     (graph,), (second_graph,) = model.subgraphs, second.subgraphs
-    if [_code(model, step) for step in graph.operators] != [_code(second, step) for step in second_graph.operators]:
+    if [kind_of(model, step) for step in graph.operators] != [kind_of(second, step) for step in second_graph.operators]:
         raise SondoError("the operators of this student's .tflite file depend on the length of the sound")
     for tensor, twin in zip(graph.tensors, second_graph.tensors, strict=True):
         differs = np.asarray(tensor.shape) != np.asarray(twin.shape)
@@ -53,8 +53,13 @@ def any_length(content: bytes, other: bytes) -> bytes:
 
 
 def unpacked(content: bytes) -> Any:
-    """A file as objects of its schema."""
-    return schema().ModelT.InitFromObj(schema().Model.GetRootAs(content, 0))
+    """A file as objects of its schema, with all constants in them: some tools write them behind the objects."""
+    model = schema().ModelT.InitFromObj(schema().Model.GetRootAs(content, 0))
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, dtype=np.uint8, count=buffer.size, offset=buffer.offset)
+            buffer.offset = buffer.size = 0
+    return model
 
 
 def packed(model: Any) -> bytes:
@@ -73,7 +78,8 @@ def constant(model: Any, graph: Any, index: int) -> NDArray[Any]:
     return raw.view(np.int32) if tensor.type == schema().TensorType.INT32 else raw
 
 
-def _code(model: Any, step: Any) -> int:
+def kind_of(model: Any, step: Any) -> int:
+    """Which operator a step is, as `schema().BuiltinOperator` numbers them."""
     code = model.operatorCodes[step.opcodeIndex]
     return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
@@ -81,7 +87,7 @@ def _code(model: Any, step: Any) -> int:
 def _free(model: Any, graph: Any, step: Any, position: int, values: NDArray[Any], differs: NDArray[Any]) -> None:
     """Leave the numbers of one operator that follow the length to the sound."""
     kinds = schema().BuiltinOperator
-    kind = _code(model, step)
+    kind = kind_of(model, step)
     freed = np.where(differs, _FREE, values)
     if kind == kinds.RESHAPE and position == 1 and differs.sum() == 1:
         step.inputs[1] = _added(model, graph, step.inputs[1], freed)
