@@ -25,7 +25,8 @@ from sondo.students import Student
 
 _WHY = "Exporting a .pte file needs ExecuTorch"
 _LEAST_CLIPS = 8
-_FLOAT_PARTS = ("front_end", "network.readout")
+_BACKBONE = "network.backbone"
+_FIRST_IN_FLOAT = 3
 
 
 def to_executorch(
@@ -46,8 +47,9 @@ def to_executorch(
     Args:
         student: The student; it stays as it is.
         path: The file, ending in `.pte`.
-        int8: Have the backbone in int8: weights by channel, activations by the range that they have for `clips`. The
-            front-end and the read-out stay in float32. Such a file has no golden vectors.
+        int8: Have the backbone's layers in int8: weights by channel, activations by the range that they have for
+            `clips`. The front-end, the first three convolutions and the read-out stay in float32. Such a file has no
+            golden vectors.
         clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
             other one to calibrate with and the others to compare with.
         overwrite: Replace a file that is there already.
@@ -122,8 +124,17 @@ def _quantised(module: PlainStudent, student: Student, clips: Sequence[Audio]) -
     """The same with its backbone in int8, calibrated on the first window of each clip."""
     quantizer: Any = require("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", extra="executorch", why=_WHY)
     pt2e: Any = require("torchao.quantization.pt2e.quantize_pt2e", extra="executorch", why="int8 needs torchao")
-    recipe = quantizer.XNNPACKQuantizer().set_global(quantizer.get_symmetric_quantization_config(is_per_channel=True))
-    recipe.set_filter_function(_in_backbone)
+
+    class Recipe(quantizer.XNNPACKQuantizer):  # type: ignore[misc]  # its filter passes over joins, means and slices
+        def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+            super().annotate(model)
+            kept = _nodes_in_int8(model)
+            for node in model.graph.nodes:
+                if node.op == "call_function" and node not in kept:
+                    node.meta.pop("quantization_annotation", None)
+            return model
+
+    recipe = Recipe().set_global(quantizer.get_symmetric_quantization_config(is_per_channel=True))
     prepared = pt2e.prepare_pt2e(_program(module, student).module(check_guards=False), recipe)
     hop = student.front_end.config.hop
     with torch.inference_mode():
@@ -134,7 +145,19 @@ def _quantised(module: PlainStudent, student: Student, clips: Sequence[Audio]) -
     return quantised
 
 
-def _in_backbone(node: torch.fx.Node) -> bool:
-    """Statistics over a map and the log-mel need more than 256 steps: the read-out in int8 costs a cosine of 0.05."""
-    modules = [name for name, _ in node.meta.get("nn_module_stack", {}).values()]
-    return not any(name.startswith(_FLOAT_PARTS) for name in modules)
+def _nodes_in_int8(model: torch.fx.GraphModule) -> set[torch.fx.Node]:
+    """What computes in int8: the backbone's layers and sums, but for its first convolutions, which cost most accuracy.
+
+    Products, means and joins gain nothing, and statistics over a map need more than 256 steps.
+    """
+    aten = torch.ops.aten
+    convolutions, others = aten.conv2d.default, (aten.linear.default, aten.add.Tensor, aten.relu.default)
+    kept, passed = set(), 0
+    for node in model.graph.nodes:
+        modules = [name for name, _ in node.meta.get("nn_module_stack", {}).values()]
+        if not any(name.startswith(_BACKBONE) for name in modules):
+            continue
+        passed += node.target is convolutions
+        if passed > _FIRST_IN_FLOAT and (node.target is convolutions or node.target in others):
+            kept.add(node)
+    return kept
