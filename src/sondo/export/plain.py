@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sondo.audio.logmel import LogMelConfig, hann_window, mel_filterbank
 from sondo.errors import SondoError
 from sondo.export.front_end import _factors
-from sondo.export.lean.dymn_products import by_products
+from sondo.export.lean.dymn_products import use_products
 from sondo.export.network import _Core
 from sondo.students import Student
 
@@ -100,7 +100,7 @@ class PlainStudent(nn.Module):
 def plain_student(student: Student) -> PlainStudent:
     """The student for one window, in evaluation mode. The student itself is not changed."""
     student = copy.deepcopy(student).cpu().float().eval().requires_grad_(False)
-    student.backbone = by_products(student.backbone)
+    use_products(student)
     return PlainStudent(MatrixLogMel(student.front_end.config), _Core(student, with_frames=False)).eval()
 
 

@@ -29,7 +29,7 @@ class ProductDynamicBlock(LeanDynamicBlock):
     def _mix(self, features: Tensor, kernels: _Kernels, shares: Tensor) -> Tensor:
         _, channels, height, width = features.shape
         matrix = kernels(shares).flatten(1)
-        points = matrix[None] @ features.reshape(1, channels, height * width) + kernels.bias[:, None]
+        points: Tensor = matrix[None] @ features.reshape(1, channels, height * width) + kernels.bias[:, None]
         return points.reshape(1, len(kernels.bias), height, width)
 
     def _filter(self, features: Tensor, shares: Tensor, slope: Tensor) -> Tensor:
@@ -37,16 +37,16 @@ class ProductDynamicBlock(LeanDynamicBlock):
             functional.conv2d(features, kernel, stride=self.stride, padding=self.padding, groups=self.channels)
             for kernel in self.filters
         ]
-        total = shares[:, 0, None, None, None] * filtered[0]
+        total: Tensor = shares[:, 0, None, None, None] * filtered[0]
         for number in range(1, len(filtered)):
             total = total + shares[:, number, None, None, None] * filtered[number]
         return total * slope
 
 
-def by_products(module: nn.Module) -> nn.Module:
-    """Put each of DyMN's blocks in this form, in place."""
-    if type(module) is DynamicBlock:
-        return ProductDynamicBlock(module)
+def use_products(module: nn.Module) -> None:
+    """Put each of DyMN's blocks inside a module in this form, in place."""
     for name, child in list(module.named_children()):
-        module._modules[name] = by_products(child)
-    return module
+        if isinstance(child, DynamicBlock):
+            module._modules[name] = ProductDynamicBlock(child)
+        else:
+            use_products(child)
