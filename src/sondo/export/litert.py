@@ -11,22 +11,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.errors import SondoError, require
+from sondo.export.litert_int8 import quantised, quiet
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
 from sondo.export.plain import plain_student
+from sondo.export.sounds import Audio
 from sondo.export.verify import THRESHOLD
 from sondo.export.verify_model import INT8_THRESHOLD, compare_model, write_verified
+from sondo.runtime.golden import GOLDEN
 from sondo.runtime.litert import METADATA_NAME, LiteRtModel
 from sondo.students import Student
 from sondo.students.eres2net import TemporalStatistics
 
 _WHY = "Exporting a .tflite file needs litert-torch, in an environment of its own (docs/litert.md)"
 _OTHER_HOPS = 600  # against 625: every map of every student gets another width
+_LEAST_CLIPS = 8
 
 
 def to_litert(
@@ -34,7 +37,7 @@ def to_litert(
     path: str | Path,
     *,
     int8: bool = False,
-    clips: Sequence[NDArray[np.float32]] = (),
+    clips: Sequence[Audio] = (),
     overwrite: bool = False,
     threshold: float | None = None,
 ) -> Path:
@@ -47,18 +50,18 @@ def to_litert(
     Args:
         student: The student; it stays as it is.
         path: The file, ending in `.tflite`.
-        int8: Quantise the network; the front-end stays in float32, see `sondo.export.litert_int8`.
-        clips: Real sound to compare with, each (samples,) at the student's rate. With `int8` every other one is for
-            calibration, and the rest for comparing.
+        int8: Have the network in int8; `sondo.export.litert_int8` says what stays in float32.
+        clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
+            other one calibrates, and the rest alone are compared with.
         overwrite: Replace a file that is there already.
-        threshold: The cosine to torch in float32: of each sound (0.9999), with `int8` of the mean over clips (0.99).
+        threshold: The cosine to torch that each sound must reach (0.9999); with `int8`, the mean over clips (0.99).
 
     Returns:
         The path.
 
     Raises:
-        SondoError: The file is there already, too few clips for int8, a student that LiteRT cannot take, or a file
-            that does not agree with torch; no file is left then.
+        SondoError: The file is there already, fewer than 8 clips for int8, a student that LiteRT cannot take,
+            or a file that does not agree with torch; no file is left then.
         MissingExtraError: litert-torch is not installed.
     """
     path = Path(path)
@@ -66,16 +69,16 @@ def to_litert(
         raise SondoError(f"{path}: a student exported for LiteRT is called something.tflite")
     if path.is_dir() or (path.exists() and not overwrite):
         raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
-    if int8 and len(clips) < 2:
-        raise SondoError(f"int8 needs real sound: 2 clips or more, half of them for calibration, not {len(clips)}")
+    if int8 and len(clips) < _LEAST_CLIPS:
+        raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
     require("litert_torch", extra="litert", why=_WHY)
     content, tools = _converted(student), ["litert-torch", "ai-edge-litert"]
+    about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
     if int8:
-        from sondo.export.litert_int8 import quantised
-
+        del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
         content = quantised(content, clips[::2], config=student.front_end.config)
         tools.append("ai-edge-quantizer")
-    content = _with_metadata(content, metadata(student, frames=False, projector=None))
+    content = _with_metadata(content, about)
     return write_verified(
         path,
         content,
@@ -83,7 +86,7 @@ def to_litert(
             student,
             LiteRtModel(file),
             clips=clips[1::2] if int8 else clips,
-            threshold=threshold or (INT8_THRESHOLD if int8 else THRESHOLD),
+            threshold=threshold if threshold is not None else INT8_THRESHOLD if int8 else THRESHOLD,
             versions={name: importlib.metadata.version(name) for name in tools},
             only_clips=int8,
         ),
@@ -108,7 +111,7 @@ def _converted(student: Student) -> bytes:
 
 def _of_length(module: nn.Module, samples: int) -> bytes:
     litert = require("litert_torch", extra="litert", why=_WHY)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder) / "student.tflite"
         litert.convert(module, (torch.zeros(1, samples),)).export(str(file))
         return file.read_bytes()

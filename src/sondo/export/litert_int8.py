@@ -45,7 +45,7 @@ def quantised(content: bytes, clips: Sequence[NDArray[np.float32]], *, config: L
     """
     content, convolutions, linear = _with_names(content)
     windows = [clip[None, : min(len(clip), WINDOW_SAMPLES) // config.hop * config.hop] for clip in clips]
-    with _quiet():
+    with quiet():
         ranges = _ranges(content, windows)
         wanted = _vectors(content, windows)
         best, best_cosine = b"", -1.0
@@ -135,9 +135,9 @@ def _operator(kind: str) -> Any:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars of the quantiser, which writes one for each clip."""
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+def quiet() -> Iterator[None]:
+    """Without what the converter and the quantiser say of their progress: dozens of lines for each clip."""
+    silence = io.StringIO()
+    with contextlib.redirect_stderr(silence), contextlib.redirect_stdout(silence), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
