@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.audio.windows import WINDOW_SAMPLES
-from sondo.errors import SondoError, require
+from sondo.errors import MissingExtraError, SondoError
 from sondo.export.litert_int8 import quantised, quiet
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
@@ -27,7 +29,6 @@ from sondo.runtime.litert import METADATA_NAME, LiteRtModel
 from sondo.students import Student
 from sondo.students.eres2net import TemporalStatistics
 
-_WHY = "Exporting a .tflite file needs litert-torch, in an environment of its own (docs/litert.md)"
 _OTHER_HOPS = 600  # against 625: every map of every student gets another width
 _LEAST_CLIPS = 8
 
@@ -71,7 +72,7 @@ def to_litert(
         raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
     if int8 and len(clips) < _LEAST_CLIPS:
         raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
-    require("litert_torch", extra="litert", why=_WHY)
+    _converter()
     content, tools = _converted(student), ["litert-torch", "ai-edge-litert"]
     about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
     if int8:
@@ -110,11 +111,24 @@ def _converted(student: Student) -> bytes:
 
 
 def _of_length(module: nn.Module, samples: int) -> bytes:
-    litert = require("litert_torch", extra="litert", why=_WHY)
+    litert = _converter()
     with tempfile.TemporaryDirectory() as folder, quiet():
         file = Path(folder) / "student.tflite"
         litert.convert(module, (torch.zeros(1, samples),)).export(str(file))
         return file.read_bytes()
+
+
+def _converter() -> ModuleType:
+    """The module `litert_torch`, which no extra can bring: it wants an older typing_extensions than others do."""
+    try:
+        return importlib.import_module("litert_torch")
+    except ModuleNotFoundError as error:
+        if error.name != "litert_torch":
+            raise
+        raise MissingExtraError(
+            "exporting a .tflite file needs litert-torch, in an environment of its own: "
+            'pip install "sondo[train]" litert-torch==0.10.0 (docs/litert.md)'
+        ) from error
 
 
 class _CountedStatistics(TemporalStatistics):
