@@ -3,9 +3,9 @@
     python benchmarks/mobile_executorch.py --sounds FOLDER [--students STUDENT_FOLDER mobilenetv3 dymn eres2net]
 
 Needs the extras `train` and `executorch`, and real sound: every other clip calibrates int8, and all cosines are over
-the others. A student is a folder, or a name, which means the published size
-with random weights: its cosines say little, since a random network tells sounds hardly apart. Times are processor
-times of the one thread, which other work on the machine changes least; ratios are medians over pairs.
+the others. A student is a folder, or a name, which means random weights, at the published size by default: its cosines
+say little, since a random network hardly tells sounds apart. Times are processor times of the one thread, which other
+work on the machine changes least; ratios are medians over pairs.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=Path, required=True, help="folder of real sound")
     parser.add_argument("--students", nargs="+", default=["mobilenetv3", "dymn", "eres2net"])
     parser.add_argument("--clips", type=int, default=32)
+    parser.add_argument("--width_mult", type=float, help="of students given by name")
     options = parser.parse_args()
     from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
 
@@ -56,7 +57,7 @@ def main() -> None:
     print("| Student | File | Bytes | Mean cosine | Smallest | Time | Time / .onnx |\n|---|---|---|---|---|---|---|")
     for name in options.students:
         torch.manual_seed(0)
-        student = load(name) if Path(name).is_dir() else create(name).eval()
+        student = load(name) if Path(name).is_dir() else create(name, width_mult=options.width_mult).eval()
         with tempfile.TemporaryDirectory() as folder:
             table(name, student, Path(folder), clips, audio)
 
