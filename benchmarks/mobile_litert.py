@@ -1,6 +1,6 @@
 """A student as .onnx, as .tflite and as .tflite in int8: size, cosine to torch and time for 10 s of sound, one thread.
 
-    python benchmarks/mobile_litert.py --sounds FOLDER [--students STUDENT_FOLDER mobilenetv3 dymn eres2net] [--width 1.0]
+    python benchmarks/mobile_litert.py --sounds FOLDER [--students STUDENT_FOLDER mobilenetv3 dymn eres2net]
 
 Runs in the environment of docs/litert.md, and needs real sound: every other clip calibrates int8, and all cosines are
 over the others. A student is a folder, or a name, which means random weights: its cosines say little, since a random
