@@ -15,16 +15,21 @@ from sondo.runtime import Model, open_onnx
 _HUB = "hf://"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _SHORT_NAME = re.compile(r"(matpac|m2d)-[a-z0-9]+")
-_KINDS = "an .onnx file, the folder of a student or of a run, a published .ckpt, or a name such as matpac-mobilenetv3"
+_FILES = (".onnx", ".tflite", ".pte")
+_KINDS = (
+    "an .onnx, .tflite or .pte file, the folder of a student or of a run, a published .ckpt, "
+    "or a name such as matpac-mobilenetv3"
+)
 
 
 def load(path: str | Path, *, threads: int | None = None, compat: Compat = None, allow_code: bool = False) -> Model:
     """Open a student.
 
     Args:
-        path: An exported `.onnx` file (needs no torch); the folder of a student or of a run; a published S-SONDO
-            checkpoint (`.ckpt`); its short name, such as `matpac-mobilenetv3`; or `hf://owner/repository/file`.
-        threads: Threads for an exported file; all cores by default.
+        path: An exported `.onnx`, `.tflite` (both need no torch) or `.pte` file; the folder of a student or of a run; a
+            published S-SONDO checkpoint (`.ckpt`); its short name, such as `matpac-mobilenetv3`; or
+            `hf://owner/repository/file`.
+        threads: Threads for an exported file; all cores by default. ExecuTorch (`.pte`) chooses its own.
         compat: `ssondo` gives the published behaviour: only full windows of 10 s count, what is left is dropped.
         allow_code: Import the module that a student's folder names, for a student that is a function of your own.
 
@@ -49,10 +54,10 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     if not path.exists():
         raise SondoError(f"no model at {path}: give {_KINDS}")
     if path.is_file():
-        if path.suffix.lower() != ".onnx":
+        if path.suffix.lower() not in _FILES:
             raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")
         _refuse_compat(compat, "an exported file keeps the behaviour that it was exported with")
-        return open_onnx(path, threads=threads)
+        return _file(path, threads)
     folder = path / "student" if (path / "student" / "config.json").is_file() else path
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")
@@ -61,6 +66,20 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     from sondo.students import TorchModel
 
     return TorchModel.from_folder(folder, allow_code=allow_code)
+
+
+def _file(path: Path, threads: int | None) -> Model:
+    if path.suffix.lower() == ".onnx":
+        return open_onnx(path, threads=threads)
+    if path.suffix.lower() == ".tflite":
+        from sondo.runtime.litert import LiteRtModel
+
+        return LiteRtModel(path, threads=threads)
+    from sondo.runtime.executorch import ExecuTorchModel
+
+    if threads is not None:
+        raise SondoError(f"{path}: ExecuTorch has one pool of threads for all its models: leave threads out")
+    return ExecuTorchModel(path)
 
 
 def _published(name: str, compat: Compat) -> Model:

@@ -66,20 +66,28 @@ class LeanDynamicBlock(nn.Module):
         slope, other_slope, offset, other_offset = self._lines(context)
         inner = features
         if self.expand is not None and self.activation is not None:
-            inner = self.activation(functional.conv2d(inner, self.expand(shares[0]), self.expand.bias))
+            inner = self.activation(self._mix(features, self.expand, shares[0]))
         slope = slope.clamp(min=_LEAST_SLOPE)
-        first = functional.conv2d(
-            inner,
-            self.filter(shares[-2]) * slope[0, :, None],
+        first = self._filter(inner, shares[-2], slope)
+        bias = self.filter.bias[:, None, None]
+        second = first * (other_slope / slope) + (other_slope * bias + other_offset)
+        inner = torch.maximum(first + (slope * bias + offset), second) * row_gate * column_gate
+        result = self._mix(inner, self.narrow, shares[-1])
+        return result + features if self.is_residual else result
+
+    def _mix(self, features: Tensor, kernels: _Kernels, shares: Tensor) -> Tensor:
+        """Mix the channels of each point: (1, channels, H, W) -> (1, out, H, W)."""
+        return functional.conv2d(features, kernels(shares), kernels.bias)
+
+    def _filter(self, features: Tensor, shares: Tensor, slope: Tensor) -> Tensor:
+        """Filter each channel by itself, times the slope (1, channels, 1, 1), without bias."""
+        return functional.conv2d(
+            features,
+            self.filter(shares) * slope[0, :, None],
             stride=self.stride,
             padding=self.padding,
             groups=self.channels,
         )
-        bias = self.filter.bias[:, None, None]
-        second = first * (other_slope / slope) + (other_slope * bias + other_offset)
-        inner = torch.maximum(first + (slope * bias + offset), second) * row_gate * column_gate
-        result = functional.conv2d(inner, self.narrow(shares[-1]), self.narrow.bias)
-        return result + features if self.is_residual else result
 
     def _lines(self, context: Tensor) -> tuple[Tensor, ...]:
         """Slopes and offsets of the dynamic ReLU, each (1, channels, 1, 1)."""

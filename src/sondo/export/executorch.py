@@ -1,0 +1,163 @@
+"""Write a student as one ExecuTorch file (`.pte`) for XNNPACK: raw sound in, embedding out, any length of a window."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
+from sondo.errors import SondoError, require
+from sondo.export.metadata import metadata
+from sondo.export.plain import PlainStudent, plain_student
+from sondo.export.sounds import Audio
+from sondo.export.verify import THRESHOLD
+from sondo.export.verify_model import INT8_THRESHOLD, compare_model, write_verified
+from sondo.runtime.executorch import METADATA_METHOD, ExecuTorchModel
+from sondo.runtime.golden import GOLDEN
+from sondo.students import Student
+
+_WHY = "Exporting a .pte file needs ExecuTorch"
+_LEAST_CLIPS = 8
+_BACKBONE = "network.backbone"
+_FIRST_IN_FLOAT = 3
+
+
+def to_executorch(
+    student: Student,
+    path: str | Path,
+    *,
+    int8: bool = False,
+    clips: Sequence[Audio] = (),
+    overwrite: bool = False,
+    threshold: float | None = None,
+) -> Path:
+    """Export a student to one `.pte` file, and verify it.
+
+    Method `forward` takes `audio` (1, samples), a whole number of hops from 0.1 s to 10 s, and gives `embedding`
+    (1, embedding_dim); `sondo_metadata` gives the metadata as JSON. The file is described in docs/executorch.md; the
+    report of the comparison lies beside it, as `<path>.json`.
+
+    Args:
+        student: The student; it stays as it is.
+        path: The file, ending in `.pte`.
+        int8: Have the backbone's layers in int8: weights by channel, activations by the range that they have for
+            `clips`. The front-end, the first three convolutions and the read-out stay in float32. Such a file has no
+            golden vectors.
+        clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
+            other one to calibrate with and the others to compare with.
+        overwrite: Replace a file that is there already.
+        threshold: The cosine to torch that each sound must reach (0.9999); with `int8`, the mean over clips (0.99).
+
+    Returns:
+        The path.
+
+    Raises:
+        SondoError: The file is there already, fewer than 8 clips for int8, a student that ExecuTorch cannot take, or a
+            file that does not agree with torch; no file is left then.
+        MissingExtraError: ExecuTorch is not installed.
+
+    Example:
+        `to_executorch(sondo.students.load("student/"), "student.pte")`
+    """
+    path = Path(path)
+    if path.suffix != ".pte":
+        raise SondoError(f"{path}: a student exported for ExecuTorch is called something.pte")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+    if student.compat is not None:
+        raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
+    if int8 and len(clips) < _LEAST_CLIPS:
+        raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
+    require("executorch.exir", extra="executorch", why=_WHY)
+    about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
+    if int8:
+        del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
+    try:
+        module = plain_student(student)
+        program = _program(_quantised(module, student, clips[::2]) if int8 else module, student)
+        content = _lowered(program, about)
+    except SondoError:
+        raise
+    except Exception as error:  # torch.export, torchao and ExecuTorch raise many classes that share no base
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SondoError(f"ExecuTorch cannot take student {student.name}: {reason}") from error
+    return write_verified(
+        path,
+        content,
+        lambda file: compare_model(
+            student,
+            ExecuTorchModel(file),
+            clips=clips[1::2] if int8 else clips,
+            threshold=threshold if threshold is not None else INT8_THRESHOLD if int8 else THRESHOLD,
+            versions={"executorch": importlib.metadata.version("executorch")},
+            only_clips=int8,
+        ),
+    )
+
+
+def _program(module: nn.Module, student: Student) -> ExportedProgram:
+    config = student.front_end.config
+    hops = torch.export.Dim("hops", min=min_window_frames(config) + 1, max=WINDOW_SAMPLES // config.hop)
+    shapes = ({1: config.hop * hops},)
+    return torch.export.export(module, (torch.zeros(1, WINDOW_SAMPLES),), dynamic_shapes=shapes)
+
+
+def _lowered(program: ExportedProgram, about: dict[str, str]) -> bytes:
+    """The file's content."""
+    exir: Any = require("executorch.exir", extra="executorch", why=_WHY)
+    xnnpack: Any = require("executorch.backends.xnnpack.partition.xnnpack_partitioner", extra="executorch", why=_WHY)
+    edge = exir.to_edge_transform_and_lower(
+        program, partitioner=[xnnpack.XnnpackPartitioner()], constant_methods={METADATA_METHOD: json.dumps(about)}
+    )
+    content: bytes = edge.to_executorch().buffer
+    return content
+
+
+def _quantised(module: PlainStudent, student: Student, clips: Sequence[Audio]) -> nn.Module:
+    """The same with its backbone in int8, calibrated on the first window of each clip."""
+    quantizer: Any = require("executorch.backends.xnnpack.quantizer.xnnpack_quantizer", extra="executorch", why=_WHY)
+    pt2e: Any = require("torchao.quantization.pt2e.quantize_pt2e", extra="executorch", why="int8 needs torchao")
+
+    class Recipe(quantizer.XNNPACKQuantizer):  # type: ignore[misc]  # its filter passes over joins, means and slices
+        def annotate(self, model: torch.fx.GraphModule) -> torch.fx.GraphModule:
+            super().annotate(model)
+            kept = _nodes_in_int8(model)
+            for node in model.graph.nodes:
+                if node.op == "call_function" and node not in kept:
+                    node.meta.pop("quantization_annotation", None)
+            return model
+
+    recipe = Recipe().set_global(quantizer.get_symmetric_quantization_config(is_per_channel=True))
+    prepared = pt2e.prepare_pt2e(_program(module, student).module(check_guards=False), recipe)
+    hop = student.front_end.config.hop
+    with torch.inference_mode():
+        for clip in clips:
+            samples = min(len(clip), WINDOW_SAMPLES) // hop * hop
+            prepared(torch.from_numpy(clip[None, :samples]))
+    quantised: nn.Module = pt2e.convert_pt2e(prepared)
+    return quantised
+
+
+def _nodes_in_int8(model: torch.fx.GraphModule) -> set[torch.fx.Node]:
+    """What computes in int8: the backbone's layers and sums, but for its first convolutions, which cost most accuracy.
+
+    Products, means and joins gain nothing, and statistics over a map need more than 256 steps.
+    """
+    aten = torch.ops.aten
+    convolutions, others = aten.conv2d.default, (aten.linear.default, aten.add.Tensor, aten.relu.default)
+    kept, passed = set(), 0
+    for node in model.graph.nodes:
+        modules = [name for name, _ in node.meta.get("nn_module_stack", {}).values()]
+        if not any(name.startswith(_BACKBONE) for name in modules):
+            continue
+        passed += node.target is convolutions
+        if passed > _FIRST_IN_FLOAT and (node.target is convolutions or node.target in others):
+            kept.add(node)
+    return kept

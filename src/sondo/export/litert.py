@@ -1,0 +1,155 @@
+"""Write a student as one LiteRT file (`.tflite`): raw sound in, embedding out, for windows of any length."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sondo.audio.windows import WINDOW_SAMPLES
+from sondo.errors import MissingExtraError, SondoError
+from sondo.export.litert_int8 import quantised, quiet
+from sondo.export.litert_lengths import any_length, packed, schema, unpacked
+from sondo.export.metadata import metadata
+from sondo.export.plain import plain_student
+from sondo.export.sounds import Audio
+from sondo.export.verify import THRESHOLD
+from sondo.export.verify_model import INT8_THRESHOLD, compare_model, write_verified
+from sondo.runtime.golden import GOLDEN
+from sondo.runtime.litert import METADATA_NAME, LiteRtModel
+from sondo.students import Student
+from sondo.students.eres2net import TemporalStatistics
+
+_OTHER_HOPS = 600  # against 625: every map of every student gets another width
+_LEAST_CLIPS = 8
+
+
+def to_litert(
+    student: Student,
+    path: str | Path,
+    *,
+    int8: bool = False,
+    clips: Sequence[Audio] = (),
+    overwrite: bool = False,
+    threshold: float | None = None,
+) -> Path:
+    """Export a student to one `.tflite` file, and verify it.
+
+    Its input (1, samples) is resized to each window, a whole number of hops from 0.1 s to 10 s, and its output is
+    (1, embedding_dim); until it is resized, it takes a window of 10 s. The report lies beside the file, as
+    `<path>.json`.
+
+    Args:
+        student: The student; it stays as it is.
+        path: The file, ending in `.tflite`.
+        int8: Have the network in int8; `sondo.export.litert_int8` says what stays in float32.
+        clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
+            other one calibrates, and the rest alone are compared with.
+        overwrite: Replace a file that is there already.
+        threshold: The cosine to torch that each sound must reach (0.9999); with `int8`, the mean over clips (0.99).
+
+    Returns:
+        The path.
+
+    Raises:
+        SondoError: The file is there already, fewer than 8 clips for int8, a student that LiteRT cannot take,
+            or a file that does not agree with torch; no file is left then.
+        MissingExtraError: litert-torch is not installed.
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise SondoError(f"{path}: a student exported for LiteRT is called something.tflite")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+    if int8 and len(clips) < _LEAST_CLIPS:
+        raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
+    _converter()
+    content, tools = _converted(student), ["litert-torch", "ai-edge-litert"]
+    about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
+    if int8:
+        del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
+        content = quantised(content, clips[::2], config=student.front_end.config)
+        tools.append("ai-edge-quantizer")
+    content = _with_metadata(content, about)
+    return write_verified(
+        path,
+        content,
+        lambda file: compare_model(
+            student,
+            LiteRtModel(file),
+            clips=clips[1::2] if int8 else clips,
+            threshold=threshold if threshold is not None else INT8_THRESHOLD if int8 else THRESHOLD,
+            versions={name: importlib.metadata.version(name) for name in tools},
+            only_clips=int8,
+        ),
+    )
+
+
+def _converted(student: Student) -> bytes:
+    """A file in float32 for windows of any length, without metadata."""
+    config = student.front_end.config
+    module = plain_student(student)
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, TemporalStatistics):
+                setattr(part, name, _CountedStatistics())
+    try:
+        whole, shorter = (_of_length(module, samples) for samples in (WINDOW_SAMPLES, _OTHER_HOPS * config.hop))
+    except Exception as error:  # torch.export and litert-torch raise many classes that share no base
+        reason = str(error).strip().splitlines()[0]
+        raise SondoError(f"litert-torch cannot take student {student.name}: {reason}") from error
+    return any_length(whole, shorter)
+
+
+def _of_length(module: nn.Module, samples: int) -> bytes:
+    litert = _converter()
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        file = Path(folder) / "student.tflite"
+        litert.convert(module, (torch.zeros(1, samples),)).export(str(file))
+        return file.read_bytes()
+
+
+def _converter() -> ModuleType:
+    """The module `litert_torch`, which no extra can bring: it wants an older typing_extensions than others do."""
+    try:
+        return importlib.import_module("litert_torch")
+    except ModuleNotFoundError as error:
+        if error.name != "litert_torch":
+            raise
+        raise MissingExtraError(
+            "exporting a .tflite file needs litert-torch, in an environment of its own: "
+            'pip install "sondo[train]" litert-torch==0.10.0 (docs/litert.md)'
+        ) from error
+
+
+class _CountedStatistics(TemporalStatistics):
+    """The same with the columns counted when the file runs, where the number would be written into the file."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Take the statistics."""
+        # Whatever can be computed before the sound is known becomes a number: only a row put to the map cannot.
+        count = nn.functional.pad(features[:, :1, :1], (0, 0, 0, 1), value=1.0)[:, :, 1:].sum()
+        mean = features.mean(3, keepdim=True)
+        variance = (features - mean).square().sum(3) / (count - 1).clamp(min=1)
+        deviation = 1e-4 * (1e8 * variance + 1).sqrt()
+        return torch.cat([mean.flatten(1), deviation.flatten(1)], dim=1)
+
+
+def _with_metadata(content: bytes, about: dict[str, str]) -> bytes:
+    """The file with one more entry in its metadata."""
+    model: Any = unpacked(content)
+    buffer, entry = schema().BufferT(), schema().MetadataT()
+    buffer.data = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
+    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return packed(model)

@@ -1,0 +1,76 @@
+"""A student in a `.tflite` file, run by LiteRT."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.errors import SondoError, require
+from sondo.runtime.one_window import OneWindowModel
+
+METADATA_NAME = "sondo_metadata"
+"""The entry of the file's metadata that holds ours, as JSON."""
+_IDENTIFIER = b"TFL3"
+_WHY = "Running a .tflite file needs LiteRT"
+
+
+class LiteRtModel(OneWindowModel):
+    """A student in one file: one input (1, samples), resized to each window, and one output (1, embedding_dim).
+
+    Args:
+        path: The `.tflite` file.
+        threads: Threads of LiteRT; one per core when left out.
+
+    Raises:
+        SondoError: No such file, none that LiteRT can open, or one that sondo did not export.
+        MissingExtraError: LiteRT is not installed.
+
+    Example:
+        `LiteRtModel("student.tflite").embed("dog.wav")` gives an (embedding_dim,) float32 array.
+    """
+
+    def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
+        path = Path(path)
+        if threads is not None and threads < 1:
+            raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
+        if not path.is_file():
+            raise SondoError(f"no such model file: {path}")
+        interpreter = require("ai_edge_litert.interpreter", extra="litert", why=_WHY)
+        content = path.read_bytes()
+        if content[4:8] != _IDENTIFIER:
+            raise SondoError(f"{path} is no .tflite file: LiteRT cannot open it")
+        try:
+            self._interpreter = interpreter.Interpreter(
+                model_content=content, num_threads=threads or os.cpu_count() or 1
+            )
+        except Exception as error:  # the binding raises ValueError, RuntimeError and others that share no base
+            raise SondoError(f"{path}: LiteRT cannot open it: {str(error).splitlines()[0]}") from error
+        metadata = _metadata(path, content)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        self._samples = 0
+        super().__init__(path, metadata)
+
+    def _embed_window(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        if audio.shape[1] != self._samples:
+            self._interpreter.resize_tensor_input(self._input, audio.shape)
+            self._interpreter.allocate_tensors()
+            self._samples = audio.shape[1]
+        self._interpreter.set_tensor(self._input, audio)
+        self._interpreter.invoke()
+        return np.asarray(self._interpreter.get_tensor(self._output), dtype=np.float32)
+
+
+def _metadata(path: Path, content: bytes) -> dict[str, str]:
+    schema = require("ai_edge_litert.schema_py_generated", extra="litert", why=_WHY)
+    model = schema.Model.GetRootAs(content, 0)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == METADATA_NAME.encode():
+            metadata: dict[str, str] = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+            return metadata
+    raise SondoError(f"{path}: a .tflite file, but not one that `sondo export` wrote (no {METADATA_NAME} in it)")

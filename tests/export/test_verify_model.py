@@ -1,0 +1,69 @@
+"""A comparison that passes leaves the file and its report; one that does not leaves neither."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sondo.errors import SondoError
+from sondo.export.metadata import metadata
+from sondo.export.verify_model import compare_model, write_verified
+from sondo.runtime.one_window import OneWindowModel
+
+
+class Other(OneWindowModel):
+    """The student itself with something added to its vectors."""
+
+    def __init__(self, student, added=0.0, **changes):
+        super().__init__(Path("other.pte"), metadata(student, frames=False, projector=None) | changes)
+        self.student, self.added = student, added
+
+    def _embed_window(self, audio):
+        with torch.inference_mode():
+            return self.student(torch.from_numpy(audio)).numpy() + np.float32(self.added)
+
+
+def compared(student, model, **options):
+    defaults = {
+        "lengths_s": (0.1, 0.3),
+        "clips": [np.full(6_400, 0.1, dtype=np.float32)],
+        "threshold": 0.9999,
+        "versions": {"runtime": "1"},
+    }
+    return compare_model(student, model, **{**defaults, **options})
+
+
+def test_a_file_that_agrees_passes(student):
+    report = compared(student, Other(student))
+    assert report.passed
+    assert report.smallest_cosine > 0.999999
+    assert {case.seconds for case in report.cases} == {0.1, 0.2, 0.3}
+    assert report.versions["runtime"] == "1"
+
+
+def test_one_that_does_not_fails_and_only_the_clips_count_where_asked(student):
+    assert not compared(student, Other(student, added=1.0)).passed
+    alone = compared(student, Other(student, added=1.0), only_clips=True, threshold=-1.0)
+    assert alone.passed
+    assert [case.name for case in alone.cases] == ["clip 0"]
+    assert alone.largest_difference == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_file_of_another_student_or_without_numbers_is_refused(student):
+    with pytest.raises(SondoError, match="belongs to another student"):
+        compared(student, Other(student, **{"sondo.space_id": "elsewhere"}))
+    with pytest.raises(SondoError, match="not finite"):
+        compared(student, Other(student, added=np.nan))
+
+
+def test_only_what_passes_is_written(student, tmp_path):
+    path = tmp_path / "made" / "file.pte"
+    with pytest.raises(SondoError, match="does not agree with torch"):
+        write_verified(path, b"content", lambda file: compared(student, Other(student, added=1.0)))
+    assert not list(path.parent.iterdir())
+    write_verified(path, b"content", lambda file: compared(student, Other(student)))
+    assert path.read_bytes() == b"content"
+    assert json.loads((path.parent / "file.pte.json").read_text())["path"] == str(path)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["file.pte", "file.pte.json"]

@@ -1,0 +1,55 @@
+"""What is no .tflite file of ours is refused, and why; the rest of it is in tests/export/test_litert.py."""
+
+import numpy as np
+import pytest
+
+import sondo
+from sondo.errors import SondoError
+
+schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="the extra litert is not installed")
+flatbuffers = pytest.importorskip("flatbuffers")
+
+
+def foreign(path):
+    """A file that doubles one number."""
+    model, graph, step, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
+    graph.tensors = []
+    for name in ("in", "out"):
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.name = [1], schema.TensorType.FLOAT32, name
+        graph.tensors.append(tensor)
+    step.inputs, step.outputs = [0, 0], [1]
+    step.builtinOptionsType, step.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
+    graph.operators, graph.inputs, graph.outputs = [step], [0], [1]
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def test_a_file_of_others_is_named(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    path = foreign(tmp_path / "foreign.tflite")
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(0, np.array([2.0], dtype=np.float32))
+    interpreter.invoke()
+    assert interpreter.get_tensor(1) == [4.0], "a sound file, only not ours"
+    with pytest.raises(SondoError, match="not one that `sondo export` wrote"):
+        sondo.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x1c\x00\x00\x00TFL3" + b"\x00" * 64])
+def test_a_damaged_file_is_named(tmp_path, content):
+    path = tmp_path / "damaged.tflite"
+    path.write_bytes(content)
+    with pytest.raises(SondoError, match="LiteRT cannot open it"):
+        sondo.load(path)
+
+
+def test_no_threads_are_refused(tmp_path):
+    with pytest.raises(SondoError, match="0 threads"):
+        sondo.load(foreign(tmp_path / "foreign.tflite"), threads=0)
