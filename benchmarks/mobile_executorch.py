@@ -68,7 +68,9 @@ def table(name: str, student: object, folder: Path, clips: list[np.ndarray], aud
     paths = [
         folder / "student.onnx",
         to_executorch(student, folder / "float.pte", clips=clips[1::2], threshold=-1.0),
-        to_executorch(student, folder / "int8.pte", clips=clips, int8=True, threshold=-1.0),
+        to_executorch(
+            student, folder / "int8.pte", clips=clips[1::2], sound=clips[::2], precision="int8", threshold=-1.0
+        ),
     ]
     session = open_session(paths[0], 1)
     works: list[Callable[[], object]] = [lambda: session.run(["embedding"], {"audio": audio})]

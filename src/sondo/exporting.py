@@ -6,11 +6,11 @@ May import: every room; `sondo.pipeline` calls it, not the other way round.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
 from sondo.export.precision import ON_AVERAGE, Precision
+from sondo.loading import load as open_model
 from sondo.recipe import write_json
 from sondo.runtime import Model
-from sondo.runtime.onnx import OnnxModel
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, load, load_projectors
 from sondo.students.published import load_published
@@ -35,6 +35,9 @@ NUM_CALIBRATION_CLIPS = 128
 _LONGEST_S = 25.0
 _EVERY = 5
 _FEW, _MANY = 4, 32
+
+Form = Literal["onnx", "executorch", "litert"]
+_SUFFIXES: dict[Form, str] = {"onnx": ".onnx", "executorch": ".pte", "litert": ".tflite"}
 
 _Clip = tuple[str, float, float]
 
@@ -98,12 +101,13 @@ def export_run(
     teacher_space: bool = False,
     precision: Precision = "float32",
     sounds: Sequence[Path] = (),
+    form: Form = "onnx",
 ) -> Path:
-    """Export the student of a run, of a student's folder or of a published checkpoint, as one ONNX file.
+    """Export the student of a run, of a student's folder or of a published checkpoint, as one file.
 
     Args:
         source: Folder of a run or of a student; a published checkpoint, or its name.
-        path: The file to write; `student.onnx` in the folder by default, and for another precision
+        path: The file to write; `student.onnx` (`.pte`, `.tflite`) in the folder by default, and for another precision
             `student.<precision>.onnx`.
         overwrite: Replace a file that is there.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
@@ -111,6 +115,7 @@ def export_run(
         teacher_space: Give the output `teacher_space` too: vectors in the space of the (first) teacher.
         precision: How the network keeps its numbers.
         sounds: Real sound instead of that of the run's bank: files, or folders of them.
+        form: `onnx`; `executorch` (`.pte`) or `litert` (`.tflite`), which have the embedding alone.
 
     Returns:
         The file. It has been compared with torch, on real sound too where there is some.
@@ -129,16 +134,33 @@ def export_run(
         raise SondoError(
             f"int8 needs real sound to calibrate with, and {source} has no bank: name some files or a folder of it"
         )
-    return to_onnx(
-        found.student,
-        path or Path(source) / file_name(precision),
-        overwrite=overwrite,
-        clips=sound.to_compare(precision),
-        sound=sound.to_calibrate(precision),
-        precision=precision,
-        frames=frames,
-        projector=found.projector if teacher_space else None,
-    )
+    target = path or Path(source) / file_name(precision, form)
+    clips, calibration = sound.to_compare(precision), sound.to_calibrate(precision)
+    if form == "onnx":
+        return to_onnx(
+            found.student,
+            target,
+            overwrite=overwrite,
+            clips=clips,
+            sound=calibration,
+            precision=precision,
+            frames=frames,
+            projector=found.projector if teacher_space else None,
+        )
+    if frames or teacher_space:
+        raise SondoError(f"a file for {form} has the embedding alone: leave --frames and --teacher_space out")
+    write = _writer(form)
+    return write(found.student, target, overwrite=overwrite, clips=clips, sound=calibration, precision=precision)
+
+
+def _writer(form: Form) -> Callable[..., Path]:
+    if form == "executorch":
+        from sondo.export.executorch import to_executorch
+
+        return to_executorch
+    from sondo.export.litert import to_litert
+
+    return to_litert
 
 
 def about_file(path: Path) -> dict[str, Any]:
@@ -152,17 +174,18 @@ def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any
     if task is None:
         return {}
     vectors = embed_task(task, student.embed, description=f"{task.name}: student")
-    of_file = embed_task(task, OnnxModel(path).embed, description=f"{task.name}: {path.name}")
+    of_file = embed_task(task, open_model(path).embed, description=f"{task.name}: {path.name}")
     found = compare(task, vectors, of_file)
     return {"task": task.name, "float32": found.teacher, "score": found.student, "retention": found.retention}
 
 
-def measure_in_run(run: Path, path: Path, *, allow_code: bool = False) -> dict[str, Any]:
+def measure_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool = False) -> dict[str, Any]:
     """Measure an int8 file on the task of the run that it was exported from, and write it into the run's summary.
 
     Args:
         run: Where the file came from; only a folder of a run has a task.
         path: The file.
+        form: As in `export_run`.
         allow_code: As in `export_run`.
 
     Returns:
@@ -174,7 +197,7 @@ def measure_in_run(run: Path, path: Path, *, allow_code: bool = False) -> dict[s
     file = run / "summary.json"
     if file.is_file():
         summary = json.loads(file.read_text(encoding="utf-8"))
-        summary["export"]["onnx_int8"] = found
+        summary["export"][f"{form}_int8"] = found
         write_json(file, summary)
     return found
 
@@ -187,9 +210,10 @@ def _task_of_run(folder: Path) -> Task | None:
     return load_task(name, Path(data)) if name and data and Path(data).is_dir() else None
 
 
-def file_name(precision: Precision) -> str:
+def file_name(precision: Precision, form: Form = "onnx") -> str:
     """What a run calls its exported file."""
-    return "student.onnx" if precision == "float32" else f"student.{precision}.onnx"
+    middle = "" if precision == "float32" else f".{precision}"
+    return f"student{middle}{_SUFFIXES[form]}"
 
 
 def read_source(source: str | Path, *, allow_code: bool = False) -> Source:

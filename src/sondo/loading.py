@@ -10,12 +10,12 @@ from pathlib import Path
 
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError, require
-from sondo.runtime import Model, open_onnx
+from sondo.runtime import Model
+from sondo.runtime.files import FILES, open_file
 
 _HUB = "hf://"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _SHORT_NAME = re.compile(r"(matpac|m2d)-[a-z0-9]+")
-_FILES = (".onnx", ".tflite", ".pte")
 _KINDS = (
     "an .onnx, .tflite or .pte file, the folder of a student or of a run, a published .ckpt, "
     "or a name such as matpac-mobilenetv3"
@@ -45,7 +45,7 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     name = str(path)
     path = Path(path)
     is_hub = name.startswith(_HUB)
-    if is_hub and path.suffix == ".onnx":
+    if is_hub and path.suffix in FILES:
         from sondo.weights import fetch_hub
 
         path, is_hub = fetch_hub(name), False
@@ -54,10 +54,10 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     if not path.exists():
         raise SondoError(f"no model at {path}: give {_KINDS}")
     if path.is_file():
-        if path.suffix.lower() not in _FILES:
+        if path.suffix.lower() not in FILES:
             raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")
         _refuse_compat(compat, "an exported file keeps the behaviour that it was exported with")
-        return _file(path, threads)
+        return open_file(path, threads=threads)
     folder = path / "student" if (path / "student" / "config.json").is_file() else path
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")
@@ -66,20 +66,6 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     from sondo.students import TorchModel
 
     return TorchModel.from_folder(folder, allow_code=allow_code)
-
-
-def _file(path: Path, threads: int | None) -> Model:
-    if path.suffix.lower() == ".onnx":
-        return open_onnx(path, threads=threads)
-    if path.suffix.lower() == ".tflite":
-        from sondo.runtime.litert import LiteRtModel
-
-        return LiteRtModel(path, threads=threads)
-    from sondo.runtime.executorch import ExecuTorchModel
-
-    if threads is not None:
-        raise SondoError(f"{path}: ExecuTorch has one pool of threads for all its models: leave threads out")
-    return ExecuTorchModel(path)
 
 
 def _published(name: str, compat: Compat) -> Model:

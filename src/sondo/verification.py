@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sondo.errors import SondoError, require
+from sondo.runtime.files import open_file
+from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.self_check import Check, self_check
 
 if TYPE_CHECKING:
@@ -51,14 +53,19 @@ def verify_file(
             return checks, None
     require("torch", extra="train", why=f"Comparing {path} with torch")
     from sondo.export import verify
-    from sondo.export.verify import precision_of
+    from sondo.export.precision import checked_precision
+    from sondo.export.verify_model import compare_model
     from sondo.exporting import read_source, sound_of_files
 
-    source, precision = read_source(against, allow_code=allow_code), precision_of(path)
+    source, model = read_source(against, allow_code=allow_code), open_file(path)
     student, projector = source.student, source.projector
-    clips = source.sound.to_compare(precision)
+    clips = source.sound.to_compare(checked_precision(model.precision, path))
     if sounds:
         clips += sound_of_files(sounds, student.sample_rate).all()
+    if isinstance(model, OneWindowModel):
+        report = compare_model(student, model, clips=clips, threshold=threshold)
+        report.save()
+        return checks, report
     return checks, verify(student, path, clips=clips, threshold=threshold, projector=projector)
 
 

@@ -105,18 +105,18 @@ def test_it_says_what_it_is_and_how_well_it_agrees(small, made):
 
 
 def test_int8_is_smaller_close_and_takes_any_length_too(small, made, tmp_path):
-    path = litert.to_litert(small, tmp_path / "int8.tflite", int8=True, clips=tones(8))
+    path = litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2])
     assert path.stat().st_size < made.stat().st_size
     report = json.loads(path.with_name("int8.tflite.json").read_text())
-    assert len(report["cases"]) == 4, "half of the clips calibrate, the others compare"
-    assert 0.99 <= report["mean_cosine"] < 1 - 1e-7
+    assert (report["precision"], report["judged"]) == ("int8", "real clips")
+    assert 0.99 <= report["judged_cosine"] < 1 - 1e-7
     audio = tones(1, seconds=3.3)[0]
     vector, wanted = sondo.load(path).embed(audio, sample_rate=32000), TorchModel(small).embed(audio, sample_rate=32000)
     assert vector @ wanted / np.linalg.norm(vector) / np.linalg.norm(wanted) > 0.99
 
 
 def test_int8_has_its_front_end_in_float32(small, tmp_path):
-    path = litert.to_litert(small, tmp_path / "int8.tflite", int8=True, clips=tones(8))
+    path = litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2])
     names = [step["op_name"] for step in operators(path)]
     convolutions = [index for index, name in enumerate(names) if name in ("CONV_2D", "DEPTHWISE_CONV_2D")]
     assert names.index("LOG") < convolutions[0] < names.index("QUANTIZE") < convolutions[1]
@@ -124,7 +124,7 @@ def test_int8_has_its_front_end_in_float32(small, tmp_path):
 
 def test_int8_needs_sound(small, tmp_path):
     with pytest.raises(SondoError, match="8 clips or more"):
-        litert.to_litert(small, tmp_path / "int8.tflite", int8=True, clips=tones(7))
+        litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(7))
 
 
 def test_a_student_whose_graph_holds_a_length_is_refused(tmp_path):

@@ -9,7 +9,8 @@ import torch
 
 from sondo.errors import SondoError
 from sondo.export.metadata import metadata
-from sondo.export.verify_model import compare_model, write_verified
+from sondo.export.verify_model import compare_model
+from sondo.export.written import write_verified
 from sondo.runtime.one_window import OneWindowModel
 
 
@@ -20,6 +21,9 @@ class Other(OneWindowModel):
         super().__init__(Path("other.pte"), metadata(student, frames=False, projector=None) | changes)
         self.student, self.added = student, added
 
+    def versions(self):
+        return {"runtime": "1"}
+
     def _embed_window(self, audio):
         with torch.inference_mode():
             return self.student(torch.from_numpy(audio)).numpy() + np.float32(self.added)
@@ -29,8 +33,6 @@ def compared(student, model, **options):
     defaults = {
         "lengths_s": (0.1, 0.3),
         "clips": [np.full(6_400, 0.1, dtype=np.float32)],
-        "threshold": 0.9999,
-        "versions": {"runtime": "1"},
     }
     return compare_model(student, model, **{**defaults, **options})
 
@@ -43,12 +45,14 @@ def test_a_file_that_agrees_passes(student):
     assert report.versions["runtime"] == "1"
 
 
-def test_one_that_does_not_fails_and_only_the_clips_count_where_asked(student):
-    assert not compared(student, Other(student, added=1.0)).passed
-    alone = compared(student, Other(student, added=1.0), only_clips=True, threshold=-1.0)
-    assert alone.passed
-    assert [case.name for case in alone.cases] == ["clip 0"]
-    assert alone.largest_difference == pytest.approx(1.0, abs=1e-3)
+def test_one_that_does_not_fails_and_in_int8_the_mean_over_the_clips_counts(student):
+    off = compared(student, Other(student, added=1.0))
+    assert (off.threshold, off.judged, off.passed) == (0.9999, "every clip", False)
+    assert off.judged_cosine == off.smallest_cosine
+    assert off.largest_difference == pytest.approx(1.0, abs=1e-3)
+    int8 = compared(student, Other(student, **{"sondo.precision": "int8"}))
+    (clip,) = [case for case in int8.cases if case.name == "clip 0"]
+    assert (int8.threshold, int8.judged, int8.judged_cosine) == (0.99, "real clips", clip.mean_cosine)
 
 
 def test_a_file_of_another_student_or_without_numbers_is_refused(student):

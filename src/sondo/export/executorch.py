@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,15 +15,15 @@ from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
 from sondo.errors import SondoError, require
 from sondo.export.metadata import metadata
 from sondo.export.plain import PlainStudent, plain_student
+from sondo.export.precision import Precision, check_phone_precision, check_sounds
 from sondo.export.sounds import Audio
-from sondo.export.verify import THRESHOLD
-from sondo.export.verify_model import INT8_THRESHOLD, compare_model, write_verified
+from sondo.export.verify_model import compare_model
+from sondo.export.written import checked_target, write_verified
 from sondo.runtime.executorch import METADATA_METHOD, ExecuTorchModel
 from sondo.runtime.golden import GOLDEN
 from sondo.students import Student
 
 _WHY = "Exporting a .pte file needs ExecuTorch"
-_LEAST_CLIPS = 8
 _BACKBONE = "network.backbone"
 _FIRST_IN_FLOAT = 3
 
@@ -33,8 +32,9 @@ def to_executorch(
     student: Student,
     path: str | Path,
     *,
-    int8: bool = False,
+    precision: Precision = "float32",
     clips: Sequence[Audio] = (),
+    sound: Sequence[Audio] = (),
     overwrite: bool = False,
     threshold: float | None = None,
 ) -> Path:
@@ -47,41 +47,35 @@ def to_executorch(
     Args:
         student: The student; it stays as it is.
         path: The file, ending in `.pte`.
-        int8: Have the backbone's layers in int8: weights by channel, activations by the range that they have for
-            `clips`. The front-end, the first three convolutions and the read-out stay in float32. Such a file has no
-            golden vectors.
-        clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
-            other one to calibrate with and the others to compare with.
+        precision: `float32`, or `int8` for the backbone's layers: weights by channel, activations by their range over
+            `sound`. The front-end, the first three convolutions and the read-out stay in float32. Such a file
+            has no golden vectors.
+        clips: Real sound to compare with besides made sound, each (samples,) at the student's rate.
+        sound: Real sound to calibrate `int8` with, like `clips` but none of them.
         overwrite: Replace a file that is there already.
-        threshold: The cosine to torch that each sound must reach (0.9999); with `int8`, the mean over clips (0.99).
+        threshold: The cosine to torch that must be reached; that of `LEAST_COSINE` when left out.
 
     Returns:
         The path.
 
     Raises:
-        SondoError: The file is there already, fewer than 8 clips for int8, a student that ExecuTorch cannot take, or a
+        SondoError: The file is there already, too little sound for int8, a student that ExecuTorch cannot take, or a
             file that does not agree with torch; no file is left then.
         MissingExtraError: ExecuTorch is not installed.
 
     Example:
         `to_executorch(sondo.students.load("student/"), "student.pte")`
     """
-    path = Path(path)
-    if path.suffix != ".pte":
-        raise SondoError(f"{path}: a student exported for ExecuTorch is called something.pte")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
-    if student.compat is not None:
-        raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
-    if int8 and len(clips) < _LEAST_CLIPS:
-        raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
+    path = checked_target(path, student, suffix=".pte", overwrite=overwrite)
+    check_phone_precision(precision)
+    check_sounds(sound, precision)
     require("executorch.exir", extra="executorch", why=_WHY)
-    about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
-    if int8:
+    about = metadata(student, frames=False, projector=None, precision=precision)
+    if precision == "int8":
         del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
     try:
         module = plain_student(student)
-        program = _program(_quantised(module, student, clips[::2]) if int8 else module, student)
+        program = _program(_quantised(module, student, sound) if precision == "int8" else module, student)
         content = _lowered(program, about)
     except SondoError:
         raise
@@ -91,14 +85,7 @@ def to_executorch(
     return write_verified(
         path,
         content,
-        lambda file: compare_model(
-            student,
-            ExecuTorchModel(file),
-            clips=clips[1::2] if int8 else clips,
-            threshold=threshold if threshold is not None else INT8_THRESHOLD if int8 else THRESHOLD,
-            versions={"executorch": importlib.metadata.version("executorch")},
-            only_clips=int8,
-        ),
+        lambda file: compare_model(student, ExecuTorchModel(file), clips=clips, threshold=threshold),
     )
 
 

@@ -20,20 +20,16 @@ from onnx import ModelProto, TensorProto, checker, helper
 
 from sondo.audio.frames import num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
-from sondo.errors import SondoError
 from sondo.export.front_end import PREFIX as FRONT_END
 from sondo.export.int8 import int8_network
 from sondo.export.metadata import golden_vectors_of_file, metadata
 from sondo.export.network import IR_VERSION, OPSET, network_graph
-from sondo.export.precision import Precision
+from sondo.export.precision import Precision, check_sounds
 from sondo.export.small_weights import keep_small
 from sondo.export.steps import Constants, Step, nodes, tensors
 from sondo.export.window import window_graph
 from sondo.runtime.golden import GOLDEN, to_text
 from sondo.students import Projector, Student
-
-LEAST_SOUNDS = 8
-"""Clips that int8 needs at least."""
 
 _ALL = 2**62
 
@@ -61,6 +57,7 @@ def student_model(
         (batch, embedding_dim); `frames` (batch, T, frame_dim); `teacher_space` (batch, embedding_dim of the teacher).
     """
     config = student.front_end.config
+    check_sounds(sound, precision)
     log_mels = _log_mels(student, sound) if precision == "int8" else ([], [])
     network = network_graph(
         student,
@@ -136,8 +133,6 @@ def _log_mels(
     student: Student, sound: Sequence[NDArray[np.float32]]
 ) -> tuple[list[NDArray[np.float32]], list[NDArray[np.float32]]]:
     """The beginnings of the sounds as log-mels: three of four to calibrate with, the fourth to measure layers on."""
-    if len(sound) < LEAST_SOUNDS:
-        raise SondoError(f"int8 needs real sound to calibrate with: {LEAST_SOUNDS} clips or more, not {len(sound)}")
     front_end = copy.deepcopy(student.front_end).cpu().float()
     with torch.inference_mode():
         log_mels = [front_end(torch.from_numpy(each[None, :WINDOW_SAMPLES])).numpy() for each in sound]

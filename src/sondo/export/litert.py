@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import json
 import tempfile
 from collections.abc import Sequence
@@ -21,24 +20,25 @@ from sondo.export.litert_int8 import quantised, quiet
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
 from sondo.export.plain import plain_student
+from sondo.export.precision import Precision, check_phone_precision, check_sounds
 from sondo.export.sounds import Audio
-from sondo.export.verify import THRESHOLD
-from sondo.export.verify_model import INT8_THRESHOLD, compare_model, write_verified
+from sondo.export.verify_model import compare_model
+from sondo.export.written import checked_target, write_verified
 from sondo.runtime.golden import GOLDEN
 from sondo.runtime.litert import METADATA_NAME, LiteRtModel
 from sondo.students import Student
 from sondo.students.eres2net import TemporalStatistics
 
 _OTHER_HOPS = 600  # against 625: every map of every student gets another width
-_LEAST_CLIPS = 8
 
 
 def to_litert(
     student: Student,
     path: str | Path,
     *,
-    int8: bool = False,
+    precision: Precision = "float32",
     clips: Sequence[Audio] = (),
+    sound: Sequence[Audio] = (),
     overwrite: bool = False,
     threshold: float | None = None,
 ) -> Path:
@@ -51,46 +51,34 @@ def to_litert(
     Args:
         student: The student; it stays as it is.
         path: The file, ending in `.tflite`.
-        int8: Have the network in int8; `sondo.export.litert_int8` says what stays in float32.
-        clips: Real sound, each (samples,) at the student's rate: to compare with besides made sound; with `int8`, every
-            other one calibrates, and the rest alone are compared with.
+        precision: `float32`, or `int8` for the network; `sondo.export.litert_int8` says what stays in float32.
+        clips: Real sound to compare with besides made sound, each (samples,) at the student's rate.
+        sound: Real sound to calibrate `int8` with, like `clips` but none of them.
         overwrite: Replace a file that is there already.
-        threshold: The cosine to torch that each sound must reach (0.9999); with `int8`, the mean over clips (0.99).
+        threshold: The cosine to torch that must be reached; that of `LEAST_COSINE` when left out.
 
     Returns:
         The path.
 
     Raises:
-        SondoError: The file is there already, fewer than 8 clips for int8, a student that LiteRT cannot take,
+        SondoError: The file is there already, too little sound for int8, a student that LiteRT cannot take,
             or a file that does not agree with torch; no file is left then.
         MissingExtraError: litert-torch is not installed.
     """
-    path = Path(path)
-    if path.suffix != ".tflite":
-        raise SondoError(f"{path}: a student exported for LiteRT is called something.tflite")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
-    if int8 and len(clips) < _LEAST_CLIPS:
-        raise SondoError(f"int8 needs real sound to be calibrated and compared with: {_LEAST_CLIPS} clips or more")
+    path = checked_target(path, student, suffix=".tflite", overwrite=overwrite)
+    check_phone_precision(precision)
+    check_sounds(sound, precision)
     _converter()
-    content, tools = _converted(student), ["litert-torch", "ai-edge-litert"]
-    about = metadata(student, frames=False, projector=None) | {"sondo.precision": "int8" if int8 else "float32"}
-    if int8:
+    content = _converted(student)
+    about = metadata(student, frames=False, projector=None, precision=precision)
+    if precision == "int8":
         del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
-        content = quantised(content, clips[::2], config=student.front_end.config)
-        tools.append("ai-edge-quantizer")
+        content = quantised(content, sound, config=student.front_end.config)
     content = _with_metadata(content, about)
     return write_verified(
         path,
         content,
-        lambda file: compare_model(
-            student,
-            LiteRtModel(file),
-            clips=clips[1::2] if int8 else clips,
-            threshold=threshold if threshold is not None else INT8_THRESHOLD if int8 else THRESHOLD,
-            versions={name: importlib.metadata.version(name) for name in tools},
-            only_clips=int8,
-        ),
+        lambda file: compare_model(student, LiteRtModel(file), clips=clips, threshold=threshold),
     )
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.errors import SondoError
 from sondo.export.graph import student_model
-from sondo.export.precision import ON_AVERAGE, Precision
+from sondo.export.precision import Precision
 from sondo.export.verify import compare
-from sondo.export.verify_report import VerifyReport
+from sondo.export.written import checked_target, write_verified
 from sondo.students import Projector, Student
 
 
@@ -60,41 +57,10 @@ def to_onnx(
     Example:
         `to_onnx(sondo.students.load("student/"), "student.onnx")`
     """
-    path = Path(path)
-    if path.suffix != ".onnx":
-        raise SondoError(f"{path}: an exported student is called something.onnx")
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
-    if student.compat is not None:
-        raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
-    content = student_model(
-        student, frames=frames, projector=projector, precision=precision, sound=sound
-    ).SerializeToString()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.stem}.writing.onnx")
-    try:
-        scratch.write_bytes(content)
-        report = compare(student, scratch, clips=clips, threshold=threshold, projector=projector)
-        report = dataclasses.replace(report, path=str(path))
-        if not report.passed:
-            raise SondoError(_refusal(report))
-        report.save()
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return path
-
-
-def _refusal(report: VerifyReport) -> str:
-    if report.judged_cosine >= report.threshold:
-        return (
-            f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}, "
-            f"alone and padded by {report.padded_difference or 0.0:.2g}. "
-            "This is a fault of the exported graph: please report it with the student's name"
-        )
-    worst = min(report.cases, key=lambda case: case.smallest_cosine)
-    where = f"the mean over {report.judged}" if report.precision in ON_AVERAGE else worst.name
-    return (
-        f"{report.path} was not written: it does not agree with torch. The cosine is {report.judged_cosine:.6f} "
-        f"({where}), at least {report.threshold} is asked for"
+    path = checked_target(path, student, suffix=".onnx", overwrite=overwrite)
+    model = student_model(student, frames=frames, projector=projector, precision=precision, sound=sound)
+    return write_verified(
+        path,
+        model.SerializeToString(),
+        lambda file: compare(student, file, clips=clips, threshold=threshold, projector=projector),
     )

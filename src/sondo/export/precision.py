@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal, get_args
+
+from sondo.errors import SondoError
 
 Precision = Literal["float32", "float16", "int8_weights", "int8"]
 """`float32`; weights in `float16` or `int8_weights`, which a runtime turns into float32 when it opens the file; `int8`,
@@ -20,3 +24,38 @@ LEAST_COSINE: Final[dict[Precision, float]] = {
 int8, which are made for sound such as the student knows and may be farther off on clicks and silence."""
 
 ON_AVERAGE: Final[frozenset[Precision]] = frozenset({"int8_weights", "int8"})
+
+LEAST_SOUNDS: Final = 8
+"""Clips that int8 needs at least to be calibrated with."""
+
+
+def checked_precision(found: str, path: Path) -> Precision:
+    """What a file says of itself, as a precision.
+
+    Raises:
+        SondoError: Something that this sondo does not know.
+    """
+    for precision in PRECISIONS:
+        if found == precision:
+            return precision
+    raise SondoError(f"{path} keeps its numbers as {found}: this sondo knows {', '.join(PRECISIONS)}; update sondo")
+
+
+def check_sounds(sound: Sequence[object], precision: Precision) -> None:
+    """Refuse too little sound before the work begins.
+
+    Raises:
+        SondoError: `int8` with fewer than `LEAST_SOUNDS` clips.
+    """
+    if precision == "int8" and len(sound) < LEAST_SOUNDS:
+        raise SondoError(f"int8 needs real sound to calibrate with: {LEAST_SOUNDS} clips or more, not {len(sound)}")
+
+
+def check_phone_precision(precision: Precision) -> None:
+    """Refuse what files for phones have not.
+
+    Raises:
+        SondoError: A precision other than `float32` and `int8`.
+    """
+    if precision not in ("float32", "int8"):
+        raise SondoError(f"files for ExecuTorch and LiteRT are in float32 or int8, not in {precision}")

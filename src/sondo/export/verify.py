@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, PRECISIONS, Precision
+from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, Precision, checked_precision
 from sondo.export.sounds import LENGTHS_S, REAL, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
 from sondo.export.verify_report import VerifyCase, VerifyReport
@@ -74,13 +74,13 @@ def compare(
         if len(audio) > 1:
             alone = _of_file(session, "embedding", audio[:1], name)
             alone_difference = max(alone_difference, float(np.abs(alone[0] - got[0]).max()))
-            found.append(_case(name, audio[:1], wanted[:1], alone, student.sample_rate))
-        found.append(_case(name, audio, wanted, got, student.sample_rate))
+            found.append(compared(name, audio[:1], wanted[:1], alone, student.sample_rate))
+        found.append(compared(name, audio, wanted, got, student.sample_rate))
     found += list(_other_outputs(student, session, projector))
     padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
     cosines = np.concatenate([each for _, each in found])
     precision = _precision(session, Path(path))
-    judged, judged_cosine = _judged(found, precision)
+    judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
     differences = [alone_difference, *([] if padded_difference is None else [padded_difference])]
     return VerifyReport(
@@ -101,24 +101,11 @@ def compare(
     )
 
 
-def precision_of(path: str | Path) -> Precision:
-    """How an exported file keeps its numbers.
-
-    Raises:
-        SondoError: No file that sondo exported, or one that keeps them as this sondo does not know.
-    """
-    return _precision(open_session(Path(path), None), Path(path))
-
-
 def _precision(session: Any, path: Path) -> Precision:
-    found = session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32")
-    for precision in PRECISIONS:
-        if found == precision:
-            return precision
-    raise SondoError(f"{path} keeps its numbers as {found}: this sondo knows {', '.join(PRECISIONS)}; update sondo")
+    return checked_precision(session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32"), path)
 
 
-def _judged(found: Sequence[tuple[VerifyCase, NDArray[np.float64]]], precision: Precision) -> tuple[str, float]:
+def judge(found: Sequence[tuple[VerifyCase, NDArray[np.float64]]], precision: Precision) -> tuple[str, float]:
     """What counts for a precision, and its cosine."""
     if precision not in ON_AVERAGE:
         return "every clip", min(case.smallest_cosine for case, _ in found)
@@ -126,7 +113,7 @@ def _judged(found: Sequence[tuple[VerifyCase, NDArray[np.float64]]], precision: 
     return "real clips" if real else "all clips", float(np.concatenate(real or [each for _, each in found]).mean())
 
 
-def _case(
+def compared(
     name: str, audio: Audio, wanted: Audio, found: Audio, sample_rate: int
 ) -> tuple[VerifyCase, NDArray[np.float64]]:
     """A comparison, and the cosine of each clip."""
@@ -151,14 +138,14 @@ def _other_outputs(
         audio = made_sound(round(seconds * rate), rate)
         with torch.inference_mode():
             wanted = student.frames(torch.from_numpy(audio))[0].numpy()
-        yield _case(f"frames, {seconds:g} s", audio, wanted, _of_file(session, "frames", audio, "frames"), rate)
+        yield compared(f"frames, {seconds:g} s", audio, wanted, _of_file(session, "frames", audio, "frames"), rate)
     if projector is None or "teacher_space" not in outputs:
         return
     for seconds in _TEACHER_S:
         audio = made_sound(round(seconds * rate), rate)
         wanted = _in_teacher_space(student, projector, audio)
         found = _of_file(session, "teacher_space", audio, "the teacher's space")
-        yield _case(f"teacher_space, {seconds:g} s", audio, wanted, found, rate)
+        yield compared(f"teacher_space, {seconds:g} s", audio, wanted, found, rate)
 
 
 def _in_teacher_space(student: Student, projector: Projector, audio: Audio) -> Audio:

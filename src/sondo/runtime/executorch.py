@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -48,6 +49,10 @@ class ExecuTorchModel(OneWindowModel):
         (text,) = self._program.load_method(METADATA_METHOD).execute([])
         self._forward = self._program.load_method("forward")
         super().__init__(path, json.loads(text))
+
+    def versions(self) -> dict[str, str]:
+        """The version of the runtime."""
+        return {"executorch": importlib.metadata.version("executorch")}
 
     def _embed_window(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         (vector,) = self._forward.execute([self._torch.from_numpy(audio)])

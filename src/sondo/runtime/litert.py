@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 from pathlib import Path
@@ -54,6 +55,10 @@ class LiteRtModel(OneWindowModel):
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._samples = 0
         super().__init__(path, metadata)
+
+    def versions(self) -> dict[str, str]:
+        """The version of the runtime."""
+        return {"ai-edge-litert": importlib.metadata.version("ai-edge-litert")}
 
     def _embed_window(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         if audio.shape[1] != self._samples:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
 from sondo.runtime.model import Model
-from sondo.runtime.onnx import FORMAT, METADATA_KEYS
+from sondo.runtime.onnx import FORMAT, METADATA_KEYS, PRECISION
 
 
 class OneWindowModel(Model):
@@ -31,6 +31,7 @@ class OneWindowModel(Model):
 
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
+        self.metadata = dict(metadata)
         version = metadata.get("sondo.format")
         if version != FORMAT:
             raise SondoError(
@@ -56,6 +57,15 @@ class OneWindowModel(Model):
             licence=metadata["sondo.licence"],
             front_end=front_end,
         )
+
+    @property
+    def precision(self) -> str:
+        """How the network keeps its numbers."""
+        return self.metadata.get(PRECISION, "float32")
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """What runs the file, and its version."""
 
     @abstractmethod
     def _embed_window(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -47,6 +47,7 @@ class OnnxModel(Model):
         self.path = Path(path)
         self._session = session or open_session(self.path, threads)
         metadata = _metadata(self.path, self._session)
+        self.precision = metadata.get(PRECISION, "float32")
         try:
             front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
             embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])

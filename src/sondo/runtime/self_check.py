@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
+from sondo.runtime.files import open_file
 from sondo.runtime.golden import GOLDEN, INT8_TOLERANCE, TOLERANCE, from_text, golden_sound
+from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.onnx import PRECISION, OnnxModel, open_session
 
 _SAME = 1e-5
@@ -48,26 +50,49 @@ def self_check(path: str | Path) -> list[Check]:
     - the same sound gives the same vector: again, in a batch, and padded in one with its length told
     - silence and full scale give finite values, and sound shorter than 0.1 s gives none
 
+    A file for a phone takes one window in a call, so a batch and padding are no questions there.
+
     Args:
-        path: The `.onnx` file.
+        path: The file.
 
     Raises:
         SondoError: No such file, or none that sondo exported.
     """
     path = Path(path)
+    if path.suffix.lower() in (".pte", ".tflite"):
+        model = open_file(path)
+        assert isinstance(model, OneWindowModel), "what these files are"
+        return list(_of_windows(model))
     session = open_session(path, None)
-    model = OnnxModel(path, session=session)
-    return [*_golden(session), *_promises(session, model.front_end)]
-
-
-def _golden(session: Any) -> Iterator[Check]:
+    whole = OnnxModel(path, session=session)
     about = session.get_modelmeta().custom_metadata_map
+    golden = _golden(about, lambda sound: _run(session, sound[None])[0])
+    return [*golden, *_promises(session, whole.front_end)]
+
+
+def _of_windows(model: OneWindowModel) -> Iterator[Check]:
+    rate = model.sample_rate
+
+    def embed(audio: _Audio) -> _Audio:
+        return model.embed(audio, sample_rate=rate)
+
+    yield from _golden(model.metadata, embed)
+    sounds = [0.1 * np.random.default_rng(0).standard_normal(length).astype(np.float32) for length in _LENGTHS]
+    once = [embed(sound) for sound in sounds]
+    again = [embed(sound) for sound in reversed(sounds)][::-1]
+    yield Check(name="the same sound again", found=max(map(_difference, again, once)), limit=_SAME)
+    full_scale = np.where(np.arange(rate) % 100 < 50, 1.0, -1.0).astype(np.float32)
+    extremes = np.stack([embed(np.zeros(rate, dtype=np.float32)), embed(full_scale)])
+    yield Check(name="silence and full scale: share of NaN", found=float(np.isnan(extremes).mean()), limit=0.0)
+
+
+def _golden(about: Mapping[str, str], embed: Callable[[_Audio], _Audio]) -> Iterator[Check]:
     text, limit = about.get(GOLDEN), INT8_TOLERANCE if about.get(PRECISION) == "int8" else TOLERANCE
     if text is None:
-        yield Check(name="golden vectors (the file has none: export it again)", found=None, limit=limit)
+        yield Check(name="golden vectors (the file has none)", found=None, limit=limit)
         return
     for vector in from_text(text):
-        (found,) = _run(session, golden_sound(vector.samples)[None])
+        found = embed(golden_sound(vector.samples))
         yield Check(name=f"golden vector of {vector.samples} samples", found=vector.difference(found), limit=limit)
 
 

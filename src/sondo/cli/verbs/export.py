@@ -18,8 +18,10 @@ HELP = "one file for any device"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("run", help="folder of a run or of a student; a published .ckpt or its name")
-    verb.add_argument("--format", choices=["onnx"], default="onnx", help="what to write")
-    verb.add_argument("--out", help="the file to write; by default RUN/student.onnx, RUN/student.int8.onnx and so on")
+    verb.add_argument("--format", choices=["onnx", "executorch", "litert"], default="onnx", help="what to write")
+    verb.add_argument(
+        "--out", help="the file to write; by default RUN/student.onnx, .pte or .tflite, RUN/student.int8.onnx and so on"
+    )
     verb.add_argument("--int8", action="store_true", help="compute in int8, calibrated on real sound")
     verb.add_argument(
         "--weights",
@@ -61,9 +63,10 @@ def run(settings: Any) -> None:
         teacher_space=settings.teacher_space,
         precision="int8" if settings.int8 else weights[settings.weights],
         sounds=[Path(sound) for sound in settings.sounds],
+        form=settings.format,
     )
     if settings.int8:
-        show_int8(measure_in_run(Path(settings.run), path, allow_code=settings.allow_code))
+        show_int8(measure_in_run(Path(settings.run), path, form=settings.format, allow_code=settings.allow_code))
         return
     about = about_file(path)
     which = "mean" if settings.weights == "int8" else "smallest"
