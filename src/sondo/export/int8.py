@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,21 +72,38 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
         everything = (*_LAYERS, *between)
         found = quantiser.quantised(everything, leave=variable)
         if quantiser.loss(found) > 1 - WANTED_COSINE:
-            losses = {}
-            with track("int8: layers measured", total=len(layers), unit="layers") as line:
-                for layer in layers:
-                    losses[layer] = quantiser.loss(quantiser.quantised(_LAYERS, only=[layer]))
-                    line.advance()
-            sizes = {node.name: constants[node.input[1]] for node in graph.node if node.name in losses}
-            worst = sorted(layers, key=lambda layer: -losses[layer] / sizes[layer])
-            left = np.cumsum([sizes[layer] for layer in worst]) / sum(sizes.values())
-            for count, share in enumerate(left[:-1], 1):
-                if share > CHEAP and quantiser.loss(found) <= 1 - ENOUGH_COSINE:
-                    break
-                found = quantiser.quantised(everything, leave=[*variable, *worst[:count]])
-                if quantiser.loss(found) <= 1 - WANTED_COSINE:
-                    break
+            sizes = {node.name: constants[node.input[1]] for node in graph.node if node.name in layers}
+            worst = _worst_first(quantiser, sizes)
+            shares = np.cumsum([sizes[layer] for layer in worst]) / sum(sizes.values())
+            cheap = int((shares <= CHEAP).sum())
+
+            def without(count: int) -> ModelProto:
+                return quantiser.quantised(everything, leave=[*variable, *worst[:count]])
+
+            def is_close(count: int, cosine: float) -> bool:
+                return quantiser.loss(without(count)) <= 1 - cosine
+
+            # More layers in float32 bring the vectors closer, so the fewest that do are found by halving.
+            if is_close(cheap, WANTED_COSINE):
+                fewest, most, cosine = 1, cheap, WANTED_COSINE
+            elif is_close(cheap, ENOUGH_COSINE):
+                fewest, most, cosine = cheap, cheap, ENOUGH_COSINE
+            else:
+                most, cosine = len(layers) - 1, ENOUGH_COSINE
+                fewest = min(cheap + 1, most)
+            counts = range(fewest, most)
+            found = without(fewest + bisect_left(counts, True, key=lambda count: is_close(count, cosine)))
     return _lighter(found.graph)
+
+
+def _worst_first(quantiser: _Quantiser, sizes: Mapping[str, int]) -> list[str]:
+    """The layers, first those that by themselves change the embedding most for their size."""
+    losses = {}
+    with track("int8: layers measured", total=len(sizes), unit="layers") as line:
+        for layer in sizes:
+            losses[layer] = quantiser.loss(quantiser.quantised(_LAYERS, only=[layer]))
+            line.advance()
+    return sorted(sizes, key=lambda layer: -losses[layer] / sizes[layer])
 
 
 class _Quantiser:
