@@ -11,7 +11,9 @@ import torch
 from sondo.cli import main
 from sondo.errors import SondoError
 from sondo.export import to_onnx, verify
-from sondo.students import create, save
+from sondo.export.metadata import metadata
+from sondo.runtime.one_window import OneWindowModel
+from sondo.students import create, load, save
 from sondo.verification import verify_file
 
 
@@ -97,3 +99,64 @@ def test_what_cannot_be_compared_is_said(run_folder, tmp_path):
     save(create("mobilenetv3", width_mult=0.1), tmp_path / "other" / "student")
     with pytest.raises(SondoError, match="another student"):
         verify_file(alone, against=tmp_path / "other")
+
+
+class Phone(OneWindowModel):
+    """A file for a phone, run by torch: the student itself, its vectors times a factor."""
+
+    def __init__(self, path, student, factor=1.0, **changes):
+        super().__init__(path, metadata(student, frames=False, projector=None) | changes)
+        self.student, self.factor = student, factor
+
+    def versions(self):
+        return {"phone": "1"}
+
+    def _embed_window(self, audio):
+        with torch.inference_mode():
+            return self.student(torch.from_numpy(audio)).numpy() * np.float32(self.factor)
+
+
+@pytest.fixture
+def as_phone(run_folder, monkeypatch):
+    """Open every file as one for a phone, with these changes."""
+    student = load(run_folder / "student")
+
+    def opened(**changes):
+        monkeypatch.setattr("sondo.runtime.self_check.open_file", lambda path: Phone(path, student, **changes))
+        monkeypatch.setattr("sondo.verification.open_file", lambda path: Phone(path, student, **changes))
+
+    return opened
+
+
+def test_a_file_for_a_phone_is_checked_and_compared_too(run_folder, as_phone, capsys):
+    file = run_folder / "student.pte"
+    file.write_bytes(b"a program")
+    as_phone()
+    assert code_of(file) == 0
+    said = capsys.readouterr().out
+    assert "golden vector of 400000 samples" in said
+    assert "phone 1" in said
+    assert json.loads((run_folder / "student.pte.json").read_text())["judged"] == "every clip"
+
+
+def test_golden_vectors_of_a_file_for_a_phone_count(run_folder, as_phone):
+    file = run_folder / "student.pte"
+    file.write_bytes(b"a program")
+    as_phone(factor=1.01)
+    checks, report = verify_file(file)
+    assert [check.name for check in checks if not check.passed] == [
+        f"golden vector of {samples} samples" for samples in (3200, 320000, 400000)
+    ]
+    assert report.passed, "a factor changes no cosine"
+
+
+def test_the_precision_of_a_file_says_what_is_judged(run_folder, as_phone, tmp_path):
+    soundfile.write(tmp_path / "a.wav", 0.2 * np.sin(np.arange(16_000) / 10), 16_000)
+    file = run_folder / "student.pte"
+    file.write_bytes(b"a program")
+    as_phone(**{"sondo.precision": "int8"})
+    _, report = verify_file(file, sounds=[tmp_path / "a.wav"])
+    assert (report.precision, report.threshold, report.judged) == ("int8", 0.99, "real clips")
+    as_phone(**{"sondo.precision": "int3"})
+    with pytest.raises(SondoError, match="int3.*update sondo"):
+        verify_file(file)

@@ -105,7 +105,9 @@ def test_it_says_what_it_is_and_how_well_it_agrees(small, made):
 
 
 def test_int8_is_smaller_close_and_takes_any_length_too(small, made, tmp_path):
-    path = litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2])
+    path = litert.to_litert(
+        small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2]
+    )
     assert path.stat().st_size < made.stat().st_size
     report = json.loads(path.with_name("int8.tflite.json").read_text())
     assert (report["precision"], report["judged"]) == ("int8", "real clips")
@@ -116,7 +118,9 @@ def test_int8_is_smaller_close_and_takes_any_length_too(small, made, tmp_path):
 
 
 def test_int8_has_its_front_end_in_float32(small, tmp_path):
-    path = litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2])
+    path = litert.to_litert(
+        small, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2]
+    )
     names = [step["op_name"] for step in operators(path)]
     convolutions = [index for index, name in enumerate(names) if name in ("CONV_2D", "DEPTHWISE_CONV_2D")]
     assert names.index("LOG") < convolutions[0] < names.index("QUANTIZE") < convolutions[1]
