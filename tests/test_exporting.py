@@ -10,6 +10,7 @@ from sondo.distill.cluster import cluster
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
 from sondo.exporting import export_run, sound_of_bank, sound_of_files
+from sondo.report.tables import show_int8
 from sondo.students import create, save
 from sondo.teachers import create as create_teacher
 
@@ -65,3 +66,13 @@ def test_a_student_without_a_bank_needs_sound(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["export", str(tmp_path / "student"), "--int8", "--weights", "float16"])
     assert "leave out --weights" in capsys.readouterr().err
+
+
+def test_a_file_in_int8_without_a_task_is_told_of(capsys):
+    show_int8({"path": "s.int8.onnx", "bytes": 1_500_000, "cosine_to_torch": 0.9987})
+    show_int8({"path": "s", "bytes": 1, "cosine_to_torch": 1.0, "task": "esc10", "score": 0.9, "float32": 0.91})
+    show_int8({"refused": "too little sound"})
+    said = capsys.readouterr().out
+    assert "s.int8.onnx: 1.50 MB in int8, mean cosine to torch 0.998700\n" in said
+    assert "esc10 90.0, 91.0 in float32" in said
+    assert "no file in int8: too little sound" in said

@@ -86,6 +86,27 @@ def test_the_layer_that_suffers_is_left_in_float32(monkeypatch):
     assert cosine(wanted, result(left, fresh)) > cosine(wanted, result(both, fresh))
 
 
+def test_what_lies_between_stays_in_float32_where_it_costs_too_much(monkeypatch):
+    def with_sum():
+        graph = network()
+        for node in graph.node:
+            node.input[:] = ["sum" if name == "b" else name for name in node.input]
+        graph.node.insert(3, helper.make_node("Add", ["b", "a"], ["sum"]))
+        return graph
+
+    def quantised_sums(graph):
+        (add,) = [node for node in graph.node if node.op_type == "Add"]
+        makes = {output: node.op_type for node in graph.node for output in node.output}
+        return [makes[name] == "DequantizeLinear" for name in add.input]
+
+    monkeypatch.setattr(int8, "WANTED_COSINE", 0.0)
+    assert quantised_sums(int8_network(with_sum(), log_mels(24, 0), log_mels(8, 1))) == [True, True]
+    monkeypatch.setattr(int8, "ENOUGH_COSINE", 1.0)
+    found = int8_network(with_sum(), log_mels(24, 0), log_mels(8, 1))
+    assert not all(quantised_sums(found))
+    assert len(int8_weights(found)) == 2
+
+
 def test_a_network_without_layers_is_refused():
     graph = network()
     del graph.node[:]

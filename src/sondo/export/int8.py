@@ -45,7 +45,8 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
     """Quantise a network.
 
     The layers are convolutions and products with constant weights. What lies between them is quantised too, unless it
-    holds a HardSwish: that has no int8 kernel, so int8 around it would only add conversions.
+    holds a HardSwish, which has no int8 kernel, so that int8 around it would only add conversions; or unless that alone
+    takes the mean cosine below `ENOUGH_COSINE`.
 
     Where the mean cosine falls short of `WANTED_COSINE`, each layer is quantised by itself, and layers are left in
     float32, first those that change the embedding most for their size. The small ones cost nothing; what makes the file
@@ -71,6 +72,9 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
         between = () if "HardSwish" in kinds else _BETWEEN
         everything = (*_LAYERS, *between)
         found = quantiser.quantised(everything, leave=variable)
+        if between and quantiser.loss(found) > 1 - ENOUGH_COSINE:
+            everything = _LAYERS
+            found = quantiser.quantised(everything, leave=variable)
         if quantiser.loss(found) > 1 - WANTED_COSINE:
             sizes = {node.name: constants[node.input[1]] for node in graph.node if node.name in layers}
             worst = _worst_first(quantiser, sizes)

@@ -57,10 +57,12 @@ def show_int8(about: dict[str, Any]) -> None:
     if "refused" in about:
         tell(f"no file in int8: {about['refused']}")
         return
-    kept = f"; {about['task']} {100 * about['score']:.1f}, {100 * about['float32']:.1f} in float32"
+    kept = ""
+    if "task" in about:
+        kept = f"; {about['task']} {100 * about['score']:.1f}, {100 * about['float32']:.1f} in float32"
     tell(
-        f"{about['path']}: {about['bytes'] / 1e6:.2f} MB in int8, mean cosine to torch {about['cosine_to_torch']:.6f}"
-        f"{kept if 'task' in about else ''}"
+        f"{about['path']}: {about['bytes'] / 1e6:.2f} MB in int8, "
+        f"mean cosine to torch {about['cosine_to_torch']:.6f}{kept}"
     )
 
 
