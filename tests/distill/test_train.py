@@ -11,7 +11,7 @@ from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster
 from sondo.distill.data import stack_repeated
 from sondo.distill.module import Distillation
-from sondo.distill.train import train
+from sondo.distill.train import memory_format, train
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
 from sondo.students import create, load, load_projector, load_projectors
@@ -244,3 +244,13 @@ def test_training_starts_from_a_file_of_weights_and_the_card_names_it(bank, tmp_
     found = load(folder)
     assert torch.allclose(found.backbone.features[0][0].weight, backbone.features[0][0].weight, atol=1e-6)
     assert found.info["training"]["init"] == str(tmp_path / "start.pt")
+
+
+@pytest.mark.parametrize(("name", "width"), [("mobilenetv3", 0.1), ("dymn", 0.1), ("eres2net", 0.1), ("eres2net", 0.5)])
+def test_every_student_can_learn_at_any_width(name, width):
+    torch.manual_seed(0)
+    student = create(name, width_mult=width)
+    student.backbone.to(memory_format=memory_format(student.backbone))
+    student.embed_log_mel(torch.randn(4, 128, 101)).sum().backward()
+    assert all(torch.isfinite(p.grad).all() for p in student.backbone.parameters() if p.grad is not None)
+    assert memory_format(create("mobilenetv3", width_mult=0.4).backbone) is torch.channels_last

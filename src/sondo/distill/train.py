@@ -38,6 +38,8 @@ CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
 TRAIN_SPLITS = ("train", "training", "balanced_train", "unbalanced_train")  # the last two are AudioSet's own names
 VALID_SPLITS = ("valid", "validation", "val", "dev")
 
+_LEAST_CHANNELS = 4
+
 
 def train(
     bank: Bank,
@@ -136,7 +138,7 @@ def train(
         steps_per_epoch=data.steps_per_epoch,
         seed=seed,
     )
-    network.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.backbone.to(memory_format=memory_format(network.backbone))  # type: ignore[call-overload]
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
     projectors = finish(network, heads, geometries, lambda: data.fresh_batches(config.epochs), norm=norm)
@@ -163,6 +165,15 @@ def _asked(
             "or uniform, which need no teacher"
         )
     return []
+
+
+def memory_format(backbone: nn.Module) -> torch.memory_format:
+    """Channels last, which trains faster, unless a convolution has very few channels.
+
+    With those, torch 2.13 on a CPU crashes in the backward pass of ERes2Net below a quarter of its width.
+    """
+    narrowest = min((part.out_channels for part in backbone.modules() if isinstance(part, nn.Conv2d)), default=0)
+    return torch.channels_last if narrowest >= _LEAST_CHANNELS else torch.contiguous_format
 
 
 def _head(network: Student, embedding_dim: int, config: TrainConfig) -> Projector | ProjectorEnsemble:
