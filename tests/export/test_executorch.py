@@ -6,29 +6,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from phone_sounds import noise, own, tones
 from torch import nn
 
 import sondo
 from sondo.errors import SondoError
-from sondo.students import Student, TorchModel, create
-from sondo.students.own import OwnBackbone
-from sondo.students.readout import make_readout
+from sondo.students import TorchModel, create
 
 pytest.importorskip("executorch.exir", reason="the extra executorch is not installed")
 executorch = pytest.importorskip("sondo.export.executorch")
-
-
-def noise(*shape, seed=0):
-    return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
-
-
-def tones(number, seconds=2.0):
-    """Sounds as unlike as an octave each, for int8: noise alone is one sound many times."""
-    time = np.arange(round(seconds * 32000)) / 32000
-    return [
-        (0.3 * np.sin(2 * np.pi * 110 * 2 ** (k / 2) * time)).astype(np.float32) + noise(len(time))
-        for k in range(number)
-    ]
 
 
 class Small(nn.Module):
@@ -48,9 +34,7 @@ class Small(nn.Module):
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(0)
-    backbone = OwnBackbone(Small(), name="small", num_mels=128)
-    readout = make_readout("last", backbone, num_mels=128, pool=nn.Identity())
-    return Student(backbone, name="small", options={}, readout=readout).eval()
+    return own(Small())
 
 
 @pytest.fixture(scope="module")

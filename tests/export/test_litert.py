@@ -5,29 +5,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from phone_sounds import noise, own, tones
 from torch import nn
 
 import sondo
 from sondo.errors import SondoError
-from sondo.students import Student, TorchModel, create
-from sondo.students.own import OwnBackbone
-from sondo.students.readout import make_readout
+from sondo.students import TorchModel, create
 
 pytest.importorskip("litert_torch", reason="litert-torch is not installed (docs/litert.md)")
 litert = pytest.importorskip("sondo.export.litert")
-
-
-def noise(*shape, seed=0):
-    return (0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
-
-
-def tones(number, seconds=2.0):
-    """Sounds as unlike as an octave each, for int8: noise alone is one sound many times."""
-    time = np.arange(round(seconds * 32000)) / 32000
-    return [
-        (0.3 * np.sin(2 * np.pi * 110 * 2 ** (k / 2) * time)).astype(np.float32) + noise(len(time))
-        for k in range(number)
-    ]
 
 
 class Small(nn.Module):
@@ -48,13 +34,6 @@ class Sized(Small):
 
     def forward(self, log_mel):
         return self.layers(log_mel).sum((2, 3)) / log_mel.shape[3]
-
-
-def own(network):
-    torch.manual_seed(0)
-    backbone = OwnBackbone(network, name="small", num_mels=128)
-    readout = make_readout("last", backbone, num_mels=128, pool=nn.Identity())
-    return Student(backbone, name="small", options={}, readout=readout).eval()
 
 
 @pytest.fixture(scope="module")

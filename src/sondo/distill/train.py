@@ -100,21 +100,9 @@ def train(
 
     lightning.seed_everything(config.seed, verbose=False)
     network, init = _network(student, nested=bool(config.matryoshka))
-    heads = [_head(network, int(origin["embedding_dim"]), config) for origin in origins]
-    norm = nn.BatchNorm1d(network.embedding_dim, affine=False) if config.head == "linear" else None
-    classifier = network.make_projector(len(classes)) if classes else None
     geometries = [TargetGeometry.fit(_chunks(bank, teacher, train_rows), config.geometry) for teacher in teachers]
-    objective = Objective(
-        heads,
-        goals,
-        norm=norm,
-        names=[teacher.removeprefix("teacher.") for teacher in teachers],
-        geometries=geometries,
-        online=[teacher in listening for teacher in teachers],
-        matryoshka=config.matryoshka,
-        teacher_dropping=config.teacher_dropping,
-        classifier=classifier,
-        supervised=config.supervised,
+    objective, heads, norm, classifier = _objective(
+        network, config, teachers, origins, goals, geometries, listening=list(listening), num_classes=len(classes)
     )
     batches = BankBatches(bank.path, teachers, clusters=clusters if needs_clusters else None, classes=classes)
     seed, views = config.seed, augmentation.views
@@ -165,6 +153,36 @@ def _asked(
             "or uniform, which need no teacher"
         )
     return []
+
+
+def _objective(
+    network: Student,
+    config: TrainConfig,
+    teachers: Sequence[str],
+    origins: Sequence[dict[str, Any]],
+    goals: list[losses.Loss],
+    geometries: list[TargetGeometry],
+    *,
+    listening: Sequence[str],
+    num_classes: int,
+) -> tuple[Objective, list[Projector | ProjectorEnsemble], nn.BatchNorm1d | None, nn.Module | None]:
+    """What is asked of the student, with the parts of it that are finished when training ends."""
+    heads = [_head(network, int(origin["embedding_dim"]), config) for origin in origins]
+    norm = nn.BatchNorm1d(network.embedding_dim, affine=False) if config.head == "linear" else None
+    classifier = network.make_projector(num_classes) if num_classes else None
+    objective = Objective(
+        heads,
+        goals,
+        norm=norm,
+        names=[teacher.removeprefix("teacher.") for teacher in teachers],
+        geometries=geometries,
+        online=[teacher in listening for teacher in teachers],
+        matryoshka=config.matryoshka,
+        teacher_dropping=config.teacher_dropping,
+        classifier=classifier,
+        supervised=config.supervised,
+    )
+    return objective, heads, norm, classifier
 
 
 def memory_format(backbone: nn.Module) -> torch.memory_format:

@@ -1,9 +1,4 @@
-"""The log-mel front-end as plain ONNX operators, with a DFT in two steps.
-
-A DFT of n = rows x columns points is a DFT of `rows` points on each column, then one of `columns` points with the
-twiddle factors inside (Cooley & Tukey 1965). Sound is real, which halves all of it: the first step keeps bins 0 to
-rows / 2, and as the first and the last of them are real, they share one slot. So 1024 points take one matrix of 32 x 32
-and 16 of 64 x 64 where a single one has 1024 x 1024: a tenth of the work.
+"""The log-mel front-end as plain ONNX operators, with a DFT in two steps (`sondo.export.dft`).
 
 The mel filters are many at low frequencies, where each is narrow, and few at high ones, where each is wide: two
 products over two bands of bins are half the work of one over all.
@@ -24,6 +19,7 @@ from onnx import NodeProto, TensorProto
 
 from sondo.audio.logmel import LogMelConfig, mel_filterbank
 from sondo.errors import SondoError
+from sondo.export.dft import TwoStepDft
 from sondo.export.steps import Constants, Step, named, nodes
 
 PREFIX = "front_end/"
@@ -52,12 +48,8 @@ def front_end_graph(config: LogMelConfig, *, audio: str, log_mel: str) -> tuple[
             f"export needs a hop of half the FFT, and an FFT of {_LEAST_FFT} points or more; this front-end has "
             f"{config.hop} and {config.n_fft}"
         )
-    rows, columns = _factors(config.n_fft)
-    batches = rows // 2
-    size = config.n_fft
-    bins, halves, mirrored = _second_step(rows, columns)
-    is_first = np.arange(batches) == 0
-    num_low, low, high = _bands(config, mirrored)
+    dft = TwoStepDft.of(config.n_fft)
+    num_low, low, high = _bands(config, dft.mirrored)
     missing = config.num_mels - len(low), config.num_mels - len(high)
     constants: Constants = {
         "half_shape": np.array([-1, config.hop]),
@@ -65,28 +57,10 @@ def front_end_graph(config: LogMelConfig, *, audio: str, log_mel: str) -> tuple[
         "second": np.array([1]),
         "last": np.array([-1]),
         "end": np.array([2**62]),
-        "column_shape": np.array([rows, -1]),
-        "row_shape": np.array([batches, 2 * columns, -1]),
-        "cosine": np.append(np.cos(2 * np.pi * np.arange(size) / size), 0).astype(np.float32),
-        "size": np.array([size]),
-        "half": np.array(0.5, dtype=np.float32),
-        "minus_half": np.array(-0.5, dtype=np.float32),
-        "row": np.arange(rows),
-        "row_steps": np.stack([columns * np.arange(batches), columns * np.where(is_first, batches, np.arange(batches))])
-        .T.reshape(-1, 1)
-        .astype(np.int64),
-        "row_quarters": size // 4 * np.stack([0 * is_first, 1 - is_first]).T.reshape(-1, 1).astype(np.int64),
-        "bins": bins[:, None, :, None, None].astype(np.min_scalar_type(size)),
-        "column": np.arange(columns),
-        "quarters": size
-        // 4
-        * np.where(is_first[:, None, None], [[0, 0], [1, 1]], [[0, 3], [1, 0]])[:, :, None, :, None],
-        "parts_there": halves[:, None, :, :, None],
-        "slot_shape": np.array([batches, 2 * columns, 2 * columns]),
-        "part_shape": np.array([batches, 2, columns, -1]),
-        "band_sizes": np.array([num_low, columns - num_low]),
-        "low_shape": np.array([batches * num_low, -1]),
-        "high_shape": np.array([batches * (columns - num_low), -1]),
+        **_dft_constants(dft),
+        "band_sizes": np.array([num_low, dft.columns - num_low]),
+        "low_shape": np.array([dft.slots * num_low, -1]),
+        "high_shape": np.array([dft.slots * (dft.columns - num_low), -1]),
         **_places("low_filters", low),
         **_places("high_filters", high),
         "low_padding": np.array([0, 0, missing[0], 0]),
@@ -129,10 +103,26 @@ def front_end_graph(config: LogMelConfig, *, audio: str, log_mel: str) -> tuple[
     return nodes(steps, prefix=PREFIX, outside=outside), named(constants, prefix=PREFIX)
 
 
-def _factors(n_fft: int) -> tuple[int, int]:
-    """Two powers of two whose product is the FFT's length, as equal as can be."""
-    exponent = n_fft.bit_length() - 1
-    return 2 ** (exponent // 2), 2 ** (exponent - exponent // 2)
+def _dft_constants(dft: TwoStepDft) -> Constants:
+    """What the window and both steps of the DFT are worked out of when the file is opened."""
+    size, slots, columns = dft.size, dft.slots, dft.columns
+    return {
+        "size": np.array([size]),
+        "cosine": dft.cosine(),
+        "half": np.array(0.5, dtype=np.float32),
+        "minus_half": np.array(-0.5, dtype=np.float32),
+        "row": np.arange(dft.rows),
+        "row_steps": dft.row_turns,
+        "row_quarters": size // 4 * dft.row_quarters,
+        "column": np.arange(columns),
+        "bins": dft.bins[:, None, :, None, None].astype(np.min_scalar_type(size)),
+        "quarters": size // 4 * dft.quarters[:, :, None, :, None],
+        "parts_there": dft.is_there[:, None, :, :, None],
+        "column_shape": np.array([dft.rows, -1]),
+        "row_shape": np.array([slots, 2 * columns, -1]),
+        "slot_shape": np.array([slots, 2 * columns, 2 * columns]),
+        "part_shape": np.array([slots, 2, columns, -1]),
+    }
 
 
 _WINDOW: list[Step] = [
@@ -149,8 +139,7 @@ _FIRST_STEP: list[Step] = [
     ("Mod", ["row_turns_of_parts", "size"], "row_places", {}),
     ("Gather", ["cosine", "row_places"], "dft_rows", {}),
 ]
-"""The DFT of one column, (rows, rows): of each slot k the real and the imaginary part of bin k; in slot 0, which has no
-imaginary part, the real parts of bins 0 and rows / 2."""
+"""`TwoStepDft.first_matrix`."""
 
 _SECOND_STEP: list[Step] = [
     ("Cast", ["bins"], "whole_bins", {"to": TensorProto.INT64}),
@@ -161,43 +150,7 @@ _SECOND_STEP: list[Step] = [
     ("Reshape", ["places_or_zero", "slot_shape"], "places_of_slots", {}),
     ("Gather", ["cosine", "places_of_slots"], "dft_columns", {}),
 ]
-"""From a slot of all columns to its bins, (slots, 2 columns, 2 columns): the real parts of the bins, then the imaginary
-ones, from the real parts of all columns, then the imaginary ones. Entry n of the cosine is 0."""
-
-
-def _second_step(rows: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """The bins ``k + rows m`` that slot k leads to; sample ``columns r + c`` is row r of column c.
-
-    Slot 0 gives the bins of its two halves up to half the spectrum: those of k = 0, which come from what lies in the
-    place of the real parts, and of k = rows / 2, from what lies in that of the imaginary ones. The last bin of all has
-    no place in it; no mel filter reaches it, since the highest ends there.
-
-    Shape:
-        The bins, (rows / 2, columns), ascending by the bin that they mirror; from which parts each comes,
-        (rows / 2, columns, 2); the bins as those that they mirror where they are above half the spectrum.
-    """
-    size = rows * columns
-    k, m = np.arange(rows // 2)[:, None], np.arange(columns)[None, :]
-    bins = k + rows * m
-    bins[0] = np.concatenate([rows * m[0, : columns // 2], rows // 2 + rows * m[0, : columns // 2]])
-    mirrored = np.minimum(bins, size - bins)
-    order = np.argsort(mirrored, axis=1)
-    bins, mirrored = np.take_along_axis(bins, order, axis=1), np.take_along_axis(mirrored, order, axis=1)
-    halves = np.ones((rows // 2, columns, 2), dtype=np.bool_)
-    halves[0] = (bins[0] % rows != 0)[:, None] == [False, True]
-    return bins, halves, mirrored
-
-
-def _quarters(slots: int) -> NDArray[np.int64]:
-    """By how many quarters of a turn the cosine is ahead in the real and imaginary parts of a result (first axis) that
-    come from those of a column: a cosine for equal parts, and a sine or its negative for unequal ones.
-
-    Shape:
-        -> (slots, 2, 2). What slot 0 takes is always real.
-    """
-    each = np.tile([[0, 3], [1, 0]], (slots, 1, 1))
-    each[0] = [[0, 0], [1, 1]]
-    return each
+"""`TwoStepDft.second_matrices`."""
 
 
 def _places(name: str, matrix: NDArray[np.float32]) -> Constants:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, checker, helper
+from onnx import GraphProto, ModelProto, TensorProto, checker, helper
 
 from sondo.audio.frames import num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
@@ -56,8 +56,32 @@ def student_model(
         each row; one number counts for all rows, and all samples count when it is left out. Outputs `embedding`
         (batch, embedding_dim); `frames` (batch, T, frame_dim); `teacher_space` (batch, embedding_dim of the teacher).
     """
-    config = student.front_end.config
     check_sounds(sound, precision)
+    window = _window(student, frames=frames, projector=projector, precision=precision, sound=sound)
+    model = helper.make_model(
+        _loop_graph(student, window, frames=frames, projector=projector),
+        producer_name="sondo",
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+    )
+    about = metadata(student, frames=frames, projector=projector, precision=precision)
+    if precision != "float32":
+        about |= {GOLDEN: to_text(golden_vectors_of_file(model))}
+    helper.set_model_props(model, about)
+    checker.check_model(model)
+    return model
+
+
+def _window(
+    student: Student,
+    *,
+    frames: bool,
+    projector: Projector | None,
+    precision: Precision,
+    sound: Sequence[NDArray[np.float32]],
+) -> GraphProto:
+    """One window, its network in this precision."""
+    config = student.front_end.config
     log_mels = _log_mels(student, sound) if precision == "int8" else ([], [])
     network = network_graph(
         student,
@@ -70,6 +94,12 @@ def student_model(
     window = window_graph(student, network, projector=projector)
     if precision != "float32":
         keep_small(window, bits=16 if precision == "float16" else 8, passed_over=FRONT_END)
+    return window
+
+
+def _loop_graph(student: Student, window: GraphProto, *, frames: bool, projector: Projector | None) -> GraphProto:
+    """The loop over all windows, with what comes before and behind it."""
+    config = student.front_end.config
     assert WINDOW_SAMPLES % config.hop == 0, "a window is a whole number of hops"
     constants: Constants = {
         "lengths": np.array([_ALL]),
@@ -107,7 +137,7 @@ def student_model(
         name="loop",
         body=window,
     )
-    graph = helper.make_graph(
+    return helper.make_graph(
         [*nodes(begin), loop, *nodes(ends)],
         "sondo_student",
         [
@@ -118,15 +148,6 @@ def student_model(
         tensors(constants),
         doc_string=f"Mono sound at {student.sample_rate} Hz in [-1, 1], at least 0.1 s, to one embedding for each row.",
     )
-    model = helper.make_model(
-        graph, producer_name="sondo", opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-    )
-    about = metadata(student, frames=frames, projector=projector, precision=precision)
-    if precision != "float32":
-        about |= {GOLDEN: to_text(golden_vectors_of_file(model))}
-    helper.set_model_props(model, about)
-    checker.check_model(model)
-    return model
 
 
 def _log_mels(

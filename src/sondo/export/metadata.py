@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from sondo.export.precision import Precision
 from sondo.runtime.golden import GOLDEN, GOLDEN_SAMPLES, GoldenVector, golden_sound, to_text
-from sondo.runtime.onnx import FORMAT, PRECISION
+from sondo.runtime.metadata import FORMAT, PRECISION
 from sondo.students import Projector, Student
 
 _LINEAGE = ("teacher", "teachers", "source", "checkpoint", "init", "init_licence", "init_source", "init_sha256")

@@ -18,7 +18,8 @@ from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, Precision, checked_
 from sondo.export.sounds import LENGTHS_S, REAL, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
 from sondo.export.verify_report import VerifyCase, VerifyReport
-from sondo.runtime.onnx import PRECISION, open_session
+from sondo.runtime.metadata import PRECISION
+from sondo.runtime.onnx import open_session
 from sondo.students import Projector, Student
 
 ALONE_TOLERANCE = 1e-5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.audio.logmel import LogMelConfig
-from sondo.errors import SondoError
+from sondo.runtime.metadata import FileInfo
 from sondo.runtime.model import Model
-from sondo.runtime.onnx import FORMAT, METADATA_KEYS, PRECISION
 
 
 class OneWindowModel(Model):
@@ -23,7 +20,7 @@ class OneWindowModel(Model):
 
     Args:
         path: The file.
-        metadata: What the file says about itself, as `sondo.runtime.onnx.METADATA_KEYS` names it.
+        metadata: What the file says about itself, as `sondo.runtime.metadata.METADATA_KEYS` names it.
 
     Raises:
         SondoError: Metadata that sondo did not write, or of another format version.
@@ -32,36 +29,15 @@ class OneWindowModel(Model):
     def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
         self.metadata = dict(metadata)
-        version = metadata.get("sondo.format")
-        if version != FORMAT:
-            raise SondoError(
-                f"{path}: written in format {version} and this sondo reads format {FORMAT}; export it again"
-            )
-        missing = [key for key in METADATA_KEYS if key not in metadata]
-        if missing:
-            raise SondoError(f"{path}: a sondo export that lacks {', '.join(missing)}; export it again")
-        try:
-            front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
-            embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])
-        except (ValueError, TypeError, AttributeError, SondoError) as error:
-            raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
-        if sample_rate != front_end.sample_rate:
-            raise SondoError(
-                f"{path}: its metadata contradicts itself (sample rate {sample_rate} against {front_end.sample_rate} "
-                "Hz of the front-end); export it again"
-            )
+        info = FileInfo.read(path, metadata)
+        self.precision = info.precision
         super().__init__(
-            name=metadata["sondo.name"],
-            embedding_dim=embedding_dim,
-            space_id=metadata["sondo.space_id"],
-            licence=metadata["sondo.licence"],
-            front_end=front_end,
+            name=info.name,
+            embedding_dim=info.embedding_dim,
+            space_id=info.space_id,
+            licence=info.licence,
+            front_end=info.front_end,
         )
-
-    @property
-    def precision(self) -> str:
-        """How the network keeps its numbers."""
-        return self.metadata.get(PRECISION, "float32")
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
+from sondo.runtime.metadata import FileInfo
 from sondo.runtime.model import Model
-
-FORMAT = "1"
-"""Version of the layout of an exported file, `sondo.format` in its metadata."""
-
-PRECISION = "sondo.precision"
-"""Metadata: how the network keeps its numbers, `float32` where nothing is said."""
-
-METADATA_KEYS = tuple(
-    f"sondo.{key}" for key in ("format", "name", "space_id", "sample_rate", "embedding_dim", "licence", "front_end")
-)
-"""What the metadata of an exported file holds, all of it text."""
 
 
 class OnnxModel(Model):
@@ -47,28 +35,26 @@ class OnnxModel(Model):
         self.path = Path(path)
         self._session = session or open_session(self.path, threads)
         metadata = _metadata(self.path, self._session)
-        self.precision = metadata.get(PRECISION, "float32")
+        info = FileInfo.read(self.path, metadata, lacking=_lacking(self._session))
+        self.precision = info.precision
         try:
-            front_end = LogMelConfig.from_dict(json.loads(metadata["sondo.front_end"]))
-            embedding_dim, sample_rate = int(metadata["sondo.embedding_dim"]), int(metadata["sondo.sample_rate"])
             self._frame_stride = int(metadata.get("sondo.frame_stride", 0))
             if self._frame_stride < 0:
                 raise ValueError(f"sondo.frame_stride is {self._frame_stride}")
-        except (ValueError, TypeError, AttributeError, SondoError) as error:
+        except ValueError as error:
             raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
         width = next(output for output in self._session.get_outputs() if output.name == "embedding").shape[-1]
-        if sample_rate != front_end.sample_rate or (isinstance(width, int) and width != embedding_dim):
+        if isinstance(width, int) and width != info.embedding_dim:
             raise SondoError(
-                f"{path}: its metadata contradicts itself (sample rate {sample_rate} against "
-                f"{front_end.sample_rate} Hz of the front-end, {embedding_dim} numbers against {width} of the graph); "
+                f"{path}: its metadata contradicts itself ({info.embedding_dim} numbers against {width} of the graph); "
                 "export it again"
             )
         super().__init__(
-            name=metadata["sondo.name"],
-            embedding_dim=embedding_dim,
-            space_id=metadata["sondo.space_id"],
-            licence=metadata["sondo.licence"],
-            front_end=front_end,
+            name=info.name,
+            embedding_dim=info.embedding_dim,
+            space_id=info.space_id,
+            licence=info.licence,
+            front_end=info.front_end,
         )
 
     @property
@@ -118,18 +104,14 @@ def open_session(path: Path, threads: int | None) -> Any:
 
 def _metadata(path: Path, session: Any) -> dict[str, str]:
     metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
-    version = metadata.get("sondo.format")
-    if version is None:
+    if "sondo.format" not in metadata:
         raise SondoError(
             f"{path}: an ONNX file, but not one that `sondo export` wrote (no sondo.format in its metadata)"
         )
-    if version != FORMAT:
-        raise SondoError(
-            f"{path}: written in format {version} and this sondo reads format {FORMAT}; update sondo or export again"
-        )
-    missing = [key for key in METADATA_KEYS if key not in metadata]
-    missing += [f"input {name}" for name in {"audio"} - {node.name for node in session.get_inputs()}]
-    missing += [f"output {name}" for name in {"embedding"} - {node.name for node in session.get_outputs()}]
-    if missing:
-        raise SondoError(f"{path}: a sondo export that lacks {', '.join(missing)}; export it again")
     return metadata
+
+
+def _lacking(session: Any) -> list[str]:
+    """What a graph must have and this one has not."""
+    lacking = [f"input {name}" for name in {"audio"} - {node.name for node in session.get_inputs()}]
+    return lacking + [f"output {name}" for name in {"embedding"} - {node.name for node in session.get_outputs()}]

@@ -14,8 +14,9 @@ from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.runtime.files import open_file
 from sondo.runtime.golden import GOLDEN, INT8_TOLERANCE, TOLERANCE, from_text, golden_sound
+from sondo.runtime.metadata import PRECISION
 from sondo.runtime.one_window import OneWindowModel
-from sondo.runtime.onnx import PRECISION, OnnxModel, open_session
+from sondo.runtime.onnx import OnnxModel, open_session
 
 _SAME = 1e-5
 _LENGTHS = (WINDOW_SAMPLES // 10, WINDOW_SAMPLES // 3, WINDOW_SAMPLES + WINDOW_SAMPLES // 5)

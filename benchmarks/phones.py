@@ -1,11 +1,12 @@
-"""A student as .onnx, as .tflite and as .tflite in int8: size, cosine to torch and time for 10 s of sound, one thread.
+"""A student as .onnx and for phones: size, cosine to torch and time for 10 s of sound, on one thread.
 
-    python benchmarks/mobile_litert.py --sounds FOLDER [--students STUDENT_FOLDER mobilenetv3 dymn eres2net]
+    python benchmarks/phones.py executorch --sounds FOLDER [--students STUDENT_FOLDER mobilenetv3 dymn eres2net]
+    python benchmarks/phones.py litert --sounds FOLDER
 
-Runs in the environment of docs/litert.md, and needs real sound: every other clip calibrates int8, and all cosines are
-over the others. A student is a folder, or a name, which means random weights: its cosines say little, since a random
-network tells sounds hardly apart. Times are processor times of the one thread, which other work on the machine changes
-least; ratios are medians over pairs.
+Needs the extras `train` and `executorch`, or the environment of docs/litert.md, and real sound: every other clip
+calibrates int8, and all cosines are over the others. A student is a folder, or a name, which means random weights, at
+the published size by default: its cosines say little, since a random network hardly tells sounds apart. Times are
+processor times of the one thread, which other work on the machine changes least; ratios are medians over pairs.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ import torch
 
 from sondo.audio.decode import list_audio_files, read_clips
 from sondo.export.graph import student_model
-from sondo.export.litert import to_litert
-from sondo.runtime.litert import LiteRtModel
+from sondo.runtime.files import open_file
 from sondo.runtime.onnx import open_session
 from sondo.students import create, load
 
@@ -41,11 +41,13 @@ def seconds_of(work: Callable[[], object]) -> float:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("form", choices=["executorch", "litert"])
     parser.add_argument("--sounds", type=Path, required=True, help="folder of real sound")
     parser.add_argument("--students", nargs="+", default=["mobilenetv3", "dymn", "eres2net"])
-    parser.add_argument("--width", type=float, default=1.0, help="of students given by name")
     parser.add_argument("--clips", type=int, default=32)
+    parser.add_argument("--width_mult", type=float, help="of students given by name")
     options = parser.parse_args()
+    write, suffix = writer(options.form)
     torch.set_num_threads(1)
     files = list_audio_files(options.sounds)
     files = files[:: max(1, len(files) // options.clips)][: options.clips]
@@ -54,32 +56,42 @@ def main() -> None:
     print("| Student | File | Bytes | Mean cosine | Smallest | Time | Time / .onnx |\n|---|---|---|---|---|---|---|")
     for name in options.students:
         torch.manual_seed(0)
-        student = load(name) if Path(name).is_dir() else create(name, width_mult=options.width).eval()
+        student = load(name) if Path(name).is_dir() else create(name, width_mult=options.width_mult).eval()
         with tempfile.TemporaryDirectory() as folder:
-            table(name, student, Path(folder), clips, audio)
+            paths = [Path(folder) / "student.onnx", *(Path(folder) / f"{kind}{suffix}" for kind in ("float32", "int8"))]
+            paths[0].write_bytes(student_model(student).SerializeToString())
+            write(student, paths[1], clips=clips[1::2], threshold=-1.0)
+            write(student, paths[2], clips=clips[1::2], sound=clips[::2], precision="int8", threshold=-1.0)
+            table(name, paths, audio)
 
 
-def table(name: str, student: object, folder: Path, clips: list[np.ndarray], audio: np.ndarray) -> None:
+def writer(form: str) -> tuple[Callable[..., Path], str]:
+    """What writes the files, on one thread from now on, and what their names end in."""
+    if form == "litert":
+        from sondo.export.litert import to_litert
+
+        return to_litert, ".tflite"
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+
+    from sondo.export.executorch import to_executorch
+
+    _unsafe_reset_threadpool(1)
+    return to_executorch, ".pte"
+
+
+def table(name: str, paths: list[Path], audio: np.ndarray) -> None:
     """The rows of a student."""
-    (folder / "student.onnx").write_bytes(student_model(student).SerializeToString())
-    paths = [
-        folder / "student.onnx",
-        to_litert(student, folder / "float.tflite", clips=clips[1::2], threshold=-1.0),
-        to_litert(
-            student, folder / "int8.tflite", clips=clips[1::2], sound=clips[::2], precision="int8", threshold=-1.0
-        ),
-    ]
     session = open_session(paths[0], 1)
     works: list[Callable[[], object]] = [lambda: session.run(["embedding"], {"audio": audio})]
     for path in paths[1:]:
-        model = LiteRtModel(path, threads=1)
+        model = open_file(path, threads=1 if path.suffix == ".tflite" else None)
         works.append(lambda model=model: model.embed(audio, sample_rate=RATE))
     for work in works:
         work()
     rounds = [[seconds_of(work) for work in works] for _ in range(ROUNDS)]
     for index, path in enumerate(paths):
         cosines = "| | "
-        if path.suffix == ".tflite":
+        if path.suffix != ".onnx":
             cases = json.loads(path.with_name(path.name + ".json").read_text())["cases"]
             found = [case["mean_cosine"] for case in cases if case["name"].startswith("clip")]
             cosines = f"| {statistics.mean(found):.6f} | {min(found):.6f} "
