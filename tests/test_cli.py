@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from sondo.cli import main
+from sondo.cli.arguments import spelled_out
+from sondo.cli.parser import make_parser
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "finetune", "classify", "reproduce"]
@@ -159,3 +161,25 @@ def test_another_recipe_in_the_same_folder_is_refused(capsys, sound_folder, tmp_
     assert code == 1
     assert "holds another run" in text
     assert "train.epochs was 7, is now 100" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--int8"], {"int8": True}),
+        (["--int8", "--workers", "2"], {"int8": True, "workers": 2}),
+        (["--int8", "false"], {"int8": False}),
+        (["--augment.roll", "--teacher.online"], {"augment.roll": True, "teacher.online": True}),
+        (["--trust-remote-code"], {"teacher.trust_remote_code": True}),
+    ],
+)
+def test_a_switch_needs_no_value(options, expected):
+    settings = make_parser().parse_args(spelled_out(["distill", "--out", "r", *options])).distill
+    assert {name: settings[name] for name in expected} == expected
+
+
+def test_a_switch_of_a_second_teacher_needs_no_value():
+    options = ["--teacher", "modulation", "--teacher", "hf:x", "--teacher.online", "--teacher.pooling", "mean"]
+    settings = make_parser().parse_args(spelled_out(["distill", "--out", "r", *options])).distill
+    (second,) = settings.more_teachers
+    assert (second.name, second.online, second.pooling) == ("hf:x", True, "mean")

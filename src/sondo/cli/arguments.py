@@ -2,21 +2,28 @@
 
 - `--teacher NAME` is `--teacher.name NAME`, and `--student NAME` likewise, here and in a recipe
 - a second `--teacher` starts another teacher; the `--teacher.…` options behind it belong to that one
-- `--a-b` is `--a_b`; `--trust-remote-code` is `--teacher.trust_remote_code true`
+- `--a-b` is `--a_b`; `--trust-remote-code` is `--teacher.trust_remote_code`
+- a setting that is true or false is true where no value follows it
 - `--recipe NAME` is a recipe of `sondo.recipes`, for the student that is named; a `--config` file stands above it, and
   the options above both, wherever they are written
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
+from sondo.recipe import TeacherConfig
 from sondo.recipes.read import MORE_TEACHERS, SHORT_GROUPS, merged, named_recipe, read_recipe
 
+_SWITCHES = {
+    f"--teacher.{field.name}" for field in dataclasses.fields(TeacherConfig) if isinstance(field.default, bool)
+}
 _NAME_OF = {f"--{group}": f"--{group}.name" for group in SHORT_GROUPS}
 
 
@@ -30,8 +37,9 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     teachers: list[dict[str, Any]] = []
     num_teachers = 0
     recipe, config, student = None, None, None
-    rest = iter(arguments)
-    for argument in rest:
+    rest = deque(arguments)
+    while rest:
+        argument = rest.popleft()
         name, equals, value = argument.partition("=")
         if not name.startswith("--"):
             spelled.append(argument)
@@ -39,24 +47,31 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
         name = "--" + name[2:].replace("-", "_")
         name = _NAME_OF.get(name, name)
         if name == "--trust_remote_code":
-            name, equals, value = "--teacher.trust_remote_code", "=", "true"
+            name = "--teacher.trust_remote_code"
         if name in ("--recipe", "--config"):
-            given = value if equals else next(rest, "")
+            given = value if equals else _next(rest)
             recipe, config = (given, config) if name == "--recipe" else (recipe, given)
             continue
+        if name in _SWITCHES and not equals and (not rest or rest[0].startswith("--")):
+            equals, value = "=", "true"
         num_teachers += name == "--teacher.name"
         if num_teachers > 1 and name.startswith("--teacher."):
             if name == "--teacher.name":
                 teachers.append({})
-            teachers[-1][name.removeprefix("--teacher.")] = yaml.safe_load(value if equals else next(rest, ""))
+            value = value if equals else _next(rest)
+            teachers[-1][name.removeprefix("--teacher.")] = yaml.safe_load(value)
             continue
         if name == "--student.name":
-            value, equals = (value if equals else next(rest, "")), "="
+            value, equals = (value if equals else _next(rest)), "="
             student = value
         spelled.append(f"{name}{equals}{value}")
     if teachers:
         spelled.append(f"--{MORE_TEACHERS}={json.dumps(teachers)}")
     return _with_recipe(spelled, recipe, config, student)
+
+
+def _next(rest: deque[str]) -> str:
+    return rest.popleft() if rest else ""
 
 
 def _with_recipe(spelled: list[str], recipe: str | None, config: str | None, student: str | None) -> list[str]:

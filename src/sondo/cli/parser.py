@@ -26,4 +26,7 @@ def make_parser() -> jsonargparse.ArgumentParser:
             name, verb, help=file.HELP
         )  # first: a verb may have actions, which are added in level order
         file.build(verb)
+        for action in verb._actions:
+            if getattr(action, "_typehint", None) is bool:  # `--teacher.online` is `--teacher.online true`
+                action.nargs, action.const = "?", True
     return parser
