@@ -48,8 +48,8 @@ def with_other_weights(path, out):
     model = onnx.load(path)
     (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
     (body,) = [attribute.g for attribute in loop.attribute if attribute.name == "body"]
-    (window,) = [tensor for tensor in body.initializer if tensor.name == "front_end/minus_half"]
-    window.raw_data = np.float32(0.5).tobytes()
+    (cosine,) = [tensor for tensor in body.initializer if tensor.name == "front_end/cosine"]
+    cosine.raw_data = (-np.frombuffer(cosine.raw_data, dtype=np.float32)).tobytes()
     onnx.save(model, out)
     return out
 

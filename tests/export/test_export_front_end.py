@@ -23,10 +23,12 @@ def run(config, audio):
     return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"audio": audio[None]})[0][0]
 
 
-@pytest.mark.parametrize("n_fft", [256, 512, 1024])
-def test_it_is_the_numpy_front_end(n_fft):
-    config = LogMelConfig(n_fft=n_fft, hop=n_fft // 2, num_mels=40)
-    audio = (0.3 * np.random.default_rng(0).standard_normal(20 * n_fft)).astype(np.float32)
+@pytest.mark.parametrize(("n_fft", "num_mels"), [(16, 7), (256, 40), (512, 40), (1024, 128), (1024, 3), (1024, 1)])
+@pytest.mark.parametrize("num_frames", [1, 2, 39])
+def test_it_is_the_numpy_front_end(n_fft, num_mels, num_frames):
+    config = LogMelConfig(n_fft=n_fft, hop=n_fft // 2, num_mels=num_mels)
+    num_samples = (num_frames + 1) * config.hop
+    audio = (0.3 * np.random.default_rng(0).standard_normal(num_samples)).astype(np.float32)
     np.testing.assert_allclose(run(config, audio), log_mel(audio, config=config), atol=2e-5)
 
 
@@ -37,6 +39,14 @@ def test_tones_in_every_part_of_the_spectrum_are_found():
         wanted, found = log_mel(audio), run(config, audio)
         assert (wanted.argmax(axis=0) == found.argmax(axis=0)).all()
         np.testing.assert_allclose(found, wanted, atol=1e-3)
+
+
+def test_frames_keep_to_their_own_samples():
+    config = LogMelConfig()
+    audio = np.zeros(8 * config.hop, dtype=np.float32)
+    audio[3 * config.hop : 4 * config.hop] = 0.5
+    loud = run(config, audio).max(axis=0) > np.log(config.log_offset) + 1
+    assert loud.tolist() == [False, False, True, True, False, False, False]
 
 
 def test_a_hop_of_another_length_is_refused():

@@ -122,8 +122,8 @@ def test_a_file_that_disagrees_with_torch_is_refused_and_removed(made, tmp_path,
         model = true_model(student, **options)
         (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
         for tensor in loop.attribute[0].g.initializer:
-            if tensor.name == "front_end/minus_half":
-                tensor.raw_data = np.float32(0.5).tobytes()
+            if tensor.name == "front_end/cosine":
+                tensor.raw_data = (-np.frombuffer(tensor.raw_data, dtype=np.float32)).tobytes()
         return model
 
     monkeypatch.setattr(onnx_file, "student_model", wrong_model)

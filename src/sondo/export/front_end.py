@@ -1,10 +1,13 @@
 """The log-mel front-end as plain ONNX operators, with a DFT in two steps (`sondo.export.dft`).
 
-The mel filters are many at low frequencies, where each is narrow, and few at high ones, where each is wide: two
-products over two bands of bins are half the work of one over all.
+Each half of a frame is the other half of its neighbour. So both windowed forms of every half stand side by side, and
+the frames are the same numbers read from the second on: nothing is gathered, and one copy leaves the ends out.
 
-Everything keeps the frames as the last axis, so that each step is a reshape of the one before: one transposition, of
-the samples, is all that moves.
+The frames are the first axis up to the second step of the DFT, and the last from there on. onnxruntime reads the
+transposition between them as part of the product; every other step is a reshape of the one before.
+
+The mel filters are many at low frequencies, where each is narrow, and few at high ones, where each is wide: two
+products, one of the lower filters and one of the higher, each over the bins that it reaches, are half the work of one.
 
 The larger matrices are not written out in the file, where they would weigh 0.4 MB, as much as a small student in int8.
 The file holds one period of a cosine and the few values of the filters, and steps that put them in place; these depend
@@ -49,52 +52,40 @@ def front_end_graph(config: LogMelConfig, *, audio: str, log_mel: str) -> tuple[
             f"{config.hop} and {config.n_fft}"
         )
     dft = TwoStepDft.of(config.n_fft)
-    num_low, low, high = _bands(config, dft.mirrored)
-    missing = config.num_mels - len(low), config.num_mels - len(high)
+    (low, low_columns), (high, high_columns) = _bands(config, dft.mirrored)
     constants: Constants = {
-        "half_shape": np.array([-1, config.hop]),
+        # the 1 before it keeps OpenVINO from a blocked layout of the next product, which takes many times as long
+        "half_shape": np.array([1, -1, 1, config.hop]),
+        "halves_shape": np.array([2, config.hop]),
+        "windowed_shape": np.array([-1, config.hop]),
         "first": np.array([0]),
         "second": np.array([1]),
         "last": np.array([-1]),
-        "end": np.array([2**62]),
         **_dft_constants(dft),
-        "band_sizes": np.array([num_low, dft.columns - num_low]),
-        "low_shape": np.array([dft.slots * num_low, -1]),
-        "high_shape": np.array([dft.slots * (dft.columns - num_low), -1]),
-        **_places("low_filters", low),
-        **_places("high_filters", high),
-        "low_padding": np.array([0, 0, missing[0], 0]),
-        "high_padding": np.array([missing[1], 0, 0, 0]),
+        **_band_constants("low", low, low_columns),
+        **_band_constants("high", high, high_columns),
         "offset": np.array(config.log_offset, dtype=np.float32),
         "log_mel_shape": np.array([1, config.num_mels, -1]),
     }
     steps: list[Step] = [
         ("Reshape", ["audio", "half_shape"], "halves", {}),
-        ("Transpose", ["halves"], "halves_last", {"perm": [1, 0]}),
-        ("Slice", ["halves_last", "first", "last", "second"], "left", {}),
-        ("Slice", ["halves_last", "second", "end", "second"], "right", {}),
-        ("Concat", ["left", "right"], "frames", {"axis": 0}),
         *_WINDOW,
-        ("Mul", ["frames", "window"], "windowed", {}),
-        ("Reshape", ["windowed", "column_shape"], "columns", {}),
+        ("Mul", ["halves", "window"], "both_forms", {}),
+        ("Reshape", ["both_forms", "windowed_shape"], "windowed", {}),
+        ("Slice", ["windowed", "second", "last", "first"], "frames", {}),
+        ("Reshape", ["frames", "frame_shape"], "columns", {}),
         *_FIRST_STEP,
         ("MatMul", ["dft_rows", "columns"], "half_done", {}),
-        ("Reshape", ["half_done", "row_shape"], "half_done_rows", {}),
+        ("Reshape", ["half_done", "slots_shape"], "slots", {}),
+        ("Transpose", ["slots"], "frames_last", {"perm": [1, 2, 0]}),
         *_SECOND_STEP,
-        ("MatMul", ["dft_columns", "half_done_rows"], "spectrum", {}),
+        ("MatMul", ["dft_columns", "frames_last"], "spectrum", {}),
         ("Mul", ["spectrum", "spectrum"], "squares", {}),
         ("Reshape", ["squares", "part_shape"], "parts", {}),
         ("ReduceSum", ["parts", "second"], "power", {"keepdims": 0}),
-        ("Split", ["power", "band_sizes"], ["low", "high"], {"axis": 1}),
-        ("Reshape", ["low", "low_shape"], "low_bins", {}),
-        ("Reshape", ["high", "high_shape"], "high_bins", {}),
-        *_put_in_place("low_filters"),
-        *_put_in_place("high_filters"),
-        ("MatMul", ["low_filters", "low_bins"], "low_mel", {}),
-        ("MatMul", ["high_filters", "high_bins"], "high_mel", {}),
-        ("Pad", ["low_mel", "low_padding"], "low_part", {}),
-        ("Pad", ["high_mel", "high_padding"], "high_part", {}),
-        ("Add", ["low_part", "high_part"], "mel", {}),
+        *_band("low"),
+        *_band("high"),
+        ("Concat", ["low/mel", "high/mel"], "mel", {"axis": 0}),
         ("Add", ["mel", "offset"], "mel_offset", {}),
         ("Log", ["mel_offset"], "log", {}),
         ("Reshape", ["log", "log_mel_shape"], "log_mel", {}),
@@ -110,7 +101,6 @@ def _dft_constants(dft: TwoStepDft) -> Constants:
         "size": np.array([size]),
         "cosine": dft.cosine(),
         "half": np.array(0.5, dtype=np.float32),
-        "minus_half": np.array(-0.5, dtype=np.float32),
         "row": np.arange(dft.rows),
         "row_steps": dft.row_turns,
         "row_quarters": size // 4 * dft.row_quarters,
@@ -118,8 +108,8 @@ def _dft_constants(dft: TwoStepDft) -> Constants:
         "bins": dft.bins[:, None, :, None, None].astype(np.min_scalar_type(size)),
         "quarters": size // 4 * dft.quarters[:, :, None, :, None],
         "parts_there": dft.is_there[:, None, :, :, None],
-        "column_shape": np.array([dft.rows, -1]),
-        "row_shape": np.array([slots, 2 * columns, -1]),
+        "frame_shape": np.array([-1, dft.rows, columns]),
+        "slots_shape": np.array([-1, slots, 2 * columns]),
         "slot_shape": np.array([slots, 2 * columns, 2 * columns]),
         "part_shape": np.array([slots, 2, columns, -1]),
     }
@@ -127,11 +117,11 @@ def _dft_constants(dft: TwoStepDft) -> Constants:
 
 _WINDOW: list[Step] = [
     ("Slice", ["cosine", "first", "size", "first"], "period", {}),
-    ("Mul", ["period", "minus_half"], "wave", {}),
+    ("Mul", ["period", "half"], "wave", {}),
     ("Add", ["wave", "half"], "window_flat", {}),
-    ("Unsqueeze", ["window_flat", "second"], "window", {}),
+    ("Reshape", ["window_flat", "halves_shape"], "window", {}),
 ]
-"""The periodic Hann window, (n_fft, 1)."""
+"""The second half of the periodic Hann window, then its first, (2, hop): a cosine of one period from its top."""
 
 _FIRST_STEP: list[Step] = [
     ("Mul", ["row_steps", "row"], "row_turns", {}),
@@ -153,50 +143,52 @@ _SECOND_STEP: list[Step] = [
 """`TwoStepDft.second_matrices`."""
 
 
-def _places(name: str, matrix: NDArray[np.float32]) -> Constants:
-    """A matrix of few values as these and their places."""
-    (places,) = np.nonzero(matrix.ravel())
+def _band_constants(name: str, filters: NDArray[np.float32], columns: slice) -> Constants:
+    """What `_band` needs: the filters as their few values and the places of these."""
+    flat = filters.ravel()
+    (places,) = np.nonzero(flat)
     return {
-        f"{name}/values": matrix.ravel()[places],
-        f"{name}/near": places.astype(np.min_scalar_type(matrix.size)),
-        f"{name}/size": np.array([matrix.size]),
-        f"{name}/shape": np.array(matrix.shape),
+        f"{name}/begin": np.array([columns.start]),
+        f"{name}/end": np.array([columns.stop]),
+        f"{name}/values": flat[places],
+        f"{name}/near": places.astype(np.min_scalar_type(flat.size)),
+        f"{name}/size": np.array([flat.size]),
+        f"{name}/shape": np.array(filters.shape),
+        f"{name}/bins_shape": np.array([filters.shape[1], -1]),
     }
 
 
-def _put_in_place(name: str) -> list[Step]:
-    """The opposite of `_places`."""
+def _band(name: str) -> list[Step]:
+    """From the power of all bins to what one part of the mel filters gives, (filters, frames)."""
     return [
         ("ConstantOfShape", [f"{name}/size"], f"{name}/zeros", {}),
         ("Cast", [f"{name}/near"], f"{name}/places", {"to": TensorProto.INT64}),
         ("ScatterElements", [f"{name}/zeros", f"{name}/places", f"{name}/values"], f"{name}/flat", {"axis": 0}),
-        ("Reshape", [f"{name}/flat", f"{name}/shape"], name, {}),
+        ("Reshape", [f"{name}/flat", f"{name}/shape"], f"{name}/filters", {}),
+        ("Slice", ["power", f"{name}/begin", f"{name}/end", "second"], f"{name}/power", {}),
+        ("Reshape", [f"{name}/power", f"{name}/bins_shape"], f"{name}/bins", {}),
+        ("MatMul", [f"{name}/filters", f"{name}/bins"], f"{name}/mel", {}),
     ]
 
 
-def _bands(config: LogMelConfig, bins: NDArray[np.int64]) -> tuple[int, NDArray[np.float32], NDArray[np.float32]]:
-    """The mel filters for a low and a high band of bins.
+def _bands(config: LogMelConfig, bins: NDArray[np.int64]) -> list[tuple[NDArray[np.float32], slice]]:
+    """The lower and the higher mel filters, parted where their products are the least work.
 
     Args:
         config: The front-end.
         bins: Of each slot, (slots, columns), ascending in a slot.
 
     Returns:
-        How many bins of each slot are in the low band; the filters from the first one on that reach into it, over its
-        bins; the filters up to the last one that reach into the high band, over its bins.
+        Of each part its filters, over the columns of all slots that they reach, and these columns.
     """
     filters = mel_filterbank(config)
     assert not filters[:, -1].any(), "a filter ends at half the sample rate at the latest"
-    slots, columns = bins.shape
-    of_slots = filters[:, bins.ravel()].reshape(config.num_mels, slots, columns)
-    reach = [np.flatnonzero(of_slots[:, :, column].any(axis=1)) for column in range(columns)]
-    starts = [found[0] if len(found) else config.num_mels - 1 for found in reach]
-    ends = [found[-1] + 1 if len(found) else 1 for found in reach]
+    of_slots = filters[:, bins.ravel()].reshape(config.num_mels, *bins.shape)
 
-    def work(num_low: int) -> int:
-        return int(max(ends[:num_low]) * num_low + (config.num_mels - min(starts[num_low:])) * (columns - num_low))
+    def part(some: NDArray[np.float32]) -> tuple[NDArray[np.float32], slice]:
+        found = np.flatnonzero(some.any(axis=(0, 1)))
+        begin, end = (int(found[0]), int(found[-1]) + 1) if len(found) else (0, 1)
+        return some[:, :, begin:end].reshape(len(some), len(bins) * (end - begin)), slice(begin, end)
 
-    num_low = min(range(1, columns), key=work)
-    low = of_slots[: max(ends[:num_low]), :, :num_low]
-    high = of_slots[min(starts[num_low:]) :, :, num_low:]
-    return num_low, low.reshape(len(low), -1), high.reshape(len(high), -1)
+    splits = [[part(of_slots[:num_low]), part(of_slots[num_low:])] for num_low in range(config.num_mels)]
+    return min(splits, key=lambda parts: sum(filters.size for filters, _ in parts))
