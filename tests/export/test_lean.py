@@ -9,6 +9,7 @@ from torch import nn
 from sondo.export.lean import lean
 from sondo.export.lean.folding import fold_batch_norm
 from sondo.students.dymn import DyMN
+from sondo.students.dymn_blocks import DynamicReLU
 from sondo.students.eres2net import ERes2Net
 
 
@@ -60,6 +61,17 @@ def test_eres2net_clips_at_20_as_it_did():
 def test_dymn_gives_the_same_maps_for_one_clip(width_mult, temperature, frames):
     torch.manual_seed(0)
     check(settled(DyMN(width_mult=width_mult, temperature=temperature)), frames)
+
+
+@pytest.mark.parametrize("logit", [-200.0, 200.0])
+def test_dymn_gives_the_same_maps_where_slopes_are_at_their_ends(logit):
+    torch.manual_seed(0)
+    network = settled(DyMN(width_mult=0.2))
+    for part in network.modules():
+        if isinstance(part, DynamicReLU):
+            with torch.no_grad():
+                part.coef_net[0].bias[::8] = logit
+    check(network, 20)
 
 
 def test_folding_batch_norm_keeps_the_function():

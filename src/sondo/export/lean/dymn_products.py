@@ -6,11 +6,11 @@ the results are mixed instead of the kernels.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from sondo.export.lean.dymn import LeanDynamicBlock, _Kernels
-from sondo.students.dymn_blocks import DynamicBlock
+from sondo.export.lean.dymn import FilterBySets, LeanDynamicBlock, _Kernels
+from sondo.students.dymn_blocks import DynamicBlock, DynamicDepthwiseConv
 
 
 class ProductDynamicBlock(LeanDynamicBlock):
@@ -20,11 +20,8 @@ class ProductDynamicBlock(LeanDynamicBlock):
         (1, channels, height, width) -> (1, out, ceil(height / stride), ceil(width / stride)).
     """
 
-    def __init__(self, block: DynamicBlock) -> None:
-        super().__init__(block)
-        self.filters = nn.ParameterList(
-            nn.Parameter(kernels.view(self.filter.shape).clone(), requires_grad=False) for kernels in self.filter.sets
-        )
+    def _filter_of(self, part: DynamicDepthwiseConv, norm: nn.BatchNorm2d) -> nn.Module:
+        return FilterBySets(part, norm)
 
     def _mix(self, features: Tensor, kernels: _Kernels, shares: Tensor) -> Tensor:
         _, channels, height, width = features.shape
@@ -32,15 +29,9 @@ class ProductDynamicBlock(LeanDynamicBlock):
         points: Tensor = matrix[None] @ features.reshape(1, channels, height * width) + kernels.bias[:, None]
         return points.reshape(1, len(kernels.bias), height, width)
 
-    def _filter(self, features: Tensor, shares: Tensor, slope: Tensor) -> Tensor:
-        filtered = [
-            functional.conv2d(features, kernel, stride=self.stride, padding=self.padding, groups=self.channels)
-            for kernel in self.filters
-        ]
-        total: Tensor = shares[:, 0, None, None, None] * filtered[0]
-        for number in range(1, len(filtered)):
-            total = total + shares[:, number, None, None, None] * filtered[number]
-        return total * slope
+    def _activate(self, features: Tensor, lines: tuple[Tensor, ...], row_gate: Tensor) -> Tensor:
+        slope, other_slope, offset, other_offset = lines
+        return torch.maximum(features * slope + offset, features * other_slope + other_offset) * row_gate
 
 
 def use_products(module: nn.Module) -> None:
