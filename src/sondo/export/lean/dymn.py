@@ -28,6 +28,7 @@ class LeanDynamicBlock(nn.Module):
 
     scale: Tensor
     shift: Tensor
+    bias: Tensor
 
     def __init__(self, block: DynamicBlock) -> None:
         super().__init__()
@@ -36,6 +37,7 @@ class LeanDynamicBlock(nn.Module):
         self.gate_rows, self.gate_columns, self.pool = context.conv_f, context.conv_t, context.pool
         self.expand = _Kernels(block.exp_conv, block.exp_norm) if block.is_expanding else None
         self.filter: nn.Module = self._filter_of(block.depth_conv, block.depth_norm)
+        self.register_buffer("bias", scale_and_shift(block.depth_norm)[1].float().detach())
         self.narrow = _Kernels(block.proj_conv, block.proj_norm)
         self.activation = block.exp_act if block.is_expanding else None
         self.channels = block.depth_conv.shape[0]
@@ -70,7 +72,7 @@ class LeanDynamicBlock(nn.Module):
         return result + features if self.is_residual else result
 
     def _filter_of(self, part: DynamicDepthwiseConv, norm: nn.BatchNorm2d) -> nn.Module:
-        """What filters each channel by itself."""
+        """What filters each channel by itself, without the bias."""
         return (FilterBySets if part.shape[-1] >= _LARGE_KERNEL else _Filter)(part, norm)
 
     def _mix(self, features: Tensor, kernels: _Kernels, shares: Tensor) -> Tensor:
@@ -83,9 +85,9 @@ class LeanDynamicBlock(nn.Module):
         return torch.split(values, self.channels, dim=1)
 
     def _activate(self, features: Tensor, lines: tuple[Tensor, ...], row_gate: Tensor) -> Tensor:
-        """The larger of two lines, times a gate for each row, (1, channels, H, 1)."""
+        """The larger of two lines of what is filtered and biased, times a gate for each row, (1, channels, H, 1)."""
         slope, other_slope, offset, other_offset = (line.flatten() for line in lines)
-        mean, variance = torch.zeros_like(slope), torch.ones_like(slope)
+        mean, variance = -self.bias, torch.ones_like(self.bias)
         first = functional.batch_norm(features, mean, variance, slope, offset, eps=0.0)
         second = functional.batch_norm(features, mean, variance, other_slope, other_offset, eps=0.0)
         return torch.maximum(first, second) * row_gate
@@ -123,7 +125,6 @@ class _Filter(nn.Module):
         return functional.conv2d(
             features,
             self.kernels(shares),
-            self.kernels.bias,
             stride=self.stride,
             padding=self.padding,
             groups=features.shape[1],
@@ -145,14 +146,12 @@ class FilterBySets(nn.Module):
         super().__init__()
         kernels = _Kernels(part, norm)
         self.sets = nn.ModuleList(
-            convolution(
-                each.view(part.shape), kernels.bias, stride=part.stride, padding=part.padding, groups=part.shape[0]
-            )
+            convolution(each.view(part.shape), stride=part.stride, padding=part.padding, groups=part.shape[0])
             for each in kernels.sets
         )
 
     def forward(self, features: Tensor, shares: Tensor) -> Tensor:
-        """Filter. The shares sum up to 1, and so does the bias, which each set has."""
+        """Filter."""
         first, *others = (
             share[:, :, None, None] * convolution(features)
             for share, convolution in zip(torch.split(shares, 1, dim=1), self.sets, strict=True)

@@ -31,7 +31,10 @@ class ProductDynamicBlock(LeanDynamicBlock):
 
     def _activate(self, features: Tensor, lines: tuple[Tensor, ...], row_gate: Tensor) -> Tensor:
         slope, other_slope, offset, other_offset = lines
-        return torch.maximum(features * slope + offset, features * other_slope + other_offset) * row_gate
+        bias = self.bias[:, None, None]
+        first = features * slope + (slope * bias + offset)
+        second = features * other_slope + (other_slope * bias + other_offset)
+        return torch.maximum(first, second) * row_gate
 
 
 def use_products(module: nn.Module) -> None:
