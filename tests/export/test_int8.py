@@ -20,21 +20,26 @@ RATE = 32_000
 
 
 def network(*, outlier=1.0):
-    """Two convolutions and a mean; the first gives one channel `outlier` times as large as the other seven."""
+    """A convolution that changes nothing, two more and a mean; the second gives one channel `outlier` times as large as
+    the other seven.
+    """
     generator = np.random.default_rng(0)
     first = generator.standard_normal((8, 1, 3, 3)).astype(np.float32)
     first[0] *= outlier
     second = generator.standard_normal((40, 8, 3, 3)).astype(np.float32)
     second[:, 0] /= outlier
-    constants = {"first": first, "second": second, "axis": np.array([1])}
+    constants = {"stem": np.ones((1, 1, 1, 1), np.float32), "first": first, "second": second, "axis": np.array([1])}
     nodes = [
         helper.make_node("Unsqueeze", ["x", "axis"], ["map"]),
-        helper.make_node("Conv", ["map", "first"], ["a"], name="conv_first"),
+        helper.make_node("Conv", ["map", "stem"], ["stemmed"], name="conv_stem"),
+        helper.make_node("Conv", ["stemmed", "first"], ["a"], name="conv_first"),
         helper.make_node("Relu", ["a"], ["b"]),
         helper.make_node("Conv", ["b", "second"], ["c"], name="conv_second"),
         helper.make_node("GlobalAveragePool", ["c"], ["d"]),
         helper.make_node("Flatten", ["d"], ["y"]),
     ]
+    for node in nodes:
+        node.name = node.name or f"node_{node.output[0]}"
     return helper.make_graph(
         nodes,
         "network",
@@ -64,7 +69,7 @@ def cosine(first, second):
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
 
-def test_both_layers_have_weights_of_7_bits_and_the_result_stays():
+def test_both_layers_behind_the_first_have_weights_of_7_bits_and_the_result_stays():
     quantised = int8_network(network(), log_mels(24, 0), log_mels(8, 1))
     weights = int8_weights(quantised)
     assert sorted(len(values) for values in weights) == [8, 40]
@@ -91,7 +96,7 @@ def test_what_lies_between_stays_in_float32_where_it_costs_too_much(monkeypatch)
         graph = network()
         for node in graph.node:
             node.input[:] = ["sum" if name == "b" else name for name in node.input]
-        graph.node.insert(3, helper.make_node("Add", ["b", "a"], ["sum"]))
+        graph.node.insert(4, helper.make_node("Add", ["b", "a"], ["sum"], name="add"))
         return graph
 
     def quantised_sums(graph):
@@ -107,11 +112,27 @@ def test_what_lies_between_stays_in_float32_where_it_costs_too_much(monkeypatch)
     assert len(int8_weights(found)) == 2
 
 
-def test_a_network_without_layers_is_refused():
+def test_the_first_layer_and_what_lies_behind_the_last_take_and_give_float32():
     graph = network()
-    del graph.node[:]
-    graph.node.append(helper.make_node("Identity", ["x"], ["y"]))
-    with pytest.raises(SondoError, match="has none"):
+    graph.node.insert(5, helper.make_node("Add", ["c", "c"], ["twice"], name="add"))
+    graph.node[6].input[:] = ["twice"]
+    found = int8_network(graph, log_mels(24, 0), log_mels(8, 1))
+    makes = {output: node.op_type for node in found.node for output in node.output}
+    (add,) = [node for node in found.node if node.op_type == "Add"]
+    constants = {item.name: numpy_helper.to_array(item) for item in found.initializer}
+    (stem,) = [node for node in found.node if node.op_type == "Conv" and node.input[1] in constants]
+    assert constants[stem.input[1]].shape == (1, 1, 1, 1)
+    assert makes[stem.input[0]] == "Unsqueeze"
+    # the second operand of a product that is quantised would be rounded too
+    assert "QuantizeLinear" not in {node.op_type for node in found.node if node.input[0] == add.output[0]}
+
+
+@pytest.mark.parametrize("num_layers", [0, 1])
+def test_a_network_without_layers_behind_the_first_is_refused(num_layers):
+    graph = network()
+    del graph.node[1 + num_layers :]
+    graph.node.append(helper.make_node("Identity", [graph.node[-1].output[0]], ["y"]))
+    with pytest.raises(SondoError, match="there are none"):
         int8_network(graph, log_mels(2, 0), log_mels(2, 1))
 
 

@@ -27,11 +27,11 @@ def settled(module):
     return module.eval()
 
 
-def check(network, frames, clips=1):
+def check(network, frames, clips=1, **form):
     log_mel = 3 * torch.randn(clips, 1, 64, frames, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         wanted = network.stages(log_mel)
-        found = lean(copy.deepcopy(network)).stages(log_mel)
+        found = lean(copy.deepcopy(network), **form).stages(log_mel)
     assert len(found) == len(wanted)
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.shape == theirs.shape
@@ -42,9 +42,10 @@ def check(network, frames, clips=1):
 # 8 and 12: groups of 4 to 48 channels, side by side; 32: groups that fill blocks of 16
 @pytest.mark.parametrize("channels", [8, 12, 32])
 @pytest.mark.parametrize("frames", [5, 38])
-def test_eres2net_gives_the_same_maps(channels, frames):
+@pytest.mark.parametrize("int8", [False, True])
+def test_eres2net_gives_the_same_maps(channels, frames, int8):
     torch.manual_seed(0)
-    check(settled(ERes2Net(channels=channels, mels=64)), frames, clips=2)
+    check(settled(ERes2Net(channels=channels, mels=64)), frames, clips=2, int8=int8)
 
 
 def test_eres2net_clips_at_20_as_it_did():
@@ -54,6 +55,7 @@ def test_eres2net_clips_at_20_as_it_did():
         network.bn1.weight.mul_(40)
         assert float(network.stages(3 * torch.randn(1, 1, 64, 30))[0].max()) == 20.0
     check(network, 30)
+    check(network, 30, int8=True)
 
 
 @pytest.mark.parametrize(("width_mult", "temperature"), [(0.2, 1.0), (0.4, 30.0)])

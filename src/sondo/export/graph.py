@@ -88,6 +88,7 @@ def _window(
         min_frames=min_window_frames(config),
         max_frames=config.num_frames(WINDOW_SAMPLES),
         with_frames=frames,
+        int8=precision == "int8",
     )
     if precision == "int8":
         network = int8_network(network, *log_mels)

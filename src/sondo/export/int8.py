@@ -29,10 +29,15 @@ from sondo.export.steps import Step, nodes
 from sondo.screen import track
 
 WANTED_COSINE, ENOUGH_COSINE = 0.9995, 0.995
-"""Layers are left in float32 until the mean cosine to float32 is the first, or, once they hold `CHEAP` of the weights,
-at least the second."""
+"""Layers are left in float32 until the mean cosine to float32 is the first, or until most is gained that those can
+bring which hold `CHEAP` of the work, if that is at least the second."""
 
-CHEAP = 0.01
+CHEAP = 0.3
+_MOST = 0.9
+"""The share of the gain to stop at: each further layer costs time."""
+
+_LEAST_SHARE = 0.001
+"""Of the work: a layer that has less still costs its conversions."""
 
 _LAYERS = ("Conv", "Gemm", "MatMul")
 _BETWEEN = ("Add", "Mul", "Sigmoid", "Concat", "Clip")
@@ -45,12 +50,13 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
     """Quantise a network.
 
     The layers are convolutions and products with constant weights. What lies between them is quantised too, unless it
-    holds a HardSwish, which has no int8 kernel, so that int8 around it would only add conversions; or unless that alone
-    takes the mean cosine below `ENOUGH_COSINE`.
+    holds a HardSwish, which has no int8 kernel, so that int8 around it would only add conversions; or unless the
+    vectors are closer without. Two parts stay in float32 that are a hundredth of the work and suffer most: the first
+    layer, whose input is the log-mel, and the read-out, which is what lies behind the last one.
 
     Where the mean cosine falls short of `WANTED_COSINE`, each layer is quantised by itself, and layers are left in
-    float32, first those that change the embedding most for their size. The small ones cost nothing; what makes the file
-    larger is left only for `ENOUGH_COSINE`.
+    float32, first those that change the embedding most for their work: they take longer, but their weights are kept in
+    8 bits all the same (`keep_small`).
 
     Args:
         graph: As `network_graph` gives it.
@@ -58,56 +64,84 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
         held_out: Others, to measure the layers on.
 
     Raises:
-        SondoError: A network without such layers.
+        SondoError: A network without such layers behind the first.
     """
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     kinds = {node.op_type for node in graph.node}
-    constants = {item.name: math.prod(item.dims) for item in graph.initializer}
+    constants = {item.name for item in graph.initializer}
     layers = [node.name for node in graph.node if node.op_type in _LAYERS and node.input[1] in constants]
+    first = _first(graph, layers)
+    always = [node.name for node in graph.node if node.op_type in _LAYERS and node.name not in layers]
+    always += [*first, *_behind(graph, layers)]
+    layers = [layer for layer in layers if layer not in first]
     if not layers:
-        raise SondoError("int8 needs convolutions or products with constant weights: this network has none")
-    variable = [node.name for node in graph.node if node.op_type in _LAYERS and node.name not in layers]
+        raise SondoError("int8 needs convolutions or products with constant weights behind the first: there are none")
     with tempfile.TemporaryDirectory() as folder, _quiet():
         quantiser = _Quantiser(model, log_mels, held_out[:_MEASURED], Path(folder))
-        between = () if "HardSwish" in kinds else _BETWEEN
-        everything = (*_LAYERS, *between)
-        found = quantiser.quantised(everything, leave=variable)
-        if between and quantiser.loss(found) > 1 - ENOUGH_COSINE:
-            everything = _LAYERS
-            found = quantiser.quantised(everything, leave=variable)
-        if quantiser.loss(found) > 1 - WANTED_COSINE:
-            sizes = {node.name: constants[node.input[1]] for node in graph.node if node.name in layers}
-            worst = _worst_first(quantiser, sizes)
-            shares = np.cumsum([sizes[layer] for layer in worst]) / sum(sizes.values())
-            cheap = int((shares <= CHEAP).sum())
+        everything = _LAYERS if "HardSwish" in kinds else (*_LAYERS, *_BETWEEN)
+
+        def loss_of(kinds: Sequence[str]) -> float:
+            return quantiser.loss(quantiser.quantised(kinds, leave=always))
+
+        if loss_of(everything) > 1 - ENOUGH_COSINE:
+            everything = min(everything, _LAYERS, key=loss_of)
+        found = quantiser.quantised(everything, leave=always)
+        if (loss := quantiser.loss(found)) > 1 - WANTED_COSINE:
+            worst, shares = _worst_first(quantiser, layers)
+            cheap = int((np.cumsum(shares) <= CHEAP).sum())
 
             def without(count: int) -> ModelProto:
-                return quantiser.quantised(everything, leave=[*variable, *worst[:count]])
-
-            def is_close(count: int, cosine: float) -> bool:
-                return quantiser.loss(without(count)) <= 1 - cosine
+                return quantiser.quantised(everything, leave=[*always, *worst[:count]])
 
             # More layers in float32 bring the vectors closer, so the fewest that do are found by halving.
-            if is_close(cheap, WANTED_COSINE):
-                fewest, most, cosine = 1, cheap, WANTED_COSINE
-            elif is_close(cheap, ENOUGH_COSINE):
-                fewest, most, cosine = cheap, cheap, ENOUGH_COSINE
+            least = quantiser.loss(without(cheap))
+            if least <= 1 - ENOUGH_COSINE:
+                fewest, most, enough = 1, cheap, max(1 - WANTED_COSINE, loss - _MOST * (loss - least))
             else:
-                most, cosine = len(layers) - 1, ENOUGH_COSINE
+                most, enough = len(layers) - 1, 1 - ENOUGH_COSINE
                 fewest = min(cheap + 1, most)
             counts = range(fewest, most)
-            found = without(fewest + bisect_left(counts, True, key=lambda count: is_close(count, cosine)))
+            more = bisect_left(counts, True, key=lambda count: quantiser.loss(without(count)) <= enough)
+            found = without(fewest + more)
     return _lighter(found.graph)
 
 
-def _worst_first(quantiser: _Quantiser, sizes: Mapping[str, int]) -> list[str]:
-    """The layers, first those that by themselves change the embedding most for their size."""
+def _first(graph: GraphProto, layers: Sequence[str]) -> list[str]:
+    """The layers that take from no other."""
+    made: set[str] = set()
+    first = []
+    for node in graph.node:
+        if made.intersection(node.input):
+            made.update(node.output)
+        elif node.name in layers:
+            made.update(node.output)
+            first.append(node.name)
+    return first
+
+
+def _behind(graph: GraphProto, layers: Sequence[str]) -> list[str]:
+    """The nodes that no layer takes from."""
+    needed: set[str] = set()
+    behind = []
+    for node in reversed(graph.node):
+        if node.name in layers or needed.intersection(node.output):
+            needed.update(node.input)
+        else:
+            behind.append(node.name)
+    return behind
+
+
+def _worst_first(quantiser: _Quantiser, layers: Sequence[str]) -> tuple[list[str], list[float]]:
+    """The layers, first those that by themselves change the embedding most for their work, and their shares of it."""
+    work = quantiser.multiply_adds(layers)
+    shares = {layer: work[layer] / sum(work.values()) for layer in layers}
     losses = {}
-    with track("int8: layers measured", total=len(sizes), unit="layers") as line:
-        for layer in sizes:
+    with track("int8: layers measured", total=len(layers), unit="layers") as line:
+        for layer in layers:
             losses[layer] = quantiser.loss(quantiser.quantised(_LAYERS, only=[layer]))
             line.advance()
-    return sorted(sizes, key=lambda layer: -losses[layer] / sizes[layer])
+    worst = sorted(layers, key=lambda layer: -losses[layer] / max(shares[layer], _LEAST_SHARE))
+    return worst, [shares[layer] for layer in worst]
 
 
 class _Quantiser:
@@ -140,6 +174,19 @@ class _Quantiser:
         )
         return onnx.load(self._result)
 
+    def multiply_adds(self, layers: Sequence[str]) -> dict[str, int]:
+        """What each layer takes for a window."""
+        model = onnx.load(self._file)
+        sizes = {item.name: math.prod(item.dims) for item in model.graph.initializer}
+        nodes = {node.name: node for node in model.graph.node if node.name in layers}
+        del model.graph.output[:]
+        model.graph.output.extend(onnx.ValueInfoProto(name=node.output[0]) for node in nodes.values())
+        results = _session(model).run(None, {self._input: self._held_out[0]})
+        return {
+            name: result.size * sizes[node.input[1]] // result.shape[1 if node.op_type == "Conv" else -1]
+            for (name, node), result in zip(nodes.items(), results, strict=True)
+        }
+
     def loss(self, model: ModelProto) -> float:
         """1 less the mean cosine to float32 over the clips held out."""
         found, wanted = self._embed(model), self._wanted
@@ -147,11 +194,15 @@ class _Quantiser:
         return float(1 - ((found * wanted).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)).mean())
 
     def _embed(self, model: ModelProto) -> NDArray[np.float64]:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = _session(model)
         vectors = [session.run([self._output], {self._input: log_mel})[0] for log_mel in self._held_out]
         return np.asarray(np.concatenate(vectors), dtype=np.float64)
+
+
+def _session(model: ModelProto) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

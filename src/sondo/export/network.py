@@ -44,11 +44,12 @@ class _Core(nn.Module):
     Args:
         student: Whose parts it takes; they are put into their lean form.
         with_frames: Whether the columns of the last map are a second result.
+        int8: As in `lean`.
     """
 
-    def __init__(self, student: Student, *, with_frames: bool) -> None:
+    def __init__(self, student: Student, *, with_frames: bool, int8: bool = False) -> None:
         super().__init__()
-        self.backbone: Any = lean(student.backbone)
+        self.backbone: Any = lean(student.backbone, int8=int8)
         self.readout: Any = lean(student.readout)
         self.with_frames = with_frames
 
@@ -59,7 +60,9 @@ class _Core(nn.Module):
         return (embedding, self.readout.frames(maps)) if self.with_frames else embedding
 
 
-def network_graph(student: Student, *, min_frames: int, max_frames: int, with_frames: bool = False) -> GraphProto:
+def network_graph(
+    student: Student, *, min_frames: int, max_frames: int, with_frames: bool = False, int8: bool = False
+) -> GraphProto:
     """Export the network in its lean form. The student is not changed.
 
     Args:
@@ -67,6 +70,7 @@ def network_graph(student: Student, *, min_frames: int, max_frames: int, with_fr
         min_frames: The fewest frames that a log-mel may have.
         max_frames: The most.
         with_frames: Whether the columns of the last map are a second output (1, columns, frame_dim).
+        int8: Whether it is to be quantised.
 
     Returns:
         A graph of standard operators: one input (1, num_mels, frames), one output (1, embedding_dim), and its weights.
@@ -74,7 +78,7 @@ def network_graph(student: Student, *, min_frames: int, max_frames: int, with_fr
     Raises:
         SondoError: torch cannot export this network.
     """
-    core = _Core(copy.deepcopy(student).cpu().float().eval(), with_frames=with_frames)
+    core = _Core(copy.deepcopy(student).cpu().float().eval(), with_frames=with_frames, int8=int8)
     example = torch.zeros(1, student.front_end.config.num_mels, max_frames)
     frames = torch.export.Dim("frames", min=min_frames, max=max_frames)
     try:

@@ -10,9 +10,6 @@ May import: `sondo.students`, torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from torch import nn
 
 from sondo.export.lean.dymn import LeanDynamicBlock
@@ -21,29 +18,27 @@ from sondo.export.lean.folding import fold_batch_norm
 from sondo.students.dymn_blocks import DynamicBlock
 from sondo.students.eres2net import ERes2Net
 
-_FORMS: dict[type[nn.Module], Callable[[Any], nn.Module]] = {
-    DynamicBlock: LeanDynamicBlock,
-    ERes2Net: LeanERes2Net,
-}
 
-
-def lean(module: nn.Module) -> nn.Module:
+def lean(module: nn.Module, *, int8: bool = False) -> nn.Module:
     """Put each part that has a lean form into it, and fold the batch norms; in place.
 
     Args:
         module: In evaluation mode.
+        int8: Whether it is to be quantised. There a clip behind a sum costs nothing, and differences are inexact.
 
     Returns:
         The module, or its lean form.
     """
-    return fold_batch_norm(_replaced(module)).eval()
+    return fold_batch_norm(_replaced(module, int8=int8)).eval()
 
 
-def _replaced(module: nn.Module) -> nn.Module:
-    if type(module) in _FORMS:
-        return _FORMS[type(module)](module)
+def _replaced(module: nn.Module, *, int8: bool) -> nn.Module:
+    if isinstance(module, DynamicBlock):
+        return LeanDynamicBlock(module)
+    if isinstance(module, ERes2Net):
+        return LeanERes2Net(module, int8=int8)
     for name, child in list(module.named_children()):
-        module._modules[name] = _replaced(child)
+        module._modules[name] = _replaced(child, int8=int8)
     return module
 
 

@@ -27,16 +27,17 @@ class LeanERes2Net(nn.Module):
         (batch, 1, mels, frames) -> (batch, num_features, mels / 16, ceil(frames / 16)).
     """
 
-    def __init__(self, network: ERes2Net) -> None:
+    def __init__(self, network: ERes2Net, *, int8: bool = False) -> None:
         super().__init__()
         self.stage_features, self.num_features = network.stage_features, network.num_features
         self.stem = folded(network.conv1, network.bn1)
         layers = [network.get_submodule(f"layer{number}") for number in range(1, len(_FUSED) + 2)]
         self.layers = nn.ModuleList(
-            nn.Sequential(*[LeanBlock(block) for block in layer.children() if isinstance(block, Res2Block)])
+            nn.Sequential(*[LeanBlock(block, int8=int8) for block in layer.children() if isinstance(block, Res2Block)])
             for layer in layers
         )
         self.fusions = nn.ModuleList()
+        form = _LayerFusion if int8 else _LayerFusionByDifference
         for number, joined in enumerate(_FUSED, start=1):
             down, fusion = (
                 network.get_submodule(f"layer{number}_downsample"),
@@ -44,7 +45,7 @@ class LeanERes2Net(nn.Module):
             )
             assert isinstance(down, nn.Conv2d), "made so"
             assert isinstance(fusion, AttentionalFusion), "made so"
-            self.fusions.append(_LayerFusion(fusion, down, of_half=number > 1))
+            self.fusions.append(form(fusion, down, factor=2.0 if number > 1 else 1.0))
 
     def stages(self, log_mel: Tensor) -> list[Tensor]:
         """The maps of `ERes2Net.stages`."""
@@ -64,7 +65,7 @@ class LeanBlock(nn.Module):
         (batch, channels, height, width) -> (batch, out, ceil(height / stride), ceil(width / stride)).
     """
 
-    def __init__(self, block: Res2Block) -> None:
+    def __init__(self, block: Res2Block, *, int8: bool) -> None:
         super().__init__()
         channels, out, stride = block.conv1.in_channels, block.conv3.out_channels, block.conv1.stride[0]
         self.thin = each_channel(1.0, channels, stride=stride) if stride > 1 else None
@@ -81,7 +82,7 @@ class LeanBlock(nn.Module):
             self.last = convolution(torch.cat([last.weight, shortcut.weight], dim=1), _bias(last) + _bias(shortcut))
         else:
             self.last = last
-            self.carry = each_channel(1.0, out)
+            self.carry = nn.Identity() if int8 else each_channel(1.0, out)
 
     def forward(self, features: Tensor) -> Tensor:
         """One block."""
@@ -152,49 +153,84 @@ class _FusedGroups(_WideGroups):
 
     def __init__(self, block: Res2Block) -> None:
         super().__init__(block)
-        attend, weigh = _attention(block.fuse_models[0])
-        group = weigh.out_channels
-        self.of_one = convolution(attend.weight[:, :group])
-        self.of_other = convolution(attend.weight[:, group:], attend.bias)
-        self.one_share, self.other_share = (
-            convolution(sign * 2 * weigh.weight, sign * 2 * _bias(weigh)) for sign in (1, -1)
-        )
+        self.fuse = _Half(block.fuse_models[0])
         with torch.no_grad():
             self.other.weight.mul_(2)
 
     def join(self, one: Tensor, other: Tensor) -> Tensor:
         """Half of the fusion."""
+        half: Tensor = self.fuse(one, other)
+        return half
+
+
+class _Half(nn.Module):
+    """Half of what an attention makes of two maps.
+
+    Shape:
+        twice (batch, channels, height, width) -> the same.
+    """
+
+    def __init__(self, fusion: nn.Module) -> None:
+        super().__init__()
+        attend, weigh = _attention(fusion)
+        channels = weigh.out_channels
+        self.of_one = convolution(attend.weight[:, :channels])
+        self.of_other = convolution(attend.weight[:, channels:], attend.bias)
+        self.one_share, self.other_share = (
+            convolution(sign * 2 * weigh.weight, sign * 2 * _bias(weigh)) for sign in (1, -1)
+        )
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """One map and the other."""
         inner = nn.functional.silu(self.of_one(one) + self.of_other(other))
         half: Tensor = one * self.one_share(inner).sigmoid() + other * self.other_share(inner).sigmoid()
         return half
 
 
 class _LayerFusion(nn.Module):
-    """A layer's map joined by attention with the map of those before it, which a convolution brings to its size.
+    """Half of what attention makes of a layer's map and of the one before it, which a convolution brings to its size.
 
     Args:
         fusion: The attention.
         down: The convolution.
-        of_half: Whether it gets half of what it was trained with.
+        factor: What the map of those before has to be multiplied by.
     """
 
-    def __init__(self, fusion: nn.Module, down: nn.Module, *, of_half: bool) -> None:
+    def __init__(self, fusion: nn.Module, down: nn.Module, *, factor: float) -> None:
         super().__init__()
-        assert isinstance(down, nn.Conv2d), f"no convolution: {down}"
+        self.down = _brought_down(down, factor)
+        self.fuse = _Half(fusion)
+
+    def forward(self, own: Tensor, before: Tensor) -> Tensor:
+        """The layer's map and the one before."""
+        half: Tensor = self.fuse(own, self.down(before))
+        return half
+
+
+class _LayerFusionByDifference(nn.Module):
+    """The same by the difference of both maps."""
+
+    def __init__(self, fusion: nn.Module, down: nn.Module, *, factor: float) -> None:
+        super().__init__()
         attend, weigh = _attention(fusion)
         channels = weigh.out_channels
         own, other = attend.weight[:, :channels], attend.weight[:, channels:]
-        self.difference = convolution((-2.0 if of_half else -1.0) * down.weight, stride=2, padding=1)
+        self.difference = _brought_down(down, -factor)
         self.of_own, self.of_difference = convolution(own + other), convolution(-other, attend.bias)
         self.share = convolution(-2 * weigh.weight, -2 * _bias(weigh))
         self.minus = each_channel(-1.0, channels)
 
     def forward(self, own: Tensor, before: Tensor) -> Tensor:
-        """Half of the fusion."""
+        """The layer's map and the one before."""
         difference = self.difference(before) + own
         inner = nn.functional.silu(self.of_own(own) + self.of_difference(difference))
         half: Tensor = self.minus(difference * self.share(inner).sigmoid()) + own
         return half
+
+
+def _brought_down(down: nn.Module, factor: float) -> nn.Conv2d:
+    assert isinstance(down, nn.Conv2d), f"no convolution: {down}"
+    return convolution(factor * down.weight, stride=2, padding=1)
 
 
 def _attention(fusion: nn.Module) -> tuple[nn.Conv2d, nn.Conv2d]:
