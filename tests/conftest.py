@@ -1,6 +1,7 @@
 """Small sound and small students for every test that needs some."""
 
 import runpy
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -38,6 +39,29 @@ def recipe() -> SimpleNamespace:
 @pytest.fixture
 def student(recipe):
     """A student of width 0.1 with seeded weights: new weights give values too small to compare."""
+    return seeded_student(recipe)
+
+
+@pytest.fixture(scope="session")
+def exported(recipe, tmp_path_factory) -> SimpleNamespace:
+    """That student and its file, made once, for it takes seconds: change a copy of them."""
+    import torch
+
+    from sondo.export import to_onnx
+
+    student = seeded_student(recipe)
+    student.info = {"teacher": {"name": "m2d", "fingerprint": "f", "licence": "NTT evaluation only"}}
+    student.train()
+    before = {key: value.clone() for key, value in student.state_dict().items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = to_onnx(student, tmp_path_factory.mktemp("exported") / "student.onnx")
+    assert student.training, "exporting must leave the student as it was"
+    assert all(torch.equal(value, before[key]) for key, value in student.state_dict().items())
+    return SimpleNamespace(student=student.eval(), path=path)
+
+
+def seeded_student(recipe):
     import torch
 
     from sondo.students import create

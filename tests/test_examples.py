@@ -19,12 +19,6 @@ CLASSES = ("calm", "loud", "other", "rest")
 
 
 @pytest.fixture
-def exported(tmp_path, student):
-    """A small student's file."""
-    return sondo.export.to_onnx(student, tmp_path / "student.onnx")
-
-
-@pytest.fixture
 def sound():
     """Five seconds at 16 kHz that change: int16."""
     rng = np.random.default_rng(0)
@@ -56,8 +50,8 @@ def fake_arecord(folder, sound, *, status=0):
 
 def test_a_student_tells_how_much_the_sound_changes(tmp_path, exported, sound):
     soundfile.write(tmp_path / "a.wav", sound, 16000)
-    shown = raspberry_pi(exported, tmp_path / "a.wav", "--hop_s", "0.7", "--window_s", "1.5")
-    vectors, times_s = sondo.load(exported, threads=1).embed_sliding(tmp_path / "a.wav", hop_s=0.7, window_s=1.5)
+    shown = raspberry_pi(exported.path, tmp_path / "a.wav", "--hop_s", "0.7", "--window_s", "1.5")
+    vectors, times_s = sondo.load(exported.path, threads=1).embed_sliding(tmp_path / "a.wav", hop_s=0.7, window_s=1.5)
     assert [time_s for time_s, _ in shown] == pytest.approx(times_s[:-1], abs=0.05)  # the last is the rest
     assert shown[0][1] == "listening"
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -68,7 +62,7 @@ def test_a_student_tells_how_much_the_sound_changes(tmp_path, exported, sound):
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
 def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
-    path = classifier(exported, tmp_path / "classifier.onnx")
+    path = classifier(exported.path, tmp_path / "classifier.onnx")
     heard = fake_arecord(tmp_path / "bin", sound)
     shown = raspberry_pi(path, "--hop_s", "1", path=heard)
     assert (heard / "asked").read_text().split() == ["-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "16000"]
@@ -88,15 +82,16 @@ def test_what_goes_wrong_is_said_in_a_line(tmp_path, exported, sound):
     environment = os.environ | {"PATH": f"{heard}{os.pathsep}{os.environ['PATH']}"}
     for arguments, said in (
         (["nowhere.onnx"], "no model at nowhere.onnx"),
-        ([exported, "nowhere.wav"], "nowhere.wav: no such file"),
-        ([exported, "--hop_s", "5"], "hop_s=5.0 does not fit"),
-        ([exported], "arecord ended with status 1"),
+        ([exported.path, "nowhere.wav"], "nowhere.wav: no such file"),
+        ([exported.path, "--hop_s", "5"], "hop_s=5.0 does not fit"),
+        ([exported.path], "arecord ended with status 1"),
     ):
         command = [sys.executable, str(EXAMPLES / "raspberry_pi.py"), *map(str, arguments)]
         ran = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert (ran.returncode, ran.stderr.startswith(said)) == (1, True), ran.stderr
 
 
+@pytest.mark.slow
 def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
     found = importlib.util.find_spec("openvino")
     if found is None or not all(map(shutil.which, ("cmake", "c++"))):
@@ -107,11 +102,11 @@ def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
     for command in (configure, ["cmake", "--build", build]):
         made = subprocess.run(command, capture_output=True, text=True)
         assert made.returncode == 0, made.stdout + made.stderr
-    model = sondo.load(exported, threads=1)
+    model = sondo.load(exported.path, threads=1)
     for seconds in (0.1, 5.0, 12.5):  # longer than a window: the file averages windows itself
         samples = np.resize(sound, round(seconds * 32000)) / np.float32(32768)
         samples.tofile(tmp_path / "sound.f32")
-        ran = subprocess.run([build / "embed", exported, tmp_path / "sound.f32"], capture_output=True, text=True)
+        ran = subprocess.run([build / "embed", exported.path, tmp_path / "sound.f32"], capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr
         space_id, numbers = ran.stdout.splitlines()
         assert space_id == model.space_id
@@ -120,7 +115,7 @@ def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
         assert got @ want / np.linalg.norm(got) / np.linalg.norm(want) >= 0.9999
         np.testing.assert_allclose(got, want, atol=1e-3 * np.abs(want).max())
     samples[:3000].tofile(tmp_path / "short.f32")
-    ran = subprocess.run([build / "embed", exported, tmp_path / "short.f32"], capture_output=True, text=True)
+    ran = subprocess.run([build / "embed", exported.path, tmp_path / "short.f32"], capture_output=True, text=True)
     assert (ran.returncode, "at least 0.1 s" in ran.stderr) == (1, True)
 
 

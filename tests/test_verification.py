@@ -1,6 +1,7 @@
 """`sondo verify`: a file alone, a file beside its student, and one whose numbers are wrong."""
 
 import json
+import shutil
 
 import numpy as np
 import onnx
@@ -10,7 +11,7 @@ import torch
 
 from sondo.cli import main
 from sondo.errors import SondoError
-from sondo.export import to_onnx, verify
+from sondo.export import verify
 from sondo.export.metadata import metadata
 from sondo.runtime.one_window import OneWindowModel
 from sondo.students import create, load, save
@@ -18,14 +19,12 @@ from sondo.verification import verify_file
 
 
 @pytest.fixture(scope="module")
-def run_folder(recipe, tmp_path_factory):
+def run_folder(exported, tmp_path_factory):
     """The folder of a run: a student with seeded weights, and its file."""
-    student = create("mobilenetv3", width_mult=0.1)
-    shapes = {key: tuple(value.shape) for key, value in student.backbone.state_dict().items()}
-    student.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in recipe.seeded_weights(shapes).items()})
     folder = tmp_path_factory.mktemp("run")
-    save(student.eval(), folder / "student")
-    to_onnx(student, folder / "student.onnx")
+    save(exported.student, folder / "student")
+    for path in exported.path.parent.iterdir():
+        shutil.copy(path, folder)
     return folder
 
 

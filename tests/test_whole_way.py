@@ -82,6 +82,7 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
     assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_export_in_int8_is_measured_on_the_task_of_the_run(finished, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(LEAST_COSINE, "int8", 0.9)  # nine clips are too few to calibrate with
     quick = onnx_file.compare.__kwdefaults__ | {"lengths_s": (0.5,)}
@@ -121,7 +122,7 @@ def test_export_again_needs_overwrite(finished, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["export", str(finished / "run"), "--format", "onnx"])
     assert "--overwrite" in capsys.readouterr().err
-    monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
+    monkeypatch.setattr("sondo.exporting.to_onnx", written_quickly)
     main(["export", str(finished / "run"), "--overwrite", "--out", str(tmp_path / "again.onnx")])
     assert "smallest cosine to torch" in capsys.readouterr().out
 
