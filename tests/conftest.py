@@ -2,8 +2,10 @@
 
 import runpy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,20 +38,38 @@ def recipe() -> SimpleNamespace:
     return SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "golden" / "student_recipe.py")))
 
 
+@pytest.fixture(scope="session")
+def make_student(recipe) -> Callable[[], Any]:
+    """Makes students of width 0.1 with seeded weights: new weights give values too small to compare."""
+
+    def make():
+        import torch
+
+        from sondo.students import create
+
+        made = create("mobilenetv3", width_mult=0.1)
+        shapes = {key: tuple(value.shape) for key, value in made.backbone.state_dict().items()}
+        weights = {key: torch.from_numpy(value) for key, value in recipe.seeded_weights(shapes).items()}
+        made.backbone.load_state_dict(weights)
+        return made.eval()
+
+    return make
+
+
 @pytest.fixture
-def student(recipe):
-    """A student of width 0.1 with seeded weights: new weights give values too small to compare."""
-    return seeded_student(recipe)
+def student(make_student):
+    """One of them."""
+    return make_student()
 
 
 @pytest.fixture(scope="session")
-def exported(recipe, tmp_path_factory) -> SimpleNamespace:
-    """That student and its file, made once, for it takes seconds: change a copy of them."""
+def exported(make_student, tmp_path_factory) -> SimpleNamespace:
+    """One of them and its file, made once, for it takes seconds: change a copy."""
     import torch
 
     from sondo.export import to_onnx
 
-    student = seeded_student(recipe)
+    student = make_student()
     student.info = {"teacher": {"name": "m2d", "fingerprint": "f", "licence": "NTT evaluation only"}}
     student.train()
     before = {key: value.clone() for key, value in student.state_dict().items()}
@@ -59,15 +79,3 @@ def exported(recipe, tmp_path_factory) -> SimpleNamespace:
     assert student.training, "exporting must leave the student as it was"
     assert all(torch.equal(value, before[key]) for key, value in student.state_dict().items())
     return SimpleNamespace(student=student.eval(), path=path)
-
-
-def seeded_student(recipe):
-    import torch
-
-    from sondo.students import create
-
-    made = create("mobilenetv3", width_mult=0.1)
-    shapes = {key: tuple(value.shape) for key, value in made.backbone.state_dict().items()}
-    weights = {key: torch.from_numpy(value) for key, value in recipe.seeded_weights(shapes).items()}
-    made.backbone.load_state_dict(weights)
-    return made.eval()

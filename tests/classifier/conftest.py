@@ -9,8 +9,8 @@ from noise import RATE, write_sound
 from sondo.audio.logmel import LogMelConfig
 
 
-@pytest.fixture
-def tiny_student(tmp_path):
+@pytest.fixture(scope="session")
+def tiny_student(tmp_path_factory):
     """Path of the exported file."""
     onnx = pytest.importorskip("onnx", reason="needs the extra train")
     helper, kind = onnx.helper, onnx.TensorProto.FLOAT
@@ -40,31 +40,34 @@ def tiny_student(tmp_path):
         "sondo.front_end": json.dumps(LogMelConfig().to_dict()),
     }
     helper.set_model_props(model, metadata)
-    onnx.save(model, str(tmp_path / "tiny.onnx"))
-    return tmp_path / "tiny.onnx"
+    path = tmp_path_factory.mktemp("tiny") / "tiny.onnx"
+    onnx.save(model, str(path))
+    return path
 
 
-@pytest.fixture
-def class_folders(tmp_path):
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory):
     """Ten sounds each of three classes that level and clicks tell apart."""
+    data = tmp_path_factory.mktemp("classes") / "data"
     for number in range(10):
         wobble = 1 + 0.02 * number
         for name, level, clicks in (("loud", 0.5, 0), ("quiet", 0.01, 0), ("clicks", 0.01, 5)):
-            write_sound(tmp_path / "data" / name / f"{number}.wav", level=level * wobble, clicks=clicks, seed=number)
-    return tmp_path / "data"
+            write_sound(data / name / f"{number}.wav", level=level * wobble, clicks=clicks, seed=number)
+    return data
 
 
-@pytest.fixture
-def several_labels(tmp_path):
+@pytest.fixture(scope="session")
+def several_labels(tmp_path_factory):
     """A CSV of sounds that are loud, have clicks, both, or neither (`still`), in four folds."""
+    folder = tmp_path_factory.mktemp("several")
     rows = []
     for number in range(32):
         loud, clicks = bool(number & 1), bool(number & 2)
         level = (0.3 if loud else 0.01) * (1 + 0.01 * number)
-        path = write_sound(tmp_path / "several" / f"{number}.wav", level=level, clicks=40 * clicks, seed=number)
+        path = write_sound(folder / f"{number}.wav", level=level, clicks=40 * clicks, seed=number)
         labels = [name for name, holds in (("loud", loud), ("clicks", clicks)) if holds] or ["still"]
         rows.append({"path": path.name, "labels": ";".join(labels), "fold": number // 4 % 4})
-    table = tmp_path / "several" / "labels.csv"
+    table = folder / "labels.csv"
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["path", "labels", "fold"])
         writer.writeheader()

@@ -71,6 +71,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(start, class_folders, tm
         finetune(start, data=class_folders, out=tmp_path / "killed", config=dataclasses.replace(SHORT, epochs=3))
 
 
+@pytest.mark.slow
 def test_it_learns_several_labels(start, several_labels, tmp_path):
     config = FinetuneConfig(head_epochs=15, epochs=0, batch_size=8, valid_fold=0, test_fold=1)
     summary = finetune(start, data=several_labels, out=tmp_path / "run", config=config)

@@ -15,13 +15,15 @@ pytest.importorskip("sklearn", reason="needs the extra train")
 onnx = pytest.importorskip("onnx", reason="needs the extra train")
 
 
-@pytest.fixture
-def classifier(tiny_student, class_folders, tmp_path):
-    probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")
-    return sondo.load(tmp_path / "c.onnx")
+@pytest.fixture(scope="module")
+def classifier_path(tiny_student, class_folders, tmp_path_factory):
+    path = tmp_path_factory.mktemp("classifier") / "c.onnx"
+    probe(tiny_student, data=class_folders, out=path)
+    return path
 
 
-def test_new_sound_is_told_and_the_student_is_still_there(classifier, tiny_student, tmp_path):
+def test_new_sound_is_told_and_the_student_is_still_there(classifier_path, tiny_student, tmp_path):
+    classifier = sondo.load(classifier_path)
     sounds = {
         "loud": write_sound(tmp_path / "l.wav", level=0.55, seed=90),
         "quiet": write_sound(tmp_path / "q.wav", level=0.011, seed=91),
@@ -82,12 +84,12 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
         ({"out": "d.onnx", "num_folds": 11}, "fewer clips than the 11 folds"),
     ],
 )
-def test_mistakes(classifier, tiny_student, class_folders, tmp_path, monkeypatch, options, message):
-    monkeypatch.chdir(tmp_path)
+def test_mistakes(classifier_path, tiny_student, class_folders, monkeypatch, options, message):
+    monkeypatch.chdir(classifier_path.parent)
     given = {"model": tiny_student, "data": class_folders, "out": "c.onnx"} | options
     with pytest.raises(SondoError, match=message):
         probe(given.pop("model"), **given)
-    assert not (tmp_path / "d.onnx").exists()
+    assert not classifier_path.with_name("d.onnx").exists()
 
 
 def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):

@@ -13,8 +13,8 @@ import sondo
 from sondo.errors import SondoError
 from sondo.students import TorchModel, create
 
-pytest.importorskip("executorch.exir", reason="the extra executorch is not installed")
 executorch = pytest.importorskip("sondo.export.executorch")
+pytestmark = pytest.mark.slow
 
 
 class Small(nn.Module):
@@ -29,6 +29,12 @@ class Small(nn.Module):
 
     def forward(self, log_mel):
         return self.layers(log_mel).mean((2, 3))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed():
+    """Looked for here, as importing it takes seconds."""
+    pytest.importorskip("executorch.exir", reason="the extra executorch is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +108,6 @@ def test_what_is_no_file_of_ours_is_refused(made, tmp_path):
         sondo.load(made, threads=2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "width"), [("mobilenetv3", 0.1), ("dymn", 0.1), ("eres2net", 0.25)])
 def test_every_student_can_be_exported(kind, width, recipe, tmp_path):
     student = create(kind, width_mult=width, readout="multilevel_stats").eval()

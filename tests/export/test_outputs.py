@@ -17,11 +17,9 @@ from sondo.students import create
 
 
 @pytest.fixture(scope="module")
-def made(recipe, tmp_path_factory):
+def made(make_student, tmp_path_factory):
     """A student with seeded weights, its mapping head and its file."""
-    student = create("mobilenetv3", width_mult=0.1)
-    shapes = {key: tuple(value.shape) for key, value in student.backbone.state_dict().items()}
-    student.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in recipe.seeded_weights(shapes).items()})
+    student = make_student()
     each = [{"name": "first", "fingerprint": "f1", "licence": "MIT"}, {"name": "second", "fingerprint": "f2"}]
     student.info = {"teacher": {"name": "first+second", "licence": "several"}, "teachers": each, "training": {"x": 1}}
     torch.manual_seed(0)
@@ -29,7 +27,7 @@ def made(recipe, tmp_path_factory):
     with torch.no_grad():
         projector.mlp[0].weight.mul_(20)
     path = tmp_path_factory.mktemp("outputs") / "student.onnx"
-    return student.eval(), projector, to_onnx(student, path, frames=True, projector=projector)
+    return student, projector, to_onnx(student, path, frames=True, projector=projector)
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ def noise(*shape, seed=0):
     return torch.from_numpy((0.1 * np.random.default_rng(seed).standard_normal(shape)).astype(np.float32))
 
 
-@pytest.fixture
-def encoder(student, tmp_path):
-    folder = save(student, tmp_path / "student")
+@pytest.fixture(scope="module")
+def encoder(make_student, tmp_path_factory):
+    folder = save(make_student(), tmp_path_factory.mktemp("xares") / "student")
 
     class FirstEncoder(xares.StudentEncoder):
         def __init__(self):
