@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pins are for Python 3.11 and newer; on 3.10, which some of them have left behind, pip chooses.
 PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
+# two processes with a thread each: torch's own threads gain nothing on networks as small as the tests'
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 export PYTHONNOUSERSITE = 1
 
 .PHONY: help install demo test examples test-browser test-slow check format clean
@@ -25,11 +27,11 @@ install: $(READY)  ## the virtual environment with everything for development
 demo: $(READY)  ## a teacher distilled into a small student, on sound that sondo makes itself
 	$(BIN)/sondo demo --out runs/demo
 
-test: $(READY)  ## the unit tests, about a minute
-	$(BIN)/python -m pytest
+test: $(READY)  ## the unit tests, two minutes on two cores
+	$(PYTEST)
 
-examples: $(READY)  ## the examples, built and run (part of `make test` too)
-	$(BIN)/python -m pytest tests/test_examples.py
+examples: $(READY)  ## the examples, built and run
+	$(PYTEST) tests/test_examples.py -m "slow or not slow"
 
 test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Node 20.19 or newer) and chromium
 	@command -v npm >/dev/null || { echo "npm is missing: install Node 20.19 or newer, which brings it"; exit 1; }
@@ -39,8 +41,8 @@ test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Nod
 	npm --prefix examples/browser run build
 	CHROMIUM=$$(command -v $(CHROMIUM)) npm --prefix examples/browser test
 
-test-slow: $(READY)  ## the tests that take longer
-	$(BIN)/python -m pytest -m slow
+test-slow: $(READY)  ## the tests that take longer, five minutes on two cores
+	$(PYTEST) -m slow
 
 check: $(READY)  ## linter, formatter and types
 	$(BIN)/ruff check .

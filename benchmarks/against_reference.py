@@ -1,10 +1,10 @@
 """The published inference package beside ours: audio to embedding, 10 s of sound, batch 1, one thread.
 
     python benchmarks/against_reference.py --reference PATH_OF_A_CLONE_OF_SSONDO [--students mobilenetv3 dymn]
-        [--sounds FOLDER]
+        [--files runs/a/student.int8.onnx]
 
-With a folder of sound, the file in int8 is timed too; 32 clips of it calibrate, and no layer is left in float32: random
-weights would ask for many, which the weights of a student do not.
+Files are those of students that were trained, at the published size: they are timed beside the package's network of
+the same name. Which layers int8 leaves in float32 depends on the weights, and so does its time.
 
 What the clone needs, and how torchaudio is stood in for, is said in `conformance.py`. One random checkpoint of each
 architecture at the published size is loaded by both sides: by the published `get_ssondo`, and by sondo, which exports
@@ -30,9 +30,8 @@ import numpy as np
 import torch
 from conformance import _STUDENTS, RATE, randomise, sound, stand_in_for_torchaudio, training_config
 
-from sondo.export import int8, to_onnx
-from sondo.export.precision import Precision
-from sondo.exporting import sound_of_files
+import sondo
+from sondo.export import to_onnx
 from sondo.runtime.onnx import open_session
 from sondo.students.published import load_published
 
@@ -48,21 +47,19 @@ def seconds_of(work: Callable[[], object], calls: int) -> float:
     return (time.thread_time() - start) / calls
 
 
-def compare(name: str, folder: Path, calibration: list[np.ndarray]) -> list[list[str]]:
-    """The rows of a student."""
+def compare(name: str, folder: Path, files: list[Path]) -> list[list[str]]:
+    """The rows of a student: a random one in float32, then those of the files."""
     published = importlib.import_module("ssondo.model")
     config = training_config(_STUDENTS[CHECKPOINTS[name]])
     state = {f"student_model.{key}": value for key, value in randomise(published._build_student_model(config)).items()}
     torch.save({"training_config": config, "state_dict": state}, folder / "random.ckpt")
     theirs = published.get_ssondo(str(folder / "random.ckpt"))
     student, _ = load_published(folder / "random.ckpt")
-    precisions: list[Precision] = ["float32", "int8"] if calibration else ["float32"]
-    rows = []
-    for precision in precisions:
-        file = folder / f"{name}.{precision}.onnx"
-        to_onnx(student, file, threshold=-1.0, precision=precision, sound=calibration)
-        session = open_session(file, 1)
-        rows.append([f"{CHECKPOINTS[name]}, {precision}", *timed(theirs, session), f"{closest(theirs, session):.7f}"])
+    to_onnx(student, folder / f"{name}.onnx", threshold=-1.0)
+    session = open_session(folder / f"{name}.onnx", 1)
+    rows = [[f"{CHECKPOINTS[name]}, float32", *timed(theirs, session), f"{closest(theirs, session):.7f}"]]
+    for file in files:
+        rows.append([f"{CHECKPOINTS[name]}, {file}", *timed(theirs, open_session(file, 1)), ""])
     return rows
 
 
@@ -104,20 +101,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--reference", type=Path, required=True, help="clone of the published code")
     parser.add_argument("--students", nargs="+", choices=list(CHECKPOINTS), default=list(CHECKPOINTS))
-    parser.add_argument("--sounds", type=Path, help="folder of sound to calibrate int8 with")
+    parser.add_argument("--files", type=Path, nargs="+", default=[], help="files of trained students, of any precision")
     settings = parser.parse_args()
-    calibration = []
-    if settings.sounds is not None:
-        calibration = sound_of_files([settings.sounds], RATE).to_calibrate("int8")[:32]
+    models = {file: sondo.load(file) for file in settings.files}
     torch.set_num_threads(1)
-    int8.WANTED_COSINE = 0.0
     stand_in_for_torchaudio()
     sys.path[:0] = [str(settings.reference / "inference_ssondo")]
     print("| student | published, ms | sondo, ms | sondo / published (median of pairs) | smallest cosine |")
     print("| --- | --- | --- | --- | --- |")
     for name in settings.students:
         with tempfile.TemporaryDirectory() as folder:
-            for row in compare(name, Path(folder), calibration):
+            for row in compare(name, Path(folder), [file for file in models if models[file].name == name]):
                 print(f"| {' | '.join(row)} |", flush=True)
 
 
