@@ -1,6 +1,7 @@
 """Columns that stages add: resumed, replaced only on request, never mixed."""
 
 import multiprocessing
+import threading
 import time
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_a_second_writer_waits_and_says_who_holds_the_bank(bank, capsys):
     holder.start()
     assert held.wait(20)
     start = time.monotonic()
-    releaser = context.Process(target=_set_after, args=(release, 0.5))
+    releaser = threading.Timer(0.5, release.set)
     releaser.start()
     with bank.lock():
         waited = time.monotonic() - start
@@ -115,8 +116,3 @@ def test_a_second_writer_waits_and_says_who_holds_the_bank(bank, capsys):
     releaser.join()
     assert waited >= 0.4
     assert f"process {holder.pid}" in capsys.readouterr().err
-
-
-def _set_after(event, seconds):
-    time.sleep(seconds)
-    event.set()

@@ -169,7 +169,7 @@ def test_the_heads_end_in_the_teachers_own_space_whatever_training_saw(bank, tmp
     origin = {"teacher": "far", "fingerprint": "3", "embedding_dim": 8, "licence": "CC0", "num_params": 5}
     bank.add_column("teacher.far", values.type, iter([values]), origin)
     config = TrainConfig(
-        epochs=25,
+        epochs=3,
         batch_size=4,
         clips_per_epoch=8,
         learning_rate=3e-3,
