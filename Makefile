@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # The pins are for Python 3.11 and newer; on 3.10, which some of them have left behind, pip chooses.
 PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
 # two processes with a thread each: torch's own threads gain nothing on networks as small as the tests'
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PYTHONNOUSERSITE = 1
 
 .PHONY: help install demo test examples test-browser test-slow check format clean
