@@ -1,5 +1,6 @@
 """Small sound and small students for every test that needs some."""
 
+import os
 import runpy
 import warnings
 from collections.abc import Callable
@@ -64,18 +65,24 @@ def student(make_student):
 
 @pytest.fixture(scope="session")
 def exported(make_student, tmp_path_factory) -> SimpleNamespace:
-    """One of them and its file, made once, for it takes seconds: change a copy."""
+    """One of them and its file, made once for all processes, for it takes seconds: change a copy."""
     import torch
+    from filelock import FileLock
 
     from sondo.export import to_onnx
 
     student = make_student()
     student.info = {"teacher": {"name": "m2d", "fingerprint": "f", "licence": "NTT evaluation only"}}
-    student.train()
-    before = {key: value.clone() for key, value in student.state_dict().items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        path = to_onnx(student, tmp_path_factory.mktemp("exported") / "student.onnx")
-    assert student.training, "exporting must leave the student as it was"
-    assert all(torch.equal(value, before[key]) for key, value in student.state_dict().items())
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    path = root / "exported" / "student.onnx"
+    with FileLock(root / "exported.lock"):
+        if not path.exists():
+            student.train()
+            before = {key: value.clone() for key, value in student.state_dict().items()}
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                to_onnx(student, path)
+            assert student.training, "exporting must leave the student as it was"
+            assert all(torch.equal(value, before[key]) for key, value in student.state_dict().items())
     return SimpleNamespace(student=student.eval(), path=path)

@@ -37,7 +37,7 @@ def run(bank, out, **settings):
     return train(bank, teachers=["teacher.fake"], clusters=clusters, student=SMALL, config=config, out=out)
 
 
-@pytest.mark.parametrize("head", ["mlp", "linear"])
+@pytest.mark.parametrize("head", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])
 def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
     before = run(bank, tmp_path / "one", epochs=1, head=head)
     after = run(bank, tmp_path / "many", epochs=25, head=head)
@@ -68,6 +68,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
         assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
+@pytest.mark.slow
 def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp_path):
     settings = {"head": "mlp", "projectors": 3, "geometry": "standardise"}
     before, after = (run(bank, tmp_path / f"{epochs}", epochs=epochs, **settings) for epochs in (1, 25))
@@ -121,7 +122,7 @@ def two_teachers(bank):
     return bank, ["teacher.fake", "teacher.other"]
 
 
-@pytest.mark.parametrize("dropping", [0.0, 0.5])
+@pytest.mark.parametrize("dropping", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_two_teachers_each_have_a_head_that_comes_closer(two_teachers, tmp_path, dropping):
     bank, columns = two_teachers
 
@@ -186,6 +187,7 @@ def test_the_heads_end_in_the_teachers_own_space_whatever_training_saw(bank, tmp
     assert mapped.mean() == pytest.approx(30, abs=1)
 
 
+@pytest.mark.slow
 def test_augmented_matryoshka_with_a_loss_by_clusters_resumes_to_the_same_weights(bank, tmp_path, monkeypatch):
     clusters = cluster(bank, teacher="teacher.fake", k=2)
     config = TrainConfig(
