@@ -179,7 +179,8 @@ def test_other_shapes_are_refused(teacher, shape):
 
 
 def test_sound_in_general_is_centred_and_its_groups_weigh_alike(teacher):
-    vectors = np.concatenate([teacher.embed(torch.from_numpy(part)) for part in np.split(generic_sounds(48, seconds=2.0), 6)])
+    sounds = np.split(generic_sounds(48, seconds=2.0), 6)
+    vectors = np.concatenate([teacher.embed(torch.from_numpy(part)) for part in sounds])
     groups = [vectors[:, start : start + 64] for start in range(0, 256, 64)] + [vectors[:, 256:]]
     for group in groups:
         assert np.sqrt(np.mean(group**2)) == pytest.approx(1, abs=0.3)  # within 0.07 for 200 sounds
