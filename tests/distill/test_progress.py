@@ -2,10 +2,11 @@
 
 import types
 
+import pytest
 import torch
 
 from sondo.distill.data import Batch
-from sondo.distill.progress import ProgressLine
+from sondo.distill.progress import LossWatch, ProgressLine
 from sondo.screen import console
 
 
@@ -18,3 +19,24 @@ def test_the_line_counts_clips_and_starts_where_a_run_stopped(capsys):
     line.teardown(trainer, None, "fit")
     assert not console.is_terminal, "the test reads the line that a log file gets"
     assert "train: 27/40 clips" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([0.9, 0.5, 0.33, 0.4, 1.1, 1.1], "from 0.3300 in epoch 5 to 1.1000 in epoch 7"),
+        ([0.69, 0.38, 0.25, 0.26, 0.22, 0.30, 0.2], ""),  # wavers, and goes on
+        ([0.50, 0.49, 0.496], ""),  # there was no gain to lose
+        ([-3.0, -8.0, -4.0], "from -8.0000 in epoch 4 to -4.0000 in epoch 5"),
+    ],
+)
+def test_a_loss_that_climbs_back_is_told_once(losses, said, capsys):
+    watch = LossWatch(learning_rate=2e-3)
+    for epoch, loss in enumerate(losses, start=2):  # a run that goes on after two epochs
+        metrics = {"train_loss": torch.tensor(loss)}
+        trainer = types.SimpleNamespace(is_global_zero=True, current_epoch=epoch, callback_metrics=metrics)
+        watch.on_train_epoch_end(trainer, None)
+    found = " ".join(capsys.readouterr().err.split())
+    assert found.count("the loss climbed") == bool(said)
+    assert said in found
+    assert ("0.002 (--train.learning_rate)" in found) == bool(said)

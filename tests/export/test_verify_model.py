@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from phone_sounds import noise, own
+from torch import nn
 
 from sondo.errors import SondoError
 from sondo.export.metadata import metadata
@@ -53,6 +55,41 @@ def test_one_that_does_not_fails_and_in_int8_the_mean_over_the_clips_counts(stud
     int8 = compared(student, Other(student, **{"sondo.precision": "int8"}))
     (clip,) = [case for case in int8.cases if case.name == "clip 0"]
     assert (int8.threshold, int8.judged, int8.judged_cosine) == (0.99, "real clips", clip.mean_cosine)
+
+
+class Amplifying(nn.Module):
+    """The mean of each mel band; of loud sound, all but its whole numbers is lost in float32."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, log_mel):
+        bands = self.scale * log_mel.mean((1, 3))
+        lost = (bands + 1e7) - 1e7
+        return torch.where(bands.mean(1, keepdim=True) > -7, lost, bands)
+
+
+class Exact(Other):
+    """What `Amplifying` would give without rounding; with something added, every other sign is wrong."""
+
+    def _embed_window(self, audio):
+        with torch.inference_mode():
+            bands = self.student.front_end(torch.from_numpy(audio)).mean(2).numpy()
+        bands[:, ::2] *= -1 if self.added else 1
+        return bands
+
+
+def test_sound_whose_vector_rounding_decides_is_not_judged_but_errors_beyond_rounding_are():
+    student = own(Amplifying())
+    loud = [noise(6_400), 1e-3 * noise(6_400)]
+    report = compared(student, Exact(student), clips=loud)
+    assert (report.passed, report.judged_cosine > 0.9999, report.smallest_cosine < 0.9999) == (True, True, True)
+    assert "clip 0" in report.undetermined
+    assert "clip 1" not in report.undetermined
+    wrong = compared(student, Exact(student, added=1.0), clips=loud)
+    assert not wrong.passed
+    assert all(case.undetermined == 0 for case in wrong.cases)
 
 
 def test_a_file_of_another_student_or_without_numbers_is_refused(student):

@@ -18,7 +18,7 @@ from torch import nn
 
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankData
-from sondo.distill.progress import ProgressLine
+from sondo.distill.progress import LossWatch, ProgressLine
 from sondo.distill.schedule import WarmUpRampDown
 from sondo.recipe import TrainConfig
 
@@ -80,6 +80,7 @@ def fit(
                 # No score chooses between epochs: the last one is what a resumed run needs, and the result.
                 ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
                 ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch),
+                LossWatch(learning_rate=config.learning_rate),
             ],
             plugins=[SafetensorsCheckpointIO()],
             use_distributed_sampler=False,

@@ -1,4 +1,4 @@
-"""Training on sondo's progress view: clips per second, time left, the loss."""
+"""Training on sondo's progress view: clips per second, time left, the loss, and a word where it climbs back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 import lightning
 
-from sondo.screen import Tracker, track
+from sondo.screen import Tracker, say, track
+
+_GAIN_SHARE, _LEAST_GAIN = 0.5, 0.1
 
 
 class ProgressLine(lightning.Callback):
@@ -45,3 +47,34 @@ class ProgressLine(lightning.Callback):
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Close the line, also after an interruption."""
         self._stack.close()
+
+
+class LossWatch(lightning.Callback):
+    """Says once that the loss has lost half of what it had gained, which a learning rate that is too high does.
+
+    Gains of less than a tenth of the first epoch's loss are passed over.
+
+    Args:
+        learning_rate: The highest learning rate, for the message.
+    """
+
+    def __init__(self, *, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+        self._losses: list[float] = []
+        self._has_spoken = False
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look at the loss of the epoch."""
+        if self._has_spoken or not trainer.is_global_zero or "train_loss" not in trainer.callback_metrics:
+            return
+        self._losses.append(float(trainer.callback_metrics["train_loss"]))
+        first, lowest, last = self._losses[0], min(self._losses), self._losses[-1]
+        if first - lowest > _LEAST_GAIN * abs(first) and last - lowest > _GAIN_SHARE * (first - lowest):
+            self._has_spoken = True
+            epoch = trainer.current_epoch + 1
+            best = epoch - len(self._losses) + 1 + self._losses.index(lowest)
+            say(
+                f"train: the loss climbed from {lowest:.4f} in epoch {best} to {last:.4f} in epoch {epoch}. If it "
+                f"stays there, the learning rate is too high for this student: train anew with less than "
+                f"{self.learning_rate:g} (--train.learning_rate) in another --out"
+            )

@@ -95,8 +95,13 @@ class PlainStudent(nn.Module):
         return embedding
 
 
-def plain_student(student: Student) -> PlainStudent:
-    """The student for one window, in evaluation mode. The student itself is not changed."""
+def plain_student(student: Student, *, int8: bool = False) -> PlainStudent:
+    """The student for one window, in evaluation mode. The student itself is not changed.
+
+    Args:
+        student: The student.
+        int8: Whether it is to be quantised, as in `sondo.export.lean.lean`.
+    """
     student = copy.deepcopy(student).cpu().float().eval().requires_grad_(False)
     use_products(student)
-    return PlainStudent(MatrixLogMel(student.front_end.config), _Core(student, with_frames=False)).eval()
+    return PlainStudent(MatrixLogMel(student.front_end.config), _Core(student, with_frames=False, int8=int8)).eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, Precision, checked_precision
-from sondo.export.sounds import LENGTHS_S, REAL, Audio, made_sound
+from sondo.export.compared import Compared, compared, in_double, judge
+from sondo.export.precision import LEAST_COSINE, Precision, checked_precision
+from sondo.export.sounds import LENGTHS_S, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
-from sondo.export.verify_report import VerifyCase, VerifyReport
+from sondo.export.verify_report import VerifyReport
 from sondo.runtime.metadata import PRECISION
 from sondo.runtime.onnx import open_session
 from sondo.students import Projector, Student
@@ -68,18 +69,18 @@ def compare(
 ) -> VerifyReport:
     """As `verify`, but nothing is written."""
     session, student = _open(student, Path(path)), copy.deepcopy(student).cpu().float().eval()
-    found: list[tuple[VerifyCase, NDArray[np.float64]]] = []
+    found: list[Compared] = []
     alone_difference = 0.0
     for name, audio in _sounds(student.sample_rate, lengths_s, clips or ()):
         wanted, got = _of_torch(student, audio), _of_file(session, "embedding", audio, name)
         if len(audio) > 1:
             alone = _of_file(session, "embedding", audio[:1], name)
             alone_difference = max(alone_difference, float(np.abs(alone[0] - got[0]).max()))
-            found.append(compared(name, audio[:1], wanted[:1], alone, student.sample_rate))
-        found.append(compared(name, audio, wanted, got, student.sample_rate))
+            found.append(_compared(name, audio[:1], wanted[:1], alone, student))
+        found.append(_compared(name, audio, wanted, got, student))
     found += list(_other_outputs(student, session, projector))
     padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
-    cosines = np.concatenate([each for _, each in found])
+    cosines = np.concatenate([each.cosines for each in found])
     precision = _precision(session, Path(path))
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
@@ -94,11 +95,11 @@ def compare(
         passed=judged_cosine >= threshold and max(differences) <= ALONE_TOLERANCE,
         smallest_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        largest_difference=max(case.largest_difference for case, _ in found),
+        largest_difference=max(each.case.largest_difference for each in found),
         alone_difference=alone_difference,
         padded_difference=padded_difference,
         versions={"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
-        cases=tuple(case for case, _ in found),
+        cases=tuple(each.case for each in found),
     )
 
 
@@ -106,47 +107,33 @@ def _precision(session: Any, path: Path) -> Precision:
     return checked_precision(session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32"), path)
 
 
-def judge(found: Sequence[tuple[VerifyCase, NDArray[np.float64]]], precision: Precision) -> tuple[str, float]:
-    """What counts for a precision, and its cosine."""
-    if precision not in ON_AVERAGE:
-        return "every clip", min(case.smallest_cosine for case, _ in found)
-    real = [each for case, each in found if case.name.startswith(REAL)]
-    return "real clips" if real else "all clips", float(np.concatenate(real or [each for _, each in found]).mean())
+def _compared(name: str, audio: Audio, wanted: Audio, found: Audio, student: Student) -> Compared:
+    """Embeddings beside each other."""
+    return compared(name, audio, wanted, found, student.sample_rate, exact=lambda: _of_torch(in_double(student), audio))
 
 
-def compared(
-    name: str, audio: Audio, wanted: Audio, found: Audio, sample_rate: int
-) -> tuple[VerifyCase, NDArray[np.float64]]:
-    """A comparison, and the cosine of each clip."""
-    each = _cosines(wanted.reshape(len(audio), -1), found.reshape(len(audio), -1))
-    case = VerifyCase(
-        name=name,
-        seconds=round(audio.shape[1] / sample_rate, 3),
-        batch=len(audio),
-        smallest_cosine=float(each.min()),
-        mean_cosine=float(each.mean()),
-        largest_difference=float(np.abs(found - wanted).max()),
-    )
-    return case, each
-
-
-def _other_outputs(
-    student: Student, session: Any, projector: Projector | None
-) -> Iterator[tuple[VerifyCase, NDArray[np.float64]]]:
+def _other_outputs(student: Student, session: Any, projector: Projector | None) -> Iterator[Compared]:
     rate = student.sample_rate
     outputs = {output.name for output in session.get_outputs()}
     for seconds in _FRAMES_S if "frames" in outputs else ():
         audio = made_sound(round(seconds * rate), rate)
-        with torch.inference_mode():
-            wanted = student.frames(torch.from_numpy(audio))[0].numpy()
-        yield compared(f"frames, {seconds:g} s", audio, wanted, _of_file(session, "frames", audio, "frames"), rate)
+        wanted, found = _frames(student, audio), _of_file(session, "frames", audio, "frames")
+        exact = functools.partial(_frames, in_double(student), audio)
+        yield compared(f"frames, {seconds:g} s", audio, wanted, found, rate, exact=exact)
     if projector is None or "teacher_space" not in outputs:
         return
     for seconds in _TEACHER_S:
         audio = made_sound(round(seconds * rate), rate)
         wanted = _in_teacher_space(student, projector, audio)
         found = _of_file(session, "teacher_space", audio, "the teacher's space")
-        yield compared(f"teacher_space, {seconds:g} s", audio, wanted, found, rate)
+        exact = functools.partial(_in_teacher_space, in_double(student), projector, audio)
+        yield compared(f"teacher_space, {seconds:g} s", audio, wanted, found, rate, exact=exact)
+
+
+def _frames(student: Student, audio: Audio) -> Audio:
+    with torch.inference_mode():
+        frames: Audio = student.frames(torch.from_numpy(audio))[0].numpy()
+    return frames
 
 
 def _in_teacher_space(student: Student, projector: Projector, audio: Audio) -> Audio:
@@ -203,13 +190,3 @@ def _of_file(session: Any, output: str, audio: Audio, name: str) -> Audio:
     if not np.isfinite(values).all():
         raise SondoError(f"the exported file gives values that are not finite for {name}: its weights are damaged")
     return np.asarray(values, dtype=np.float32)
-
-
-def _cosines(first: Audio, second: Audio) -> NDArray[np.float64]:
-    """Cosine of each pair of rows; two vectors of zeros agree."""
-    first64, second64 = first.astype(np.float64), second.astype(np.float64)
-    norms = np.linalg.norm(first64, axis=1) * np.linalg.norm(second64, axis=1)
-    same = (first64 == second64).all(axis=1)
-    products = (first64 * second64).sum(axis=1)
-    cosines = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
-    return np.asarray(np.where(same, 1.0, cosines), dtype=np.float64)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from sondo.errors import SondoError
+from sondo.export.compared import compared, in_double, judge
 from sondo.export.precision import LEAST_COSINE, checked_precision
 from sondo.export.sounds import Audio, sounds
-from sondo.export.verify import compared, judge
 from sondo.export.verify_report import VerifyReport
 from sondo.runtime.one_window import OneWindowModel
 from sondo.students import Student, TorchModel
@@ -49,8 +50,9 @@ def compare_model(
         vectors = model.embed(audio, sample_rate=student.sample_rate)
         if not np.isfinite(vectors).all():
             raise SondoError(f"the exported file gives values that are not finite for {name}")
-        found.append(compared(name, audio, wanted, vectors, student.sample_rate))
-    cosines = np.concatenate([each for _, each in found])
+        exact = functools.partial(_exact, student, audio)
+        found.append(compared(name, audio, wanted, vectors, student.sample_rate, exact=exact))
+    cosines = np.concatenate([each.cosines for each in found])
     precision = checked_precision(model.precision, model.path)
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
@@ -64,8 +66,13 @@ def compare_model(
         passed=judged_cosine >= threshold,
         smallest_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
-        largest_difference=max(case.largest_difference for case, _ in found),
+        largest_difference=max(each.case.largest_difference for each in found),
         alone_difference=0.0,  # each sound is a call of its own
         versions={"torch": torch.__version__, **model.versions()},
-        cases=tuple(case for case, _ in found),
+        cases=tuple(each.case for each in found),
     )
+
+
+def _exact(student: Student, audio: Audio) -> Audio:
+    vectors: Audio = TorchModel(in_double(student)).embed(audio, sample_rate=student.sample_rate)
+    return vectors

@@ -22,6 +22,7 @@ class VerifyCase:
         smallest_cosine: Of the clip that agrees least.
         mean_cosine: Over the clips.
         largest_difference: Of any value of any vector, absolute.
+        undetermined: Clips for which torch itself gives other vectors in float64, so that they are not judged.
     """
 
     name: str
@@ -30,6 +31,7 @@ class VerifyCase:
     smallest_cosine: float
     mean_cosine: float
     largest_difference: float
+    undetermined: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,8 @@ class VerifyReport:
         space_id: Space of the student.
         precision: How the file keeps its numbers.
         threshold: The cosine that must be reached.
-        judged: What must reach it: `every clip`, or on average `real clips` (`all clips` where there are none).
+        judged: What must reach it: `every clip` that is determined, or on average `real clips` (`all clips` where
+            there are none).
         judged_cosine: The cosine that is judged.
         passed: Whether it reaches the threshold, and each clip gives the same vector alone, in a batch and padded in
             one (1e-5).
@@ -69,6 +72,17 @@ class VerifyReport:
     padded_difference: float | None = None
     versions: dict[str, str]
     cases: tuple[VerifyCase, ...]
+
+    @property
+    def undetermined(self) -> str:
+        """Which sounds are not judged and why, as a sentence; empty where all are."""
+        names = dict.fromkeys(case.name for case in self.cases if case.undetermined)
+        if not names:
+            return ""
+        return (
+            f"not judged, since this network amplifies rounding there and torch itself gives another vector in "
+            f"float64: {'; '.join(names)}"
+        )
 
     @property
     def json_path(self) -> Path:

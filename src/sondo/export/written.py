@@ -10,6 +10,7 @@ from pathlib import Path
 from sondo.errors import SondoError
 from sondo.export.precision import ON_AVERAGE
 from sondo.export.verify_report import VerifyReport
+from sondo.screen import say
 from sondo.students import Student
 
 
@@ -55,6 +56,8 @@ def write_verified(path: Path, content: bytes, compare: Callable[[Path], VerifyR
             raise SondoError(_refusal(report))
         report.save()
         os.replace(scratch, path)
+        if report.undetermined:
+            say(f"{path}: {report.undetermined}")
     finally:
         scratch.unlink(missing_ok=True)
     return path
@@ -67,7 +70,8 @@ def _refusal(report: VerifyReport) -> str:
             f"alone and padded by {report.padded_difference or 0.0:.2g}. "
             "This is a fault of the exported graph: please report it with the student's name"
         )
-    worst = min(report.cases, key=lambda case: case.smallest_cosine)
+    judged = [case for case in report.cases if case.undetermined < case.batch] or report.cases
+    worst = min(judged, key=lambda case: case.smallest_cosine)
     where = f"the mean over {report.judged}" if report.precision in ON_AVERAGE else worst.name
     return (
         f"{report.path} was not written: it does not agree with torch. The cosine is {report.judged_cosine:.6f} "

@@ -48,3 +48,5 @@ def show_comparison(report: VerifyReport) -> None:
         f"least {report.threshold:g}), smallest {report.smallest_cosine:.7f}, mean {report.mean_cosine:.7f}, largest "
         f"difference {report.largest_difference:.2g}; report: {report.json_path}"
     )
+    if report.undetermined:
+        tell(report.undetermined)

@@ -1,0 +1,116 @@
+"""One comparison of an exported file with torch, and which of its clips say something.
+
+A network may amplify rounding: a DyMN does on loud noise such as it never heard, where its values reach 1e9. There
+torch itself gives another vector in float32 than in float64, and no file can be held to it. Such a clip is left out of
+the judgement, and the report says so.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, Precision
+from sondo.export.sounds import REAL, Audio
+from sondo.export.verify_report import VerifyCase
+from sondo.students import Student
+
+_TIMES_OWN_ERROR = 10.0
+"""How far from float64 a file may be, as a multiple of what torch's own float32 is."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison.
+
+    Args:
+        case: What the report says of it.
+        cosines: Of each clip, (clips,).
+        is_determined: Whether float32 determines the vector of each clip, (clips,).
+    """
+
+    case: VerifyCase
+    cosines: NDArray[np.float64]
+    is_determined: NDArray[np.bool_]
+
+
+def compared(
+    name: str, audio: Audio, wanted: Audio, found: Audio, sample_rate: int, *, exact: Callable[[], Audio]
+) -> Compared:
+    """Compare the vectors of a batch.
+
+    Args:
+        name: What the sound is.
+        audio: The sound, (clips, samples).
+        wanted: What torch gives in float32, (clips, ...).
+        found: What the file gives, of the same shape.
+        sample_rate: Hz of the sound.
+        exact: Gives what torch gives in float64; called where a clip does not agree.
+    """
+    rows = len(audio)
+    each = _cosines(wanted.reshape(rows, -1), found.reshape(rows, -1))
+    is_determined = each >= LEAST_COSINE["float32"]
+    if not is_determined.all():
+        is_determined |= ~_is_rounding(wanted.reshape(rows, -1), found.reshape(rows, -1), exact)
+    case = VerifyCase(
+        name=name,
+        seconds=round(audio.shape[1] / sample_rate, 3),
+        batch=rows,
+        smallest_cosine=float(each.min()),
+        mean_cosine=float(each.mean()),
+        largest_difference=float(np.abs(found - wanted).max()),
+        undetermined=int((~is_determined).sum()),
+    )
+    return Compared(case, each, is_determined)
+
+
+def judge(found: Sequence[Compared], precision: Precision) -> tuple[str, float]:
+    """What counts for a precision, and its cosine; -1 where nothing counts."""
+    if precision not in ON_AVERAGE:
+        counting = np.concatenate([each.cosines[each.is_determined] for each in found])
+        return "every clip", float(counting.min(initial=1.0)) if len(counting) else -1.0
+    real = [each.cosines for each in found if each.case.name.startswith(REAL)]
+    return "real clips" if real else "all clips", float(np.concatenate(real or [each.cosines for each in found]).mean())
+
+
+def in_double(student: Student) -> Student:
+    """A copy of a student that computes in float64 behind the front-end."""
+    exact = copy.deepcopy(student).cpu().double().eval()
+    exact.front_end = _ToDouble(student.front_end)  # type: ignore[assignment]
+    return exact
+
+
+class _ToDouble(nn.Module):
+    def __init__(self, front_end: Any) -> None:
+        super().__init__()
+        self.front_end, self.config = copy.deepcopy(front_end), front_end.config
+
+    def forward(self, audio: Tensor) -> Tensor:
+        log_mel: Tensor = self.front_end(audio).double()
+        return log_mel
+
+
+def _is_rounding(wanted: Audio, found: Audio, exact: Callable[[], Audio]) -> NDArray[np.bool_]:
+    """Whether a file is about as close to float64 as torch's float32 is."""
+    try:
+        truth = exact().reshape(wanted.shape)
+    except RuntimeError:  # someone's own network that holds on to float32: all of it counts
+        return np.zeros(len(wanted), dtype=np.bool_)
+    own, of_file = 1 - _cosines(truth, wanted), 1 - _cosines(truth, found)
+    return np.asarray(of_file <= _TIMES_OWN_ERROR * own)
+
+
+def _cosines(first: Audio, second: Audio) -> NDArray[np.float64]:
+    """Cosine of each pair of rows; two vectors of zeros agree."""
+    first64, second64 = first.astype(np.float64), second.astype(np.float64)
+    norms = np.linalg.norm(first64, axis=1) * np.linalg.norm(second64, axis=1)
+    same = (first64 == second64).all(axis=1)
+    products = (first64 * second64).sum(axis=1)
+    cosines = np.divide(products, norms, out=np.zeros_like(products), where=norms > 0)
+    return np.asarray(np.where(same, 1.0, cosines), dtype=np.float64)
