@@ -45,6 +45,24 @@ def test_help_loads_nothing_heavy_and_names_the_verbs():
         assert f" {verb} " in text
 
 
+def test_python_m_is_the_same_command_and_loads_nothing_heavy():
+    ran = subprocess.run([sys.executable, "-X", "importtime", "-m", "sondo", "--help"], capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert ran.stdout.startswith("usage: sondo ")
+    imported = {line.split("|")[-1].strip() for line in ran.stderr.splitlines()}
+    assert "sondo.cli" in imported
+    assert not {"torch", "lance", "sklearn"} & imported
+
+
+def test_only_the_verb_that_was_typed_gets_its_options(capsys, monkeypatch):
+    from sondo.cli.verbs import distill
+
+    monkeypatch.setattr(distill, "build", lambda verb: pytest.fail("nobody asked for it"))
+    assert run(capsys, "students")[0] == 0
+    with pytest.raises(pytest.fail.Exception):
+        run(capsys, "distill", "--out", "r")
+
+
 def test_every_verb_has_help(capsys):
     for verb in VERBS:
         code, text = run(capsys, verb, "--help")

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `sondo`; a user's mistake ends with one message and exit code 1 or 2, an interruption with 130."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        settings = make_parser().parse_args(spelled_out(given))
+        settings = make_parser(given).parse_args(spelled_out(given))
         chosen = str(settings.command)
         load_verb(chosen).run(settings[chosen])
     except jsonargparse.ArgumentError as error:

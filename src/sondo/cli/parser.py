@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import jsonargparse
 
 from sondo.cli.verbs import NAMES, load_verb
 
 
-def make_parser() -> jsonargparse.ArgumentParser:
-    """The parser of all verbs."""
+def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
+    """The parser of all verbs.
+
+    Args:
+        asked: The verbs that get their options, for making them is most of the work; what was typed will do.
+    """
     from sondo import __version__
 
     parser = jsonargparse.ArgumentParser(
@@ -25,6 +31,8 @@ def make_parser() -> jsonargparse.ArgumentParser:
         verbs.add_subcommand(
             name, verb, help=file.HELP
         )  # first: a verb may have actions, which are added in level order
+        if name not in asked:
+            continue
         file.build(verb)
         for action in verb._actions:
             if getattr(action, "_typehint", None) is bool:  # `--teacher.online` is `--teacher.online true`
