@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -9,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from sondo.audio.frames import column_times_s, num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, Compat, window_frames
@@ -22,7 +22,7 @@ from sondo.students.space import space_id
 from sondo.students.with_head import StudentWithHead
 
 _WINDOWS_AT_ONCE = 32
-_FEW_FRAMES, _MANY_FRAMES = 1024, 2048  # two widths of a map differ by the stride's whole multiples of these
+_FEW_FRAMES, _MANY_FRAMES = 64, 128  # two widths of a map differ by the stride's whole multiples of these
 
 
 class Student(nn.Module):
@@ -228,16 +228,15 @@ class Student(nn.Module):
 
     @cached_property
     def _frame_shape(self) -> tuple[int, int]:
-        """`frame_dim` and `frame_stride`, found by sending shapes without numbers through the network."""
+        """`frame_dim` and `frame_stride`, found by sending two short log-mels through a copy of the network."""
         if not self.backbone.stage_features:
             raise SondoError(f"student {self.name} gives vectors, not maps, so it has no frames: embed short windows")
-        weights = {**dict(self.backbone.named_parameters()), **dict(self.backbone.named_buffers())}
-        shapes = {key: torch.empty_like(value, device="meta") for key, value in weights.items()}
+        network = copy.deepcopy(self.backbone).cpu().float().eval()  # a forward pass in training moves statistics
         num_mels = self.front_end.config.num_mels
-        few, many = (
-            self.readout.frames([functional_call(self.backbone, shapes, torch.empty(1, 1, num_mels, n, device="meta"))])
-            for n in (_FEW_FRAMES, _MANY_FRAMES)
-        )
+        with torch.inference_mode():
+            few, many = (
+                self.readout.frames([network(torch.zeros(1, 1, num_mels, n))]) for n in (_FEW_FRAMES, _MANY_FRAMES)
+            )
         return few.shape[2], (_MANY_FRAMES - _FEW_FRAMES) // (many.shape[1] - few.shape[1])
 
     def _log_mels(
