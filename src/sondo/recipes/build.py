@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -18,13 +19,19 @@ def make_recipe(values: dict[str, Any]) -> Recipe:
     Raises:
         SondoError: An unknown setting, or a value of another type or out of range; its dotted key is named.
     """
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(Recipe)
     try:
-        parsed = parser.parse_object(json.loads(json.dumps(values)))
+        parsed = _parser().parse_object(json.loads(json.dumps(values)))
     except (jsonargparse.ArgumentError, TypeError) as error:
         raise SondoError(str(error)) from error
     return recipe_from(parsed.as_dict())
+
+
+@functools.cache
+def _parser() -> jsonargparse.ArgumentParser:
+    """Made once, for a grid has dozens of recipes."""
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(Recipe)
+    return parser
 
 
 def recipe_from(values: dict[str, Any]) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,10 @@ def reproduce(
         raise SondoError("a task is named twice")
     loaded = {task: load_task(task, folder) for task, folder in tasks}
     opened = Bank(bank)
-    teacher = teacher or _only_teacher(grid, opened)
-    recipes = _possible(recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher), opened)
+    recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
+    if teacher is None and (teacher := _only_teacher(recipes.values(), opened)) is not None:
+        recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
+    recipes = _possible(recipes, opened)
     about = {
         "grid": grid.name,
         "bank": str(bank.resolve()),
@@ -81,10 +83,9 @@ def reproduce(
     return results
 
 
-def _only_teacher(grid: Grid, bank: Bank) -> str | None:
-    """The bank's teacher where it has one alone and that is not the grid's, else None."""
+def _only_teacher(recipes: Iterable[Recipe], bank: Bank) -> str | None:
+    """The bank's teacher where it has one alone and that is not the recipes', else None."""
     there = bank.columns("teacher")
-    recipes = recipes_of(grid, out=Path()).values()
     wanted = {configured_column(config) for recipe in recipes for config in recipe.teachers}
     if len(there) != 1 or there[0] in wanted:
         return None
