@@ -9,7 +9,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from sondo.evaluate.probe import fit_probe
+from sondo.evaluate.probe import fit_path, fit_probe
 
 
 def clips(num_clips=150, dim=20, classes=5, seed=0):
@@ -45,6 +45,20 @@ def test_one_class_of_several_is_scikit_learns_multinomial_regression(value, cla
     expected = LogisticRegression(C=value, tol=1e-8, max_iter=2000).fit(standard, targets).predict_proba(standard)
     odds = np.exp(probe.decision(vectors))
     assert odds / odds.sum(axis=1, keepdims=True) == pytest.approx(expected, abs=2e-3)
+
+
+def test_on_a_path_each_penalty_has_its_own_regression():
+    vectors, logits = clips(classes=4)
+    targets, train = logits.argmax(axis=1), np.arange(120)
+    scaler = StandardScaler().fit(vectors[:120])
+    for value, probe in zip(
+        (1e-3, 1e-1, 1.0), fit_path(vectors, targets, train=train, num_classes=4, grid=(1e-3, 1e-1, 1.0)), strict=True
+    ):
+        assert probe.inverse_regularisation == value
+        model = LogisticRegression(C=value, tol=1e-8, max_iter=2000).fit(scaler.transform(vectors[:120]), targets[:120])
+        odds = np.exp(probe.decision(vectors[120:]))
+        expected = model.predict_proba(scaler.transform(vectors[120:]))
+        assert odds / odds.sum(axis=1, keepdims=True) == pytest.approx(expected, abs=2e-3)
 
 
 def test_what_nobody_judged_is_left_out_of_the_loss():

@@ -16,7 +16,7 @@ from sondo.errors import require
 from sondo.evaluate import Task
 from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
-from sondo.evaluate.probe import GRID, LinearProbe, fit_probe
+from sondo.evaluate.probe import GRID, LinearProbe, fit_path
 from sondo.evaluate.splits import partitions
 from sondo.screen import track
 
@@ -124,25 +124,16 @@ def _fit_linear(task: Task, vectors: NDArray[np.floating], targets: Index, train
     By its score the evaluation takes the strongest of equal penalties, and then classes that are told apart without a
     fault have probabilities little above chance.
     """
-
-    def fit(clips: Index, value: float) -> LinearProbe:
-        return fit_probe(
-            vectors,
-            targets,
-            train=clips,
-            inner=(),
-            num_classes=len(task.classes),
-            metric=task.metric,
-            grid=(value,),
-        )
-
-    wanted = targets.astype(np.float64) if task.multi_label else np.eye(len(task.classes))[targets]
+    num_classes = len(task.classes)
+    wanted = targets.astype(np.float64) if task.multi_label else np.eye(num_classes)[targets]
     losses = np.zeros(len(GRID))
     for clips, score in inner:
-        for place, value in enumerate(GRID):
-            logits = np.maximum(fit(clips, value).decision(vectors[score]), _LEAST_LOGIT)
+        for place, linear in enumerate(fit_path(vectors, targets, train=clips, num_classes=num_classes)):
+            logits = np.maximum(linear.decision(vectors[score]), _LEAST_LOGIT)
             losses[place] += cross_entropy(logits, wanted[score], multi_label=task.multi_label)
-    return fit(train, GRID[int(np.argmin(losses))])
+    best = GRID[int(np.argmin(losses))]
+    (linear,) = fit_path(vectors, targets, train=train, num_classes=num_classes, grid=(best,))
+    return linear
 
 
 def _fit_mlp(task: Task, vectors: NDArray[np.floating], targets: Index) -> Head:

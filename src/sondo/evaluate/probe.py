@@ -5,7 +5,9 @@ The penalty is chosen by inner parts of the training clips. Nothing here ever re
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +82,7 @@ def fit_probe(
     Shape:
         vectors: (clips, dim). targets: (clips,) or (clips, classes).
     """
-    require("scipy", extra="train", why="The linear probe needs scipy")
-    threads = require("threadpoolctl", extra="train", why="The linear probe needs threadpoolctl")
-    # Matrices of this size are multiplied faster by one thread (four times, for 400 clips on two busy cores).
-    with threads.threadpool_limits(1 if len(train) * vectors.shape[1] < _ONE_THREAD_BELOW else None):
+    with _threads_for(len(train) * vectors.shape[1]):
         space = _Space(vectors, train)
         if len(grid) == 1:
             return next(space.path(targets, train, num_classes=num_classes, grid=grid))
@@ -104,6 +103,33 @@ def fit_probe(
             if np.array_equal(fit, train):
                 return probe
         return next(space.path(targets, train, num_classes=num_classes, grid=(grid[best],)))
+
+
+def fit_path(
+    vectors: NDArray[np.floating],
+    targets: Index,
+    *,
+    train: Index,
+    num_classes: int,
+    grid: Sequence[float] = GRID,
+) -> list[LinearProbe]:
+    """Fit a probe with each regularisation of a rising grid; arguments as in `fit_probe`."""
+    with _threads_for(len(train) * vectors.shape[1]):
+        return list(_Space(vectors, train).path(targets, train, num_classes=num_classes, grid=grid))
+
+
+def _threads_for(size: int) -> AbstractContextManager[Any]:
+    """Matrices below a size are multiplied faster by one thread (four times, for 400 clips on two busy cores)."""
+    limited: AbstractContextManager[Any] = _pools().limit(limits=1 if size < _ONE_THREAD_BELOW else None)
+    return limited
+
+
+@functools.cache
+def _pools() -> Any:
+    """The thread pools of numpy and scipy; to look for them takes longer than a small fit."""
+    require("scipy.linalg", extra="train", why="The linear probe needs scipy")
+    threads = require("threadpoolctl", extra="train", why="The linear probe needs threadpoolctl")
+    return threads.ThreadpoolController()
 
 
 class _Space:
