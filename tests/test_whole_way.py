@@ -9,14 +9,13 @@ import soundfile
 
 import sondo
 from sondo.cli import main
-from sondo.export import onnx_file
 from sondo.export.precision import LEAST_COSINE
 
 SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(half_a_second, tmp_path_factory):
     """A run on labelled sound of two classes, and what it printed."""
     root = tmp_path_factory.mktemp("whole")
     generator = np.random.default_rng(0)
@@ -26,7 +25,8 @@ def finished(tmp_path_factory):
             wave = level * generator.standard_normal(16000 + 500 * index)
             soundfile.write(root / "sound" / name / f"{index}.wav", wave.clip(-1, 1), 32000)
     arguments = ["distill", "--audio", str(root / "sound"), "--out", str(root / "run"), *SETTINGS]
-    main([*arguments, "--task", "folder", "--data", str(root / "sound")])
+    with half_a_second():
+        main([*arguments, "--task", "folder", "--data", str(root / "sound")])
     return root
 
 
@@ -83,13 +83,12 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
 
 
 @pytest.mark.slow
-def test_export_in_int8_is_measured_on_the_task_of_the_run(finished, tmp_path, capsys, monkeypatch):
+def test_export_in_int8_is_measured_on_the_task_of_the_run(finished, half_a_second, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(LEAST_COSINE, "int8", 0.9)  # nine clips are too few to calibrate with
-    quick = onnx_file.compare.__kwdefaults__ | {"lengths_s": (0.5,)}
-    monkeypatch.setattr(onnx_file.compare, "__kwdefaults__", quick)
     run = tmp_path / "run"
     shutil.copytree(finished / "run", run)
-    main(["export", str(run), "--int8"])
+    with half_a_second():
+        main(["export", str(run), "--int8"])
     about = json.loads((run / "summary.json").read_text())["export"]["onnx_int8"]
     assert about["bytes"] == (run / "student.int8.onnx").stat().st_size
     assert 0.9 <= about["cosine_to_torch"] < 1
@@ -213,4 +212,5 @@ def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch
     with pytest.raises(SystemExit):
         main(["export", "run", "--overwrite"])
     assert "--allow_code" in " ".join(capsys.readouterr().err.split())
+    monkeypatch.setattr("sondo.exporting.to_onnx", written_quickly)
     main(["export", "run", "--overwrite", "--allow-code"])

@@ -85,9 +85,9 @@ def test_a_planned_last_clip_is_never_empty(tmp_path, name):
 @pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mkv", "a.aac", "lossless.m4a"])
 def test_a_far_clip_equals_the_same_part_of_the_whole(tmp_path, name):
     rate = KINDS[name][3]
-    path = write(tmp_path / name, chirp(50.0, rate))
+    path = write(tmp_path / name, chirp(25.0, rate))
     whole = load_audio(path)
-    for offset_s in (31.0, 40.123):
+    for offset_s in (12.0, 18.123):
         (got,) = read_clips(path, [(offset_s, 5.0)], sample_rate=rate)
         start = round(offset_s * rate)
         np.testing.assert_allclose(got, whole[start : start + 5 * rate], atol=1e-3)

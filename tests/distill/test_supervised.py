@@ -78,7 +78,7 @@ def test_average_precision_over_batches_is_scikit_learns():
 
 
 def test_labels_alone_teach_without_a_teacher(bank, tmp_path):
-    folder = run(bank, tmp_path / "r", supervised=1.0, epochs=15)
+    folder = run(bank, tmp_path / "r", supervised=1.0, epochs=5, clips_per_epoch=24)
     losses = logged(tmp_path / "r", "train_loss")
     assert losses[-1] < 0.7 * losses[0]
     student = load(folder)
@@ -89,12 +89,12 @@ def test_labels_alone_teach_without_a_teacher(bank, tmp_path):
     assert notes["supervised"] == 1.0
     assert notes["classes"] == 3
     assert 0 < notes["valid_map"] <= 1
-    assert len(logged(tmp_path / "r", "valid_map")) == 15
+    assert len(logged(tmp_path / "r", "valid_map")) == 5
 
 
 def test_the_mix_learns_both(bank, tmp_path):
     column = teach(bank, Loudness())
-    folder = run(bank, tmp_path / "r", teachers=[column], supervised=0.4, epochs=15)
+    folder = run(bank, tmp_path / "r", teachers=[column], supervised=0.4, epochs=5, clips_per_epoch=24)
     parts = [logged(tmp_path / "r", f"train_loss{part}") for part in ("", ".labels", ".distillation")]
     assert parts[1][-1] < parts[1][0]
     assert parts[2][-1] < parts[2][0]

@@ -6,6 +6,8 @@ Every class is a tone of its own pitch, so that any model that hears tells them 
 from __future__ import annotations
 
 import csv
+import functools
+import io
 import json
 from pathlib import Path
 
@@ -18,13 +20,20 @@ SECONDS = 0.15
 
 
 def sound(path: Path, rate: int, pitch: int, seed: int = 0) -> None:
-    """A tone of a class, with a little noise of the clip's own."""
+    """A tone of a class in a little noise, one of eight."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_encoded(path.suffix, rate, pitch, seed % 8))
+
+
+@functools.cache
+def _encoded(suffix: str, rate: int, pitch: int, seed: int) -> bytes:
     time = np.arange(round(SECONDS * rate)) / rate
     noise = np.random.default_rng(seed).standard_normal(len(time))
     wave = 0.3 * np.sin(2 * np.pi * 250 * 1.4**pitch * time) + 0.01 * noise
-    form = {".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}.get(path.suffix, (None, None))
-    soundfile.write(path, wave, rate, format=form[0], subtype=form[1])
+    form = {".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III"), ".wav": ("WAV", "PCM_16")}[suffix]
+    file = io.BytesIO()
+    soundfile.write(file, wave, rate, format=form[0], subtype=form[1])
+    return file.getvalue()
 
 
 def write(path: Path, rows: list[list[object]], delimiter: str = ",") -> None:

@@ -11,10 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import sondo
 from sondo.errors import SondoError
-from sondo.export import int8, onnx_file, to_onnx, verify
+from sondo.export import int8, to_onnx, verify
 from sondo.export.int8 import int8_network
 from sondo.runtime.self_check import self_check
-from sondo.students import create
 
 RATE = 32_000
 
@@ -145,26 +144,19 @@ def sounds(count, seed):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def few_lengths():
-    """Compare on half a second of made sound: the lengths are tested elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(onnx_file.compare, "__kwdefaults__", onnx_file.compare.__kwdefaults__ | {"lengths_s": (0.5,)})
+def quickly(exported, networks_once, half_a_second):
+    """Export the network once, and compare few lengths: both are tested elsewhere."""
+    with networks_once(), half_a_second():
         yield
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(exported, tmp_path_factory):
     """A student, its file in int8, and real sound that calibration did not hear."""
-    torch.manual_seed(0)
-    student = create("mobilenetv3", width_mult=0.1).eval()
+    student = exported.student
     calibration, held_out = sounds(16, 0), sounds(6, 1)
     path = tmp_path_factory.mktemp("int8") / "s.int8.onnx"
     return student, to_onnx(student, path, precision="int8", sound=calibration, clips=held_out), held_out
-
-
-@pytest.fixture(scope="module")
-def whole(made):
-    return to_onnx(made[0], made[1].with_name("s.onnx"))
 
 
 def test_the_file_keeps_the_students_vectors_of_real_sound(made):
@@ -214,11 +206,11 @@ def test_too_little_sound_is_refused_and_nothing_is_left(made, tmp_path):
 @pytest.mark.parametrize(
     ("precision", "least", "most_bytes"), [("float16", 0.999999, 0.7), ("int8_weights", 0.999, 0.55)]
 )
-def test_small_weights_keep_the_vectors(made, whole, tmp_path, precision, least, most_bytes):
+def test_small_weights_keep_the_vectors(made, exported, tmp_path, precision, least, most_bytes):
     student, _, held_out = made
     small = to_onnx(student, tmp_path / "small.onnx", precision=precision, clips=held_out)
-    assert small.stat().st_size < most_bytes * whole.stat().st_size
-    of_whole, of_small = sondo.load(whole), sondo.load(small)
+    assert small.stat().st_size < most_bytes * exported.path.stat().st_size
+    of_whole, of_small = sondo.load(exported.path), sondo.load(small)
     for clip in held_out:
         assert cosine(of_whole.embed(clip, sample_rate=RATE), of_small.embed(clip, sample_rate=RATE)) > least
     assert all(check.passed for check in self_check(small))

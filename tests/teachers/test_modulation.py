@@ -33,7 +33,7 @@ def teacher() -> ModulationTeacher:
 
 @pytest.fixture(scope="module")
 def sounds() -> torch.Tensor:
-    return torch.from_numpy(generic_sounds(24, seconds=2.0, seed=5))
+    return torch.from_numpy(generic_sounds(8, seconds=2.0, seed=5))
 
 
 def _noise(seconds: float, *, seed: int = 0) -> np.ndarray:
@@ -141,7 +141,7 @@ def test_deterministic_and_alone_as_in_a_batch(teacher, sounds):
     assert together.dtype == torch.float32
     assert not together.requires_grad
     torch.testing.assert_close(teacher.embed(sounds), together, atol=0, rtol=0)
-    for index in (0, 7, 23):
+    for index in (0, 3, 7):
         torch.testing.assert_close(teacher.embed(sounds[index : index + 1])[0], together[index], atol=1e-5, rtol=1e-5)
 
 
