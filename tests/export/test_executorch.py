@@ -20,12 +20,12 @@ pytestmark = pytest.mark.slow
 class Small(nn.Module):
     """Someone's own network, exported in seconds."""
 
-    def __init__(self, activation=nn.ReLU):
+    def __init__(self):
         super().__init__()
         widths = (1, 8, 8, 16, 64, 64)
         self.layers = nn.Sequential()
         for channels, out in pairwise(widths):
-            self.layers.extend([nn.Conv2d(channels, out, 3, stride=2, padding=1), activation()])
+            self.layers.extend([nn.Conv2d(channels, out, 3, stride=2, padding=1), nn.ReLU()])
 
     def forward(self, log_mel):
         return self.layers(log_mel).mean((2, 3))
@@ -75,17 +75,6 @@ def test_int8_is_smaller_close_and_needs_sound(small, made, tmp_path):
     report = json.loads(path.with_name("int8.pte.json").read_text())
     assert (report["precision"], report["judged"]) == ("int8", "real clips")
     assert 0.99 <= report["judged_cosine"] < 1 - 1e-7
-
-
-def test_what_a_clip_cuts_off_takes_none_of_the_256_steps(tmp_path):
-    torch.manual_seed(0)
-    network = Small(lambda: nn.Hardtanh(0.0, 20.0))
-    for layer in network.layers[6::2]:  # the first three stay in float32
-        nn.init.normal_(layer.weight, std=3.0)
-    path = executorch.to_executorch(
-        own(network), tmp_path / "int8.pte", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2]
-    )
-    assert json.loads(path.with_name("int8.pte.json").read_text())["judged_cosine"] > 0.999
 
 
 def test_a_file_that_does_not_agree_is_not_left(small, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,8 +26,6 @@ from sondo.students import Student
 _WHY = "Exporting a .pte file needs ExecuTorch"
 _BACKBONE = "network.backbone"
 _FIRST_IN_FLOAT = 3
-_ANNOTATION = "quantization_annotation"
-"""Under which key of a node's notes torchao looks for what to quantise."""
 
 
 def to_executorch(
@@ -121,8 +118,7 @@ def _quantised(module: PlainStudent, student: Student, clips: Sequence[Audio]) -
             kept = _nodes_in_int8(model)
             for node in model.graph.nodes:
                 if node.op == "call_function" and node not in kept:
-                    node.meta.pop(_ANNOTATION, None)
-            _measure_behind_clips(model)
+                    node.meta.pop("quantization_annotation", None)
             return model
 
     recipe = Recipe().set_global(quantizer.get_symmetric_quantization_config(is_per_channel=True))
@@ -152,16 +148,3 @@ def _nodes_in_int8(model: torch.fx.GraphModule) -> set[torch.fx.Node]:
         if passed > _FIRST_IN_FLOAT and (node.target is convolutions or node.target in others):
             kept.add(node)
     return kept
-
-
-def _measure_behind_clips(model: torch.fx.GraphModule) -> None:
-    """Let the result of a layer that a clip follows be measured behind it, so that its 256 steps lie where values are.
-
-    The quantiser does so for ReLU alone; XNNPACK joins a clip to its layer as it does a ReLU.
-    """
-    for clip in model.graph.find_nodes(op="call_function", target=torch.ops.aten.hardtanh.default):
-        (layer,) = clip.all_input_nodes
-        annotation = layer.meta.get(_ANNOTATION)
-        if annotation is not None and annotation.output_qspec is not None and len(layer.users) == 1:
-            clip.meta[_ANNOTATION] = dataclasses.replace(annotation, input_qspec_map={})
-            annotation.output_qspec = None
