@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from sondo.export.lean import lean
+from sondo.export.lean.eres2net_relu6 import use_relu6
 from sondo.export.lean.folding import fold_batch_norm
 from sondo.students.dymn import DyMN
 from sondo.students.dymn_blocks import DynamicReLU
@@ -27,11 +28,14 @@ def settled(module):
     return module.eval()
 
 
-def check(network, frames, clips=1, **form):
+def check(network, frames, clips=1, at_six=False, **form):
     log_mel = 3 * torch.randn(clips, 1, 64, frames, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         wanted = network.stages(log_mel)
-        found = lean(copy.deepcopy(network), **form).stages(log_mel)
+        whole = nn.Sequential(lean(copy.deepcopy(network), **form))
+        if at_six:
+            use_relu6(whole)
+        found = whole[0].stages(log_mel)
     assert len(found) == len(wanted)
     for ours, theirs in zip(found, wanted, strict=True):
         assert ours.shape == theirs.shape
@@ -56,6 +60,19 @@ def test_eres2net_clips_at_20_as_it_did():
         assert float(network.stages(3 * torch.randn(1, 1, 64, 30))[0].max()) == 20.0
     check(network, 30)
     check(network, 30, int8=True)
+
+
+@pytest.mark.parametrize("channels", [8, 32])
+@pytest.mark.parametrize("int8", [False, True])
+def test_eres2net_gives_the_same_maps_where_its_clips_are_at_6(channels, int8):
+    torch.manual_seed(0)
+    network = settled(ERes2Net(channels=channels, mels=64))
+    with torch.no_grad():
+        network.bn1.weight.mul_(40)
+    check(network, 30, at_six=True, int8=int8)
+    whole = nn.Sequential(lean(copy.deepcopy(network), int8=int8))
+    use_relu6(whole)
+    assert not any(type(part) is nn.Hardtanh for part in whole.modules())
 
 
 @pytest.mark.parametrize(("width_mult", "temperature"), [(0.2, 1.0), (0.4, 30.0)])

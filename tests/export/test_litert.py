@@ -36,6 +36,20 @@ class Sized(Small):
         return self.layers(log_mel).sum((2, 3)) / log_mel.shape[3]
 
 
+class Residual(nn.Module):
+    """One with a sum and a hard swish."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 16, 3, stride=4, padding=1)
+        self.one, self.other = (nn.Conv2d(16, 16, 3, padding=1) for _ in range(2))
+        self.last = nn.Conv2d(16, 64, 1)
+
+    def forward(self, log_mel):
+        features = self.one(self.first(log_mel).relu()).relu()
+        return nn.functional.hardswish(self.last(features + self.other(features))).mean((2, 3))
+
+
 @pytest.fixture(scope="module")
 def small():
     return own(Small())
@@ -105,6 +119,18 @@ def test_int8_has_its_front_end_in_float32(small, tmp_path):
     assert names.index("LOG") < convolutions[0] < names.index("QUANTIZE") < convolutions[1]
 
 
+def test_int8_reaches_from_the_second_convolution_to_the_last_over_sums(tmp_path):
+    student = own(Residual())
+    path = litert.to_litert(
+        student, tmp_path / "int8.tflite", precision="int8", sound=tones(8), clips=tones(8, seconds=1.5)[::2]
+    )
+    names = [step["op_name"] for step in operators(path) if step["op_name"] != "DELEGATE"]
+    network = names[names.index("LOG") :]
+    first, last = network.index("QUANTIZE"), network.index("DEQUANTIZE")
+    assert network[first + 1 : last] == ["CONV_2D", "CONV_2D", "ADD", "CONV_2D"]
+    assert network[last + 1] == "HARD_SWISH"
+
+
 def test_int8_needs_sound(small, tmp_path):
     with pytest.raises(SondoError, match="8 clips or more"):
         litert.to_litert(small, tmp_path / "int8.tflite", precision="int8", sound=tones(7))
@@ -139,4 +165,5 @@ def test_every_student_can_be_exported(kind, width, recipe, tmp_path):
     shapes = {key: tuple(value.shape) for key, value in student.backbone.state_dict().items()}
     student.backbone.load_state_dict({k: torch.from_numpy(v) for k, v in recipe.seeded_weights(shapes).items()})
     path = litert.to_litert(student, tmp_path / "student.tflite")
+    assert "MINIMUM" not in {step["op_name"] for step in operators(path)}  # clips are fused into layers
     assert json.loads(path.with_name("student.tflite.json").read_text())["smallest_cosine"] > 0.9999

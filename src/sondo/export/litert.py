@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.errors import MissingExtraError, SondoError
+from sondo.export.lean.eres2net_relu6 import use_relu6
 from sondo.export.litert_int8 import quantised, quiet
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
@@ -69,7 +70,7 @@ def to_litert(
     check_phone_precision(precision)
     check_sounds(sound, precision)
     _converter()
-    content = _converted(student)
+    content = _converted(student, int8=precision == "int8")
     about = metadata(student, frames=False, projector=None, precision=precision)
     if precision == "int8":
         del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
@@ -82,10 +83,11 @@ def to_litert(
     )
 
 
-def _converted(student: Student) -> bytes:
+def _converted(student: Student, *, int8: bool) -> bytes:
     """A file in float32 for windows of any length, without metadata."""
     config = student.front_end.config
-    module = plain_student(student)
+    module = plain_student(student, int8=int8)
+    use_relu6(module)
     for part in list(module.modules()):
         for name, child in part.named_children():
             if isinstance(child, TemporalStatistics):
