@@ -143,7 +143,7 @@ def test_a_student_whose_graph_holds_a_length_is_refused(tmp_path):
 
 
 def test_a_file_that_does_not_agree_is_not_left(small, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(litert, "_converted", lambda student: made.read_bytes())
+    monkeypatch.setattr(litert, "_converted", lambda student, int8: made.read_bytes())
     with pytest.raises(SondoError, match="does not agree with torch"):
         litert.to_litert(small, tmp_path / "small.tflite", threshold=1.1)
     assert not list(tmp_path.iterdir())
