@@ -25,12 +25,13 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 
 from sondo.errors import SondoError
 from sondo.export.network import IR_VERSION, OPSET, rename
+from sondo.export.precision import ENOUGH_COSINE
 from sondo.export.steps import Step, nodes
 from sondo.screen import track
 
-WANTED_COSINE, ENOUGH_COSINE = 0.9995, 0.995
-"""Layers are left in float32 until the mean cosine to float32 is the first, or until most is gained that those can
-bring which hold `CHEAP` of the work, if that is at least the second."""
+WANTED_COSINE = 0.9995
+"""Layers are left in float32 until the mean cosine to float32 is this, or until most is gained that those can bring
+which hold `CHEAP` of the work, if that is at least `ENOUGH_COSINE`."""
 
 CHEAP = 0.3
 _MOST = 0.9

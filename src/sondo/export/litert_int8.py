@@ -24,9 +24,8 @@ from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.errors import require
 from sondo.export.litert_lengths import constant, kind_of, packed, schema, unpacked
+from sondo.export.precision import ENOUGH_COSINE
 
-AIM = 0.995
-"""The mean cosine to float32, over the clips of the calibration, from which on no more convolutions stay in float32."""
 _SHARES_IN_FLOAT = (0.0, 0.125, 0.25, 0.5)
 _BITS = 8
 _CONVOLUTIONS, _CARRYING = ("CONV_2D", "DEPTHWISE_CONV_2D"), ("ADD", "CONCATENATION", "PAD")
@@ -68,7 +67,7 @@ def quantised(content: bytes, clips: Sequence[NDArray[np.float32]], *, config: L
         config: The front-end.
 
     Returns:
-        The file with the fewest convolutions in float32 that reaches `AIM`, or else the closest one.
+        The file with the fewest convolutions in float32 that reaches `ENOUGH_COSINE`, or else the closest one.
     """
     content, steps = _with_names(content)
     windows = [clip[None, : min(len(clip), WINDOW_SAMPLES) // config.hop * config.hop] for clip in clips]
@@ -81,7 +80,7 @@ def quantised(content: bytes, clips: Sequence[NDArray[np.float32]], *, config: L
             cosine = _mean_cosine(_vectors(found, windows), wanted)
             if cosine > best_cosine:
                 best, best_cosine = found, cosine
-            if cosine >= AIM:
+            if cosine >= ENOUGH_COSINE:
                 break
     return best
 

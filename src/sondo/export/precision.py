@@ -25,6 +25,9 @@ int8, which are made for sound such as the student knows and may be farther off 
 
 ON_AVERAGE: Final[frozenset[Precision]] = frozenset({"int8_weights", "int8"})
 
+ENOUGH_COSINE: Final = 0.995
+"""The mean cosine to float32 that a network in int8 should have; below it, more of its layers stay in float32."""
+
 LEAST_SOUNDS: Final = 8
 """Clips that int8 needs at least to be calibrated with."""
 
