@@ -27,7 +27,8 @@ _WHY = "Exporting a .pte file needs ExecuTorch"
 _BACKBONE = "network.backbone"
 _ANNOTATION = "quantization_annotation"
 """Under which key torchao keeps what it wants to do with a node."""
-_FIRST_IN_FLOAT, _LAST_IN_FLOAT = 3, (0, 3, 12)
+_FIRST_IN_FLOAT, _LAST_IN_FLOAT, _MOST_IN_FLOAT = 3, (0, 3, 12), 0.25
+"""Convolutions that stay in float32: the first, and ever more of the last, up to this share of all."""
 
 
 def to_executorch(
@@ -121,7 +122,10 @@ def _quantised(module: PlainStudent, student: Student, clips: Sequence[Audio]) -
     best_cosine = -1.0
     with torch.inference_mode():
         wanted = torch.cat([module(window) for window in windows])
+    layers = sum(isinstance(part, nn.Conv2d) for part in module.network.modules())
     for last_in_float in _LAST_IN_FLOAT:
+        if last_in_float > _MOST_IN_FLOAT * layers:
+            break
         found = _calibrated(_program(module, student), windows, last_in_float=last_in_float)
         with torch.inference_mode():
             vectors = torch.cat([found(window) for window in windows])
@@ -179,8 +183,7 @@ def _nodes_in_int8(model: torch.fx.GraphModule, *, last_in_float: int) -> set[to
             if node.target is convolutions:
                 places.append(len(found))
             found.append(node)
-    if len(places) <= _FIRST_IN_FLOAT + last_in_float:
-        return set()
+    start = places[_FIRST_IN_FLOAT] if len(places) > _FIRST_IN_FLOAT else len(found)
     stop = places[-last_in_float] if last_in_float else len(found)
-    within = found[places[_FIRST_IN_FLOAT] : stop]
+    within = found[start:stop]
     return {node for node in within if node.target is convolutions or node.target in others}

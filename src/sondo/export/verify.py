@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export.compared import Compared, compared, in_double, judge
+from sondo.export.compared import Compared, compared, judge, of_torch
 from sondo.export.precision import LEAST_COSINE, Precision, checked_precision
 from sondo.export.sounds import LENGTHS_S, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
@@ -69,19 +69,19 @@ def compare(
 ) -> VerifyReport:
     """As `verify`, but nothing is written."""
     session, student = _open(student, Path(path)), copy.deepcopy(student).cpu().float().eval()
+    precision = _precision(session, Path(path))
     found: list[Compared] = []
     alone_difference = 0.0
     for name, audio in _sounds(student.sample_rate, lengths_s, clips or ()):
-        wanted, got = _of_torch(student, audio), _of_file(session, "embedding", audio, name)
+        wanted, got = of_torch(student, audio), _of_file(session, "embedding", audio, name)
         if len(audio) > 1:
             alone = _of_file(session, "embedding", audio[:1], name)
             alone_difference = max(alone_difference, float(np.abs(alone[0] - got[0]).max()))
-            found.append(_compared(name, audio[:1], wanted[:1], alone, student))
-        found.append(_compared(name, audio, wanted, got, student))
-    found += list(_other_outputs(student, session, projector))
+            found.append(compared(name, audio[:1], wanted[:1], alone, student, precision=precision, of=of_torch))
+        found.append(compared(name, audio, wanted, got, student, precision=precision, of=of_torch))
+    found += list(_other_outputs(student, session, projector, precision))
     padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
     cosines = np.concatenate([each.cosines for each in found])
-    precision = _precision(session, Path(path))
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
     differences = [alone_difference, *([] if padded_difference is None else [padded_difference])]
@@ -107,27 +107,19 @@ def _precision(session: Any, path: Path) -> Precision:
     return checked_precision(session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32"), path)
 
 
-def _compared(name: str, audio: Audio, wanted: Audio, found: Audio, student: Student) -> Compared:
-    """Embeddings beside each other."""
-    return compared(name, audio, wanted, found, student.sample_rate, exact=lambda: _of_torch(in_double(student), audio))
-
-
-def _other_outputs(student: Student, session: Any, projector: Projector | None) -> Iterator[Compared]:
+def _other_outputs(
+    student: Student, session: Any, projector: Projector | None, precision: Precision
+) -> Iterator[Compared]:
     rate = student.sample_rate
-    outputs = {output.name for output in session.get_outputs()}
-    for seconds in _FRAMES_S if "frames" in outputs else ():
-        audio = made_sound(round(seconds * rate), rate)
-        wanted, found = _frames(student, audio), _of_file(session, "frames", audio, "frames")
-        exact = functools.partial(_frames, in_double(student), audio)
-        yield compared(f"frames, {seconds:g} s", audio, wanted, found, rate, exact=exact)
-    if projector is None or "teacher_space" not in outputs:
-        return
-    for seconds in _TEACHER_S:
-        audio = made_sound(round(seconds * rate), rate)
-        wanted = _in_teacher_space(student, projector, audio)
-        found = _of_file(session, "teacher_space", audio, "the teacher's space")
-        exact = functools.partial(_in_teacher_space, in_double(student), projector, audio)
-        yield compared(f"teacher_space, {seconds:g} s", audio, wanted, found, rate, exact=exact)
+    outputs: dict[str, tuple[tuple[float, ...], Callable[[Student, Audio], Audio]]] = {"frames": (_FRAMES_S, _frames)}
+    if projector is not None:
+        outputs["teacher_space"] = _TEACHER_S, functools.partial(_in_teacher_space, projector)
+    for output in [output.name for output in session.get_outputs() if output.name in outputs]:
+        lengths_s, of = outputs[output]
+        for seconds in lengths_s:
+            name, audio = f"{output}, {seconds:g} s", made_sound(round(seconds * rate), rate)
+            wanted, found = of(student, audio), _of_file(session, output, audio, output)
+            yield compared(name, audio, wanted, found, student, precision=precision, of=of)
 
 
 def _frames(student: Student, audio: Audio) -> Audio:
@@ -136,14 +128,12 @@ def _frames(student: Student, audio: Audio) -> Audio:
     return frames
 
 
-def _in_teacher_space(student: Student, projector: Projector, audio: Audio) -> Audio:
+def _in_teacher_space(projector: Projector, student: Student, audio: Audio) -> Audio:
     """Each window's vector through the mapping head, averaged as embeddings are."""
     windows = window_frames(audio.shape[1], config=student.front_end.config)
     head = copy.deepcopy(projector).cpu().float().eval()
     with torch.inference_mode():
-        mapped = [
-            head(torch.from_numpy(_of_torch(student, audio[:, start:stop]))).numpy() for start, stop, _ in windows
-        ]
+        mapped = [head(torch.from_numpy(of_torch(student, audio[:, start:stop]))).numpy() for start, stop, _ in windows]
     return average_windows(np.stack(mapped), [frames for _, _, frames in windows])
 
 
@@ -161,18 +151,6 @@ def _padded_difference(session: Any, sample_rate: int) -> float:
         for row, length in zip(audio, lengths, strict=True)
     ]
     return float(np.abs(together - np.concatenate(rows)).max())
-
-
-def _of_torch(student: Student, audio: Audio) -> Audio:
-    """One thread: on a machine that others use too, small tensors wait longer for their threads than they compute."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with torch.inference_mode():
-            vectors: Audio = student(torch.from_numpy(audio)).numpy()
-    finally:
-        torch.set_num_threads(threads)
-    return vectors
 
 
 def _open(student: Student, path: Path) -> Any:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import functools
+import copy
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from sondo.errors import SondoError
-from sondo.export.compared import compared, in_double, judge
+from sondo.export.compared import compared, judge, of_torch
 from sondo.export.precision import LEAST_COSINE, checked_precision
 from sondo.export.sounds import Audio, sounds
 from sondo.export.verify_report import VerifyReport
 from sondo.runtime.one_window import OneWindowModel
-from sondo.students import Student, TorchModel
+from sondo.students import Student
 
 LENGTHS_S = (0.1, 0.3, 1.0, 3.7, 10.0, 12.5)
 
@@ -43,17 +43,16 @@ def compare_model(
         raise SondoError(
             f"{model.path} belongs to another student: its space is {model.space_id}, this one's {student.space_id}"
         )
-    reference = TorchModel(student)
+    student = copy.deepcopy(student).cpu().float().eval()
+    precision = checked_precision(model.precision, model.path)
     found = []
     for name, audio in sounds(student.sample_rate, lengths_s, clips):
-        wanted = reference.embed(audio, sample_rate=student.sample_rate)
+        wanted = of_torch(student, audio)
         vectors = model.embed(audio, sample_rate=student.sample_rate)
         if not np.isfinite(vectors).all():
             raise SondoError(f"the exported file gives values that are not finite for {name}")
-        exact = functools.partial(_exact, student, audio)
-        found.append(compared(name, audio, wanted, vectors, student.sample_rate, exact=exact))
+        found.append(compared(name, audio, wanted, vectors, student, precision=precision, of=of_torch))
     cosines = np.concatenate([each.cosines for each in found])
-    precision = checked_precision(model.precision, model.path)
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
     return VerifyReport(
@@ -71,8 +70,3 @@ def compare_model(
         versions={"torch": torch.__version__, **model.versions()},
         cases=tuple(each.case for each in found),
     )
-
-
-def _exact(student: Student, audio: Audio) -> Audio:
-    vectors: Audio = TorchModel(in_double(student)).embed(audio, sample_rate=student.sample_rate)
-    return vectors

@@ -10,11 +10,14 @@ May import: `sondo.students`, torch.
 
 from __future__ import annotations
 
+import functools
+
 from torch import nn
 
 from sondo.export.lean.dymn import LeanDynamicBlock
 from sondo.export.lean.eres2net import LeanERes2Net
 from sondo.export.lean.folding import fold_batch_norm
+from sondo.export.lean.parts import in_form
 from sondo.students.dymn_blocks import DynamicBlock
 from sondo.students.eres2net import ERes2Net
 
@@ -29,17 +32,8 @@ def lean(module: nn.Module, *, int8: bool = False) -> nn.Module:
     Returns:
         The module, or its lean form.
     """
-    return fold_batch_norm(_replaced(module, int8=int8)).eval()
-
-
-def _replaced(module: nn.Module, *, int8: bool) -> nn.Module:
-    if isinstance(module, DynamicBlock):
-        return LeanDynamicBlock(module)
-    if isinstance(module, ERes2Net):
-        return LeanERes2Net(module, int8=int8)
-    for name, child in list(module.named_children()):
-        module._modules[name] = _replaced(child, int8=int8)
-    return module
+    of_eres2net = functools.partial(LeanERes2Net, int8=int8)
+    return fold_batch_norm(in_form(module, {DynamicBlock: LeanDynamicBlock, ERes2Net: of_eres2net})).eval()
 
 
 __all__ = ["lean"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.export.lean.dymn import FilterBySets, LeanDynamicBlock, _Kernels
+from sondo.export.lean.parts import in_form
 from sondo.students.dymn_blocks import DynamicBlock, DynamicDepthwiseConv
 
 
@@ -39,8 +40,4 @@ class ProductDynamicBlock(LeanDynamicBlock):
 
 def use_products(module: nn.Module) -> None:
     """Put each of DyMN's blocks inside a module in this form, in place."""
-    for name, child in list(module.named_children()):
-        if isinstance(child, DynamicBlock):
-            module._modules[name] = ProductDynamicBlock(child)
-        else:
-            use_products(child)
+    in_form(module, {DynamicBlock: ProductDynamicBlock})

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.export.lean.eres2net import LeanERes2Net, _Half, _LayerFusionByDifference
+from sondo.export.lean.parts import in_form
 from sondo.students.eres2net import _CLIP
 
 _SCALE = 6.0 / _CLIP
@@ -59,8 +60,4 @@ class ERes2NetAtSix(nn.Module):
 
 def use_relu6(module: nn.Module) -> None:
     """Put each lean ERes2Net inside a module in this form, in place."""
-    for name, child in list(module.named_children()):
-        if isinstance(child, LeanERes2Net):
-            module._modules[name] = ERes2NetAtSix(child)
-        else:
-            use_relu6(child)
+    in_form(module, {LeanERes2Net: ERes2NetAtSix})
