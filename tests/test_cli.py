@@ -63,6 +63,33 @@ def test_only_the_verb_that_was_typed_gets_its_options(capsys, monkeypatch):
         run(capsys, "distill", "--out", "r")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sounds"),
+    [
+        (["run", "--int8", "a", "b"], ["a", "b"]),
+        (["run", "a", "--out", "x.onnx", "--int8", "b"], ["a", "b"]),
+        (["--format", "litert", "run", "--", "-a.wav"], ["-a.wav"]),
+        (["--int8", "run"], []),
+    ],
+)
+def test_files_may_stand_behind_options_and_before_them(arguments, sounds):
+    settings = make_parser(["export"]).parse_args(["export", *arguments]).export
+    assert (settings.run, settings.sounds) == ("run", sounds)
+    assert settings.int8 == ("--int8" in arguments)
+    assert settings.out == ("x.onnx" if "--out" in arguments else None)
+
+
+def test_numbers_of_threads_end_where_the_next_option_begins():
+    settings = make_parser(["bench"]).parse_args(["bench", "a", "--threads", "1", "2", "--batch", "4", "--", "b"]).bench
+    assert (settings.models, settings.threads, settings.batch) == (["a", "b"], [1, 2], [4])
+
+
+def test_the_version_is_said(capsys):
+    from sondo import __version__
+
+    assert run(capsys, "--version") == (0, f"sondo {__version__}\n")
+
+
 def test_every_verb_has_help(capsys):
     for verb in VERBS:
         code, text = run(capsys, verb, "--help")

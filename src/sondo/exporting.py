@@ -124,9 +124,9 @@ def export_run(
         SondoError: No student there, one without a mapping head, a file in the way, too little sound for int8, or a
             file that does not agree with torch.
     """
+    found = read_source(source, allow_code=allow_code)
     if path is None and not Path(source).is_dir():
         raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
-    found = read_source(source, allow_code=allow_code)
     if teacher_space and found.projector is None:
         raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
     sound = sound_of_files(sounds, found.student.sample_rate) if sounds else found.sound

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections import deque
+from collections.abc import Container, Sequence
+from typing import Any
 
 import jsonargparse
 
@@ -22,12 +24,12 @@ def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
         description="Make audio foundation models small: any teacher's embeddings into a student that runs anywhere.",
         exit_on_error=False,
         allow_abbrev=False,
-        version=f"sondo {__version__}",
+        version=__version__,
     )
     verbs = parser.add_subcommands(required=True, dest="command", metavar="VERB")
     for name in NAMES:
         file = load_verb(name)
-        verb = jsonargparse.ArgumentParser(description=file.HELP, exit_on_error=False, allow_abbrev=False)
+        verb = _Verb(description=file.HELP, exit_on_error=False, allow_abbrev=False)
         verbs.add_subcommand(
             name, verb, help=file.HELP
         )  # first: a verb may have actions, which are added in level order
@@ -38,3 +40,33 @@ def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
             if getattr(action, "_typehint", None) is bool:  # `--teacher.online` is `--teacher.online true`
                 action.nargs, action.const = "?", True
     return parser
+
+
+class _Verb(jsonargparse.ArgumentParser):
+    """The parser of one verb; files may stand behind options too, which argparse refuses where their number is free."""
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *further: Any, **options: Any
+    ) -> jsonargparse.Namespace:
+        """Parse, whatever stands first."""
+        return super().parse_args(None if args is None else self._words_last(args), *further, **options)
+
+    def _words_last(self, arguments: Sequence[str]) -> list[str]:
+        words: list[str] = []
+        options: list[str] = []
+        rest = deque(arguments)
+        while rest:
+            argument = rest.popleft()
+            if argument == "--":
+                words += rest
+                break
+            if not argument.startswith("-"):
+                words.append(argument)
+                continue
+            options.append(argument)
+            action = self._option_string_actions.get(argument)
+            most = len(rest) if action is None or action.nargs in ("+", "*") else 0 if action.nargs == 0 else 1
+            while most and rest and not rest[0].startswith("--"):
+                options.append(rest.popleft())
+                most -= 1
+        return [*options, "--", *words] if words else options
