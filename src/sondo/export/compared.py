@@ -1,8 +1,8 @@
 """One comparison of an exported file with torch, and which of its clips say something.
 
 A network may amplify rounding: a DyMN does on loud noise such as it never heard, where its values reach 1e9. There
-torch itself gives another vector in float32 than in float64, and no file can be held to it. Such a clip is left out of
-the judgement, and the report says so.
+torch itself gives another vector in float32 than in float64, or another one again where its weights change in their
+last bit, and no file can be held to any of them. Such a clip is left out of the judgement, and the report says so.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from sondo.export.sounds import REAL, Audio
 from sondo.export.verify_report import VerifyCase
 from sondo.students import Student
 
-_TIMES_OWN_ERROR = 10.0
-"""How far from float64 a file may be, as a multiple of what torch's own float32 is."""
+_TIMES_ROUNDING = 10.0
+"""How far a file may be from float64, as an angle, in multiples of what rounding alone makes of the vector."""
+
+_SHAKEN = 3
+"""How often the weights are changed in their last bit."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def compared(
     each = _cosines(wanted.reshape(rows, -1), found.reshape(rows, -1))
     is_determined: NDArray[np.bool_] = np.ones(rows, dtype=np.bool_)
     if precision not in ON_AVERAGE and each.min() < LEAST_COSINE["float32"]:
-        is_rounding = _is_rounding(wanted, found, lambda: of(_in_double(student), audio))
+        is_rounding = _is_rounding(wanted, found, student, lambda network: of(network, audio))
         is_determined = (each >= LEAST_COSINE["float32"]) | ~is_rounding
     case = VerifyCase(
         name=name,
@@ -121,15 +124,33 @@ class _ToDouble(nn.Module):
         return log_mel
 
 
-def _is_rounding(wanted: Audio, found: Audio, exact: Callable[[], Audio]) -> NDArray[np.bool_]:
-    """Whether a file is about as close to float64 as torch's float32 is."""
+def _is_rounding(wanted: Audio, found: Audio, student: Student, of: Callable[[Student], Audio]) -> NDArray[np.bool_]:
+    """Whether a file is about as close to float64 as rounding leaves torch's float32, or weights rounded otherwise."""
+    exact = _in_double(student)
     try:
-        truth = exact()
+        truth = of(exact)
     except RuntimeError:  # someone's own network that holds on to float32: all of it counts
         return np.zeros(len(wanted), dtype=np.bool_)
-    truth, wanted, found = (values.reshape(len(values), -1) for values in (truth, wanted, found))
-    own, of_file = 1 - _cosines(truth, wanted), 1 - _cosines(truth, found)
-    return np.asarray(of_file <= _TIMES_OWN_ERROR * own)
+    others = [wanted, *(of(_shaken(exact, seed)) for seed in range(_SHAKEN))]
+    truth, found = truth.reshape(len(truth), -1), found.reshape(len(found), -1)
+    rounding = np.max([_angles(truth, other.reshape(len(truth), -1)) for other in others], axis=0)
+    return np.asarray(_angles(truth, found) <= _TIMES_ROUNDING * rounding)
+
+
+def _shaken(exact: Student, seed: int) -> Student:
+    """A copy with each weight moved at random by up to half of float32's last bit."""
+    shaken, generator = copy.deepcopy(exact), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for values in (*shaken.parameters(), *shaken.buffers()):
+            if values.dtype == torch.float64:
+                change = 2 * torch.rand(values.shape, generator=generator, dtype=torch.float64) - 1
+                values.mul_(1 + torch.finfo(torch.float32).eps / 2 * change)
+    return shaken
+
+
+def _angles(first: Audio, second: Audio) -> NDArray[np.float64]:
+    """Angle between each pair of rows, in radians."""
+    return np.asarray(np.arccos(np.clip(_cosines(first, second), -1.0, 1.0)))
 
 
 def _cosines(first: Audio, second: Audio) -> NDArray[np.float64]:

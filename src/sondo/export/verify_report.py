@@ -22,7 +22,7 @@ class VerifyCase:
         smallest_cosine: Of the clip that agrees least.
         mean_cosine: Over the clips.
         largest_difference: Of any value of any vector, absolute.
-        undetermined: Clips for which torch itself gives other vectors in float64, so that they are not judged.
+        undetermined: Clips for which rounding alone gives other vectors in torch, so that they are not judged.
     """
 
     name: str
@@ -80,8 +80,8 @@ class VerifyReport:
         if not names:
             return ""
         return (
-            f"not judged, since this network amplifies rounding there and torch itself gives another vector in "
-            f"float64: {'; '.join(names)}"
+            f"not judged, since this network amplifies rounding there, and torch itself gives another vector in "
+            f"float64 or where weights change in their last bit: {'; '.join(names)}"
         )
 
     @property
