@@ -151,12 +151,12 @@ class BankData(lightning.LightningDataModule):
         self.frames = batches.bank.read(["frames"]).column(0).to_numpy()
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
 
-    def _sampler(self, rank: int, world_size: int) -> EpochSampler:
+    def _sampler(self, rank: int, world_size: int, *, times: int = 1, num_clips: int | None = None) -> EpochSampler:
         return EpochSampler(
             self.weights,
             self.frames,
-            batch_size=self.config.batch_size,
-            clips_per_epoch=self.clips_per_epoch,
+            batch_size=times * self.config.batch_size,
+            clips_per_epoch=num_clips or self.clips_per_epoch,
             replacement=self.config.replacement,
             seed=self.config.seed,
             rank=rank,
@@ -196,6 +196,19 @@ class BankData(lightning.LightningDataModule):
     def fresh_batches(self, epoch: int) -> Iterator[Batch]:
         """Batches of one more epoch, as they are, for what is measured after training."""
         sampler = self._sampler(0, 1)
+        sampler.set_epoch(epoch)
+        return (self.batches[rows] for rows in sampler)
+
+    def large_batches(self, epoch: int, *, times: int, most: int) -> Iterator[Batch]:
+        """Batches drawn as in training, as they are, with as many clips as there are or as an epoch has.
+
+        Args:
+            epoch: Whose draw it is.
+            times: How much larger than training's a batch is.
+            most: Number of batches at most.
+        """
+        num_clips = max(self.clips_per_epoch, int((self.weights > 0).sum()))
+        sampler = self._sampler(0, 1, times=times, num_clips=min(num_clips, most * times * self.config.batch_size))
         sampler.set_epoch(epoch)
         return (self.batches[rows] for rows in sampler)
 

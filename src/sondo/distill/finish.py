@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import nn
 
-from sondo.distill.batch_norm import BATCHES, measure_batch_norms, scaling_of
+from sondo.distill.batch_norm import measure_batch_norms, scaling_of
 from sondo.distill.data import Batch
 from sondo.distill.geometry import TargetGeometry
 from sondo.students import Projector, ProjectorEnsemble, Student
@@ -32,7 +31,7 @@ def finish(
         student: The student; its batch norms are measured again.
         heads: As training left them, one for each teacher.
         geometries: What training did to each teacher's vectors.
-        batches: Gives batches as in training, as often as it is called; at most 64 are used.
+        batches: Gives batches, as often as it is called.
         norm: What training put between the embedding and the heads.
 
     Returns:
@@ -64,7 +63,7 @@ def _factors(
         return [1.0] * len(projectors)
     student.eval()
     with torch.no_grad():
-        for batch in itertools.islice(batches(), BATCHES):
+        for batch in batches():
             embedding = student.embed_log_mel(batch.log_mel)
             for index, (projector, geometry) in enumerate(zip(projectors, geometries, strict=True)):
                 mapped, target = projector(embedding).double(), geometry(batch.targets[index]).double()

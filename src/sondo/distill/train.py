@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.distill import losses
+from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankBatches, BankData, vectors_of
 from sondo.distill.finish import finish
@@ -31,6 +33,7 @@ from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
 from sondo.screen import say
 from sondo.students import Projector, ProjectorEnsemble, Student, create, save
+from sondo.students.dymn import EVEN_TEMPERATURE
 from sondo.students.efficientat import start_from, student_options
 from sondo.students.registry import default_readout
 
@@ -129,7 +132,8 @@ def train(
     network.backbone.to(memory_format=memory_format(network.backbone))  # type: ignore[call-overload]
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
-    projectors = finish(network, heads, geometries, lambda: data.fresh_batches(config.epochs), norm=norm)
+    measured = functools.partial(data.large_batches, config.epochs, times=TIMES_TRAINING, most=BATCHES)
+    projectors = finish(network, heads, geometries, measured, norm=norm)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     told = {} if classifier is None else measure_map(network, classifier, data.valid_batches())
     notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
@@ -202,10 +206,10 @@ def _head(network: Student, embedding_dim: int, config: TrainConfig) -> Projecto
 
 def _network(student: StudentConfig, *, nested: bool) -> tuple[Student, dict[str, Any]]:
     """The student, with the weights to start from, and what its card should know of these."""
-    started = student_options(student.init) if student.name == "dymn" else {}
-    network = create(
-        student.name, **({"readout": default_readout(student.name, nested=nested)} | student.options() | started)
-    )
+    options = {"readout": default_readout(student.name, nested=nested)} | student.options()
+    if student.name == "dymn":
+        options |= student_options(student.init) if student.init else {"temperature": EVEN_TEMPERATURE}
+    network = create(student.name, **options)
     if student.init is None:
         return network, {}
     width = student.width_mult or 1.0

@@ -21,6 +21,10 @@ from sondo.students.mobilenetv3 import (
     make_divisible,
 )
 
+EVEN_TEMPERATURE = 30.0
+"""Softmax temperature that mixes the kernels almost evenly: what the published distillation trains with (S-SONDO,
+`pretrain_final_temp` in config.py), and what training from nothing takes here."""
+
 
 class DyMN(nn.Module):
     """The convolutional part of DyMN, from a log-mel to a map of features.

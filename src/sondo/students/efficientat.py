@@ -17,6 +17,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from sondo.errors import SondoError
+from sondo.students.dymn import EVEN_TEMPERATURE
 from sondo.students.dymn_blocks import DynamicKernels
 from sondo.weights import RemoteFile, fetch, fill, read_checkpoint, sha256_of
 
@@ -24,7 +25,6 @@ PREFIX = "efficientat/"
 LICENCE = "MIT"
 _RELEASE = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
 _CLASSIFIER = "classifier."
-_IMAGENET_TEMPERATURE = 30.0
 
 # name -> file; mnNN and dymnNN have NN / 10 of the paper's width
 _FILES = {
@@ -66,7 +66,7 @@ def student_options(reference: str | Path | None) -> dict[str, float]:
         SondoError: No weights of that name, no such file.
     """
     name = None if reference is None else _name(reference)
-    return {"temperature": _IMAGENET_TEMPERATURE} if name and name.startswith("dymn") and name.endswith("_im") else {}
+    return {"temperature": EVEN_TEMPERATURE} if name and name.startswith("dymn") and name.endswith("_im") else {}
 
 
 def efficientat_weights(reference: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
