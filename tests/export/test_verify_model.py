@@ -71,13 +71,12 @@ class Amplifying(nn.Module):
 
 
 class Exact(Other):
-    """What `Amplifying` would give without rounding; with something added, every other sign is wrong."""
+    """What `Amplifying` would give without rounding; with something added, the sign is wrong."""
 
     def _embed_window(self, audio):
         with torch.inference_mode():
             bands = self.student.front_end(torch.from_numpy(audio)).mean(2).numpy()
-        bands[:, ::2] *= -1 if self.added else 1
-        return bands
+        return bands * (-1 if self.added else 1)
 
 
 def test_sound_whose_vector_rounding_decides_is_not_judged_but_errors_beyond_rounding_are():
@@ -87,13 +86,11 @@ def test_sound_whose_vector_rounding_decides_is_not_judged_but_errors_beyond_rou
     assert (report.passed, report.judged_cosine > 0.9999, report.smallest_cosine < 0.9999) == (True, True, True)
     assert "clip 0" in report.undetermined
     assert "clip 1" not in report.undetermined
-    wrong = compared(student, Exact(student, added=1.0), clips=loud)
-    assert not wrong.passed
-    assert all(case.undetermined == 0 for case in wrong.cases)
+    assert not compared(student, Exact(student, added=1.0), clips=loud).passed
 
 
 class Balanced(nn.Module):
-    """The mean of each mel band; for loud sound with what a weight for each is off from one, five million times."""
+    """The mean of each mel band; for loud sound with what a weight for each is off from one, 300,000 times."""
 
     def __init__(self):
         super().__init__()
@@ -102,19 +99,18 @@ class Balanced(nn.Module):
     def forward(self, log_mel):
         bands = log_mel.mean((1, 3))
         loud = (bands.mean(1, keepdim=True) > -5).to(bands.dtype)
-        return bands + loud * 5e6 * (self.weights - 1)
+        return bands + loud * 3e5 * (self.weights - 1)
 
 
 class Rounded(Other):
-    """`Balanced` with weights of which every other is rounded upwards; with something added, its sign is wrong too."""
+    """`Balanced` with every other weight two last bits larger; with something added, the sign is wrong too."""
 
     def _embed_window(self, audio):
         with torch.inference_mode():
             bands = self.student.front_end(torch.from_numpy(audio)).mean(2).numpy()
         if bands.mean() > -5:
-            bands[:, ::2] += np.float32(5e6 * 2**-24)
-            bands[:, ::2] *= -1 if self.added else 1
-        return bands
+            bands[:, ::2] += np.float32(3e5 * 2**-22)
+        return bands * (-1 if self.added and bands.mean() > -5 else 1)
 
 
 def test_weights_that_their_last_bit_decides_are_no_fault_of_the_file():

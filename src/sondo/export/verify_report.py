@@ -23,6 +23,7 @@ class VerifyCase:
         mean_cosine: Over the clips.
         largest_difference: Of any value of any vector, absolute.
         undetermined: Clips for which rounding alone gives other vectors in torch, so that they are not judged.
+        judged_cosine: The smallest of the clips that are judged; 1 where none is.
     """
 
     name: str
@@ -32,6 +33,7 @@ class VerifyCase:
     mean_cosine: float
     largest_difference: float
     undetermined: int = 0
+    judged_cosine: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,7 @@ class VerifyReport:
             return ""
         return (
             f"not judged, since this network amplifies rounding there, and torch itself gives another vector in "
-            f"float64 or where weights change in their last bit: {'; '.join(names)}"
+            f"float64 or where weights change in their last bits: {'; '.join(names)}"
         )
 
     @property

@@ -70,8 +70,7 @@ def _refusal(report: VerifyReport) -> str:
             f"alone and padded by {report.padded_difference or 0.0:.2g}. "
             "This is a fault of the exported graph: please report it with the student's name"
         )
-    judged = [case for case in report.cases if case.undetermined < case.batch] or report.cases
-    worst = min(judged, key=lambda case: case.smallest_cosine)
+    worst = min(report.cases, key=lambda case: case.judged_cosine)
     where = f"the mean over {report.judged}" if report.precision in ON_AVERAGE else worst.name
     return (
         f"{report.path} was not written: it does not agree with torch. The cosine is {report.judged_cosine:.6f} "
