@@ -31,8 +31,8 @@ class DyMN(nn.Module):
 
     Args:
         width_mult: Factor on every number of channels, above 0; 1.0 has 8.64 M parameters, 0.4 has 1.49 M.
-        temperature: Softmax temperature of the dynamic convolutions, above 0. EfficientAT's checkpoints of AudioSet want
-            1, those of S-SONDO what their config says; training from nothing takes `EVEN_TEMPERATURE`.
+        temperature: Softmax temperature of the dynamic convolutions, above 0. EfficientAT's checkpoints of AudioSet
+            want 1, those of S-SONDO what their config says; training from nothing takes `EVEN_TEMPERATURE`.
 
     Shape:
         (batch, 1, mels, frames) -> (batch, num_features, ceil(mels / 32), ceil(frames / 32)).
