@@ -49,7 +49,9 @@ class _Verb(jsonargparse.ArgumentParser):
         self, args: Sequence[str] | None = None, *further: Any, **options: Any
     ) -> jsonargparse.Namespace:
         """Parse, whatever stands first."""
-        return super().parse_args(None if args is None else self._words_last(args), *further, **options)
+        takes_files = any(not action.option_strings and action.nargs in ("*", "+") for action in self._actions)
+        given = self._words_last(args) if args is not None and takes_files else args
+        return super().parse_args(given, *further, **options)
 
     def _words_last(self, arguments: Sequence[str]) -> list[str]:
         words: list[str] = []
