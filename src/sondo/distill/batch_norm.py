@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from sondo.distill.data import Batch
 from sondo.distill.module import TrainableStudent
 
-TIMES_TRAINING = 4
-"""How large a batch is, in batches of training: without gradients it takes no more memory than one of these."""
+TIMES_TRAINING, BATCHES = 4, 16
+"""How large a batch is, in batches of training, and how many there are at most.
 
-BATCHES = 16
+Without gradients, four times the clips take no more memory than a step of training.
+"""
 
 
 def measure_batch_norms(

@@ -193,24 +193,22 @@ class BankData(lightning.LightningDataModule):
         sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(self.batches if self.sounds is None else self.sounds, sampler)
 
-    def fresh_batches(self, epoch: int) -> Iterator[Batch]:
-        """Batches of one more epoch, as they are, for what is measured after training."""
-        sampler = self._sampler(0, 1)
-        sampler.set_epoch(epoch)
-        return (self.batches[rows] for rows in sampler)
-
-    def large_batches(self, epoch: int, *, times: int, most: int) -> Iterator[Batch]:
-        """Batches drawn as in training, as they are, with as many clips as there are or as an epoch has.
+    def fresh_batches(self, epoch: int, *, times: int = 1, num_clips: int | None = None) -> Iterator[Batch]:
+        """Batches drawn as in training, as they are, for what is measured outside of it.
 
         Args:
             epoch: Whose draw it is.
             times: How much larger than training's a batch is.
-            most: Number of batches at most.
+            num_clips: Clips in all; an epoch's when left out.
         """
-        num_clips = max(self.clips_per_epoch, int((self.weights > 0).sum()))
-        sampler = self._sampler(0, 1, times=times, num_clips=min(num_clips, most * times * self.config.batch_size))
+        sampler = self._sampler(0, 1, times=times, num_clips=num_clips)
         sampler.set_epoch(epoch)
         return (self.batches[rows] for rows in sampler)
+
+    def large_batches(self, epoch: int, *, times: int, most: int) -> Iterator[Batch]:
+        """At most so many `fresh_batches`, with as many clips as there are or as an epoch has."""
+        num_clips = max(self.clips_per_epoch, int((self.weights > 0).sum()))
+        return self.fresh_batches(epoch, times=times, num_clips=min(num_clips, most * times * self.config.batch_size))
 
     def valid_batches(self) -> Iterator[Batch]:
         """Batches that are watched."""
