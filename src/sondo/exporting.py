@@ -82,12 +82,12 @@ class Source:
 
     Args:
         student: The student.
-        projector: Its (first) mapping head, where it has one.
+        projectors: Its mapping heads, one for each of its teachers, by the teacher's name; none where it has none.
         sound: Clips of its run's bank; none where there is no bank.
     """
 
     student: Student
-    projector: Projector | None
+    projectors: dict[str, Projector]
     sound: RealSound
 
 
@@ -99,6 +99,7 @@ def export_run(
     allow_code: bool = False,
     frames: bool = False,
     teacher_space: bool = False,
+    teacher: str | None = None,
     precision: Precision = "float32",
     sounds: Sequence[Path] = (),
     form: Form = "onnx",
@@ -112,7 +113,8 @@ def export_run(
         overwrite: Replace a file that is there.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
         frames: Give the output `frames` too: embeddings along time.
-        teacher_space: Give the output `teacher_space` too: vectors in the space of the (first) teacher.
+        teacher_space: Give the output `teacher_space` too: vectors in the space of a teacher.
+        teacher: Of which teacher, where there are several; of the first when left out.
         precision: How the network keeps its numbers.
         sounds: Real sound instead of that of the run's bank: files, or folders of them.
         form: `onnx`; `executorch` (`.pte`) or `litert` (`.tflite`), which have the embedding alone.
@@ -127,8 +129,7 @@ def export_run(
     found = read_source(source, allow_code=allow_code)
     if path is None and not Path(source).is_dir():
         raise SondoError(f"where to write {source}? Name a file: --out student.onnx")
-    if teacher_space and found.projector is None:
-        raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
+    projector = _head_of(found, teacher, source) if teacher_space else None
     sound = sound_of_files(sounds, found.student.sample_rate) if sounds else found.sound
     if precision == "int8" and not sound.clips:
         raise SondoError(
@@ -145,12 +146,22 @@ def export_run(
             sound=calibration,
             precision=precision,
             frames=frames,
-            projector=found.projector if teacher_space else None,
+            projector=projector,
+            teacher=teacher,
         )
     if frames or teacher_space:
         raise SondoError(f"a file for {form} has the embedding alone: leave --frames and --teacher_space out")
     write = _writer(form)
     return write(found.student, target, overwrite=overwrite, clips=clips, sound=calibration, precision=precision)
+
+
+def _head_of(found: Source, teacher: str | None, source: str | Path) -> Projector:
+    """The mapping head into the space of a teacher."""
+    if not found.projectors:
+        raise SondoError(f"{source} has no mapping head into a teacher's space: was it trained on labels alone?")
+    if teacher is not None and teacher not in found.projectors:
+        raise SondoError(f"{teacher} did not teach {source}: its teachers are {', '.join(found.projectors)}")
+    return found.projectors[teacher or next(iter(found.projectors))]
 
 
 def _writer(form: Form) -> Callable[..., Path]:
@@ -229,13 +240,20 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
     folder = Path(source)
     if not folder.is_dir():
         student, projector = load_published(str(source))
-        return Source(student, projector, RealSound([], student.sample_rate))
+        heads = [] if projector is None else [projector]
+        return Source(student, _by_teacher(student, heads), RealSound([], student.sample_rate))
     home = folder / "student" if (folder / "student").is_dir() else folder
     student = load(home, allow_code=allow_code)
     note = folder / "train.json"
     bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
     sound = sound_of_bank(Bank(bank)) if bank is not None and Bank.exists(bank) else RealSound([], student.sample_rate)
-    return Source(student, next(iter(load_projectors(home)), None), sound)
+    return Source(student, _by_teacher(student, load_projectors(home)), sound)
+
+
+def _by_teacher(student: Student, projectors: Sequence[Projector]) -> dict[str, Projector]:
+    """The mapping heads by their teachers' names; a student that was saved without its teacher has one of no name."""
+    names = [str(teacher.get("name", "")) for teacher in student.teachers] or [""]
+    return dict(zip(names, projectors, strict=False))
 
 
 def sound_of_bank(bank: Bank) -> RealSound:

@@ -58,7 +58,7 @@ def verify_file(
     from sondo.exporting import read_source, sound_of_files
 
     source, model = read_source(against, allow_code=allow_code), open_file(path)
-    student, projector = source.student, source.projector
+    student = source.student
     clips = source.sound.to_compare(checked_precision(model.precision, path))
     if sounds:
         clips += sound_of_files(sounds, student.sample_rate).all()
@@ -66,6 +66,8 @@ def verify_file(
         report = compare_model(student, model, clips=clips, threshold=threshold)
         report.save()
         return checks, report
+    teacher = str((model.mapped_to or {}).get("name", ""))
+    projector = source.projectors.get(teacher, next(iter(source.projectors.values()), None))
     return checks, verify(student, path, clips=clips, threshold=threshold, projector=projector)
 
 

@@ -39,6 +39,7 @@ def student_model(
     *,
     frames: bool = False,
     projector: Projector | None = None,
+    teacher: str | None = None,
     precision: Precision = "float32",
     sound: Sequence[NDArray[np.float32]] = (),
 ) -> ModelProto:
@@ -48,6 +49,7 @@ def student_model(
         student: The student.
         frames: Give the output `frames` too.
         projector: The mapping head to give the output `teacher_space` with.
+        teacher: Whose of several teachers it is; the first one's when left out.
         precision: How the network keeps its numbers.
         sound: Real sound for `int8`, each (samples,) at the student's rate and at least 0.1 s.
 
@@ -64,7 +66,7 @@ def student_model(
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )
-    about = metadata(student, frames=frames, projector=projector, precision=precision)
+    about = metadata(student, frames=frames, projector=projector, teacher=teacher, precision=precision)
     if precision != "float32":
         about |= {GOLDEN: to_text(golden_vectors_of_file(model))}
     helper.set_model_props(model, about)

@@ -11,6 +11,7 @@ import onnxruntime
 import torch
 from onnx import ModelProto
 
+from sondo.errors import SondoError
 from sondo.export.precision import Precision
 from sondo.runtime.golden import GOLDEN, GOLDEN_SAMPLES, GoldenVector, golden_sound, to_text
 from sondo.runtime.metadata import FORMAT, PRECISION
@@ -20,7 +21,12 @@ _LINEAGE = ("teacher", "teachers", "source", "checkpoint", "init", "init_licence
 
 
 def metadata(
-    student: Student, *, frames: bool, projector: Projector | None, precision: Precision = "float32"
+    student: Student,
+    *,
+    frames: bool,
+    projector: Projector | None,
+    teacher: str | None = None,
+    precision: Precision = "float32",
 ) -> dict[str, str]:
     """The metadata of a student's file.
 
@@ -28,6 +34,7 @@ def metadata(
         student: The student.
         frames: Whether the file has the output `frames`.
         projector: The mapping head, where it has the output `teacher_space`.
+        teacher: Whose of several teachers the mapping head is; the first one's when left out.
         precision: How the network keeps its numbers.
     """
     lineage = {key: student.info[key] for key in _LINEAGE if key in student.info}
@@ -43,13 +50,17 @@ def metadata(
         PRECISION: precision,
         GOLDEN: to_text(_golden_vectors(student)),
         **({"sondo.frame_stride": str(student.frame_stride)} if frames else {}),
-        **({"sondo.teacher": json.dumps(_first_teacher(student, projector))} if projector is not None else {}),
+        **({"sondo.teacher": json.dumps(_mapped_to(student, projector, teacher))} if projector is not None else {}),
     }
 
 
-def _first_teacher(student: Student, projector: Projector) -> Mapping[str, Any]:
+def _mapped_to(student: Student, projector: Projector, name: str | None) -> Mapping[str, Any]:
     """Into whose space the mapping head maps."""
-    teacher = next(iter(student.info.get("teachers") or [student.teacher]))
+    each = student.teachers or [{}]
+    teacher = next((teacher for teacher in each if name in (None, teacher.get("name"))), None)
+    if teacher is None:
+        names = ", ".join(str(teacher.get("name")) for teacher in each)
+        raise SondoError(f"{name} did not teach this student: its teachers are {names}")
     about = {key: teacher.get(key, "") for key in ("name", "fingerprint", "licence")}
     return about | {"embedding_dim": projector.embedding_dim}
 

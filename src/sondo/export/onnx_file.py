@@ -26,6 +26,7 @@ def to_onnx(
     sound: Sequence[NDArray[np.float32]] = (),
     frames: bool = False,
     projector: Projector | None = None,
+    teacher: str | None = None,
 ) -> Path:
     """Export a student to one file that takes raw sound, and verify it.
 
@@ -44,8 +45,9 @@ def to_onnx(
             of a half or a third of the size that runs as fast; or `int8`, which computes in whole numbers too.
         sound: Real sound to calibrate `int8` with, like `clips` but none of them.
         frames: Give the output `frames` too, those of `Student.frames`.
-        projector: The mapping head to give the output `teacher_space` with: each window in the space of the student's
-            (first) teacher, averaged like the embedding.
+        projector: The mapping head to give the output `teacher_space` with: each window in the space of a teacher,
+            averaged like the embedding.
+        teacher: Whose of the student's teachers the mapping head is; the first one's when left out.
 
     Returns:
         The path.
@@ -58,7 +60,9 @@ def to_onnx(
         `to_onnx(sondo.students.load("student/"), "student.onnx")`
     """
     path = checked_target(path, student, suffix=".onnx", overwrite=overwrite)
-    model = student_model(student, frames=frames, projector=projector, precision=precision, sound=sound)
+    model = student_model(
+        student, frames=frames, projector=projector, teacher=teacher, precision=precision, sound=sound
+    )
     return write_verified(
         path,
         model.SerializeToString(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 from sondo.runtime.metadata import FileInfo
 from sondo.runtime.model import Model
+
+TEACHER_SPACE = "teacher_space"
+"""The output of the mapping head."""
 
 
 class OnnxModel(Model):
@@ -71,11 +75,33 @@ class OnnxModel(Model):
             )
         return self._frame_stride
 
+    @property
+    def mapped_to(self) -> dict[str, Any] | None:
+        """Into which teacher's space the output `teacher_space` maps: `name`, `fingerprint`, `licence` and
+        `embedding_dim`; None without that output.
+        """
+        raw = _metadata(self.path, self._session).get("sondo.teacher")
+        if raw is None or TEACHER_SPACE not in {output.name for output in self._session.get_outputs()}:
+            return None
+        found: dict[str, Any] = json.loads(raw)
+        return found
+
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("embedding", audio)
 
     def _frames_of_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("frames", audio)
+
+    def in_teacher_space(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Windows behind the mapping head.
+
+        Args:
+            audio: Mono samples in [-1, 1] at `sample_rate`.
+
+        Shape:
+            (batch, samples) -> (batch, embedding_dim of the teacher).
+        """
+        return self._run(TEACHER_SPACE, audio)
 
     def _run(self, output: str, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         (values,) = self._session.run([output], {"audio": np.ascontiguousarray(audio, dtype=np.float32)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import Model, OnnxModel, SpaceMismatchError
 from sondo.search.info import IndexInfo, teacher_space_id
-
-OUTPUT, TEACHER = "teacher_space", "sondo.teacher"
-"""Of an exported file: the output of the mapping head, and the metadata (JSON) that say into whose space it maps."""
 
 _Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -69,19 +65,19 @@ def load_mapped(
     there = ", ".join(repr(candidate.space_id) for candidate in mapped)
     raise SpaceMismatchError(
         f"the index lies in the space {info.space_id!r} of its teacher; {model} maps into {there}. Ask with a student "
-        f"of {info.model} that this very version taught, or build the index again with the vectors that taught this one"
+        f"of {info.model} that this very version taught (where several did, with its run, or with a file of "
+        f"--teacher_space --teacher {info.model}), or build the index again with the vectors that taught this one"
     )
 
 
 def _from_file(student: OnnxModel) -> list[MappedModel]:
-    session = student._session
-    raw = session.get_modelmeta().custom_metadata_map.get(TEACHER)
-    if OUTPUT not in {output.name for output in session.get_outputs()} or raw is None:
+    teacher = student.mapped_to
+    if teacher is None:
         raise SondoError(
-            f"{student.path} has no output `{OUTPUT}`, which maps its vectors into its teacher's space: export the "
-            "run again with it, or ask with the run's folder"
+            f"{student.path} has no output `teacher_space`, which maps its vectors into its teacher's space: export "
+            "the run again with it, or ask with the run's folder"
         )
-    return [MappedModel(student, json.loads(raw), lambda audio: student._run(OUTPUT, audio))]
+    return [MappedModel(student, teacher, student.in_teacher_space)]
 
 
 def _from_torch(student: Model, model: str | Path) -> list[MappedModel]:
@@ -90,8 +86,7 @@ def _from_torch(student: Model, model: str | Path) -> list[MappedModel]:
     heads = _heads(model)
     if not heads:
         raise SondoError(f"{model} has no mapping head into a teacher's space: was it trained on labels alone?")
-    info = student.student.info  # type: ignore[attr-defined]
-    teachers = info.get("teachers") or [info.get("teacher") or {}]
+    teachers = student.student.teachers or [{}]  # type: ignore[attr-defined]
 
     def through(head: Any) -> _Embed:
         def embed_windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -98,6 +98,11 @@ class Student(nn.Module):
         return dict(self.info.get("teacher") or {})
 
     @property
+    def teachers(self) -> list[dict[str, Any]]:
+        """Each of its teachers: `name`, `fingerprint`, `licence` and more, as far as it is known; none without one."""
+        return list(self.info.get("teachers") or ([self.teacher] if self.teacher else []))
+
+    @property
     def licence(self) -> str:
         """The licence that the teacher hands down; `unknown` when the teacher has none, `MIT` without a teacher."""
         return str(self.teacher.get("licence") or "unknown") if self.teacher else "MIT"

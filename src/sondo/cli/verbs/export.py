@@ -37,6 +37,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     verb.add_argument("--frames", action="store_true", help="embeddings along time as a further output")
     verb.add_argument("--teacher_space", action="store_true", help="vectors in the teacher's space as a further output")
+    verb.add_argument("--teacher", help="whose space, where several taught; by default that of the first")
     add_code(verb)
 
 
@@ -49,6 +50,8 @@ def run(settings: Any) -> None:
         raise SondoError(
             "--int8 keeps the weights in int8 already: leave out --weights, or --int8 to compute in float32"
         )
+    if settings.teacher is not None and not settings.teacher_space:
+        raise SondoError("--teacher says whose space the output of --teacher_space is: give both, or neither")
     require("torch", extra="train", why="Exporting needs torch and onnx")
     from sondo.exporting import about_file, export_run, measure_in_run
     from sondo.report.tables import show_int8
@@ -61,6 +64,7 @@ def run(settings: Any) -> None:
         allow_code=settings.allow_code,
         frames=settings.frames,
         teacher_space=settings.teacher_space,
+        teacher=settings.teacher,
         precision="int8" if settings.int8 else weights[settings.weights],
         sounds=[Path(sound) for sound in settings.sounds],
         form=settings.format,
