@@ -150,7 +150,7 @@ def exported(make_student, networks_once, of_all_processes) -> SimpleNamespace:
             before = {key: value.clone() for key, value in student.state_dict().items()}
             with networks_once(), warnings.catch_warnings():
                 warnings.simplefilter("error")
-                to_onnx(student, path)
+                to_onnx(student, path, frames=True)
             assert student.training, "exporting must leave the student as it was"
             assert all(torch.equal(value, before[key]) for key, value in student.state_dict().items())
     return SimpleNamespace(student=student.eval(), path=path)

@@ -126,6 +126,7 @@ def test_export_again_needs_overwrite(finished, tmp_path, capsys, monkeypatch):
     assert "smallest cosine to torch" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_stages_by_hand_give_the_student_of_the_whole_way(finished, tmp_path):
     bank = str(tmp_path / "b.lance")
     main(["ingest", "--audio", str(finished / "sound"), "--bank", bank])
@@ -136,6 +137,7 @@ def test_the_stages_by_hand_give_the_student_of_the_whole_way(finished, tmp_path
     assert by_hand == (finished / "run" / "student" / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_from_python_with_an_own_teacher(finished, tmp_path, quick_export):
     class Loudness:
         name, sample_rate, embedding_dim = "loudness", 16000, 2
@@ -164,6 +166,7 @@ def test_from_python_with_an_own_teacher(finished, tmp_path, quick_export):
     assert json.loads((tmp_path / "k.json").read_text())["folder"]["retention"] is None
 
 
+@pytest.mark.slow
 def test_vectors_from_elsewhere_teach_and_are_never_asked_to_listen(finished, tmp_path, capsys, quick_export):
     files = sorted((finished / "sound").rglob("*.wav"))
     np.save(tmp_path / "v.npy", np.random.default_rng(0).standard_normal((len(files), 3)).astype(np.float32))

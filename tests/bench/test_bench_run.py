@@ -71,6 +71,7 @@ def test_the_machine_is_described():
     assert about["numpy"] == np.__version__
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_and_writes_all_of_it(network, student, tmp_path, capsys, monkeypatch):
     from sondo.students import save
 

@@ -22,7 +22,7 @@ def pixels(path):
     return imread(path)[..., :3]
 
 
-@pytest.mark.parametrize("how", ["tsne", "pca"])
+@pytest.mark.parametrize("how", [pytest.param("tsne", marks=pytest.mark.slow), "pca"])
 def test_what_is_apart_stays_apart_in_the_plane(blobs, how):
     vectors, heap = blobs(3, 40, dim=60)
     points = project(vectors, how, seed=0)
@@ -42,7 +42,7 @@ def test_umap_is_an_extra(monkeypatch, blobs):
         project(blobs(3, 10)[0], "umap")
 
 
-@pytest.mark.parametrize("num_clips", [30, 3000])
+@pytest.mark.parametrize("num_clips", [30, pytest.param(3000, marks=pytest.mark.slow)])
 def test_nothing_is_cut_off_by_many_clusters_and_long_labels(tmp_path, num_clips):
     generator = np.random.default_rng(0)
     points = generator.standard_normal((num_clips, 2)).astype(np.float32)

@@ -34,6 +34,7 @@ def share_of_dense_half(vectors, clusters):
     return (middles[:, 0] < 1).mean()
 
 
+@pytest.mark.slow
 def test_density_draws_fewer_clusters_than_in_flat_kmeans(dense_and_sparse):
     flat = KMeans(20, n_init=3, random_state=0).fit_predict(dense_and_sparse)
     (_, coarse), _ = fit(dense_and_sparse, [200, 20])

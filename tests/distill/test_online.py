@@ -162,7 +162,7 @@ def test_views_come_again_and_the_teacher_is_not_asked_twice(bank, tmp_path, mon
     assert sorted(path.name for path in (tmp_path / "r" / "views").iterdir()) == ["0.safetensors", "1.safetensors"]
 
 
-@pytest.mark.parametrize("num_views", [None, 2])
+@pytest.mark.parametrize("num_views", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, num_views):
     config = AugmentConfig(gain_db=6, roll=True, mixup_alpha=0.3, time_masks=1, views=num_views)
     whole = run(bank, tmp_path / "whole", teacher=Levels(), augmentation=config, epochs=3)

@@ -92,6 +92,7 @@ def test_labels_alone_teach_without_a_teacher(bank, tmp_path):
     assert len(logged(tmp_path / "r", "valid_map")) == 5
 
 
+@pytest.mark.slow
 def test_the_mix_learns_both(bank, tmp_path):
     column = teach(bank, Loudness())
     folder = run(bank, tmp_path / "r", teachers=[column], supervised=0.4, epochs=5, clips_per_epoch=24)

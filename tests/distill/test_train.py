@@ -49,7 +49,12 @@ def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"loss": "cosine + 0.5 * queue_kl(size=10)", "head": "mlp", "projectors": 3}, {"head": "linear"}]
+    "settings",
+    [
+        pytest.param({}, marks=pytest.mark.slow),
+        {"loss": "cosine + 0.5 * queue_kl(size=10)", "head": "mlp", "projectors": 3},
+        pytest.param({"head": "linear"}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, settings):
     whole = run(bank, tmp_path / "whole", epochs=3, **settings)
@@ -124,7 +129,8 @@ def two_teachers(bank):
     return bank, ["teacher.fake", "teacher.other"]
 
 
-@pytest.mark.parametrize("dropping", [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
+@pytest.mark.slow
+@pytest.mark.parametrize("dropping", [0.0, 0.5])
 def test_two_teachers_each_have_a_head_that_comes_closer(two_teachers, tmp_path, dropping):
     bank, columns = two_teachers
 

@@ -196,6 +196,7 @@ def model(tmp_path, student):
     return save(student, tmp_path / "student")
 
 
+@pytest.mark.slow
 def test_the_verb_prints_the_table_and_writes_its_files(root, model, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     few = tmp_path / "few"
@@ -252,6 +253,7 @@ def test_the_int8_file_of_a_student_does_not_get_the_vectors_of_the_other(tmp_pa
     assert open_contender(files[0]).num_bytes == 2_000_000
 
 
+@pytest.mark.slow
 def test_the_first_teacher_among_the_models_is_whom_all_are_compared_with(root, monkeypatch):
     def fake(model, **_):
         return contender(model, is_teacher=model.startswith("teacher:"))

@@ -159,6 +159,7 @@ def made(exported, tmp_path_factory):
     return student, to_onnx(student, path, precision="int8", sound=calibration, clips=held_out), held_out
 
 
+@pytest.mark.slow
 def test_the_file_keeps_the_students_vectors_of_real_sound(made):
     student, path, held_out = made
     report = json.loads(path.with_name("s.int8.onnx.json").read_text())
@@ -171,6 +172,7 @@ def test_the_file_keeps_the_students_vectors_of_real_sound(made):
     assert report["judged_cosine"] == pytest.approx(np.mean(cosines), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_file_says_so_and_passes_its_own_checks(made):
     values = {item.key: item.value for item in onnx.load(made[1]).metadata_props}
     assert values["sondo.precision"] == "int8"
@@ -178,6 +180,7 @@ def test_the_file_says_so_and_passes_its_own_checks(made):
     assert all(check.passed for check in self_check(made[1]))
 
 
+@pytest.mark.slow
 def test_verify_judges_by_what_the_file_says(made):
     report = verify(made[0], made[1], clips=made[2], lengths_s=(0.5,))
     assert (report.threshold, report.judged, report.passed) == (0.99, "real clips", True)
@@ -185,6 +188,7 @@ def test_verify_judges_by_what_the_file_says(made):
     assert not strict.passed
 
 
+@pytest.mark.slow
 def test_the_front_end_stays_in_float32(made):
     (loop,) = [node for node in onnx.load(made[1]).graph.node if node.op_type == "Loop"]
     body = loop.attribute[0].g
@@ -197,15 +201,16 @@ def test_the_front_end_stays_in_float32(made):
         behind += [makes[name] for name in node.input if name in makes]
 
 
-def test_too_little_sound_is_refused_and_nothing_is_left(made, tmp_path):
+def test_too_little_sound_is_refused_and_nothing_is_left(exported, tmp_path):
     with pytest.raises(SondoError, match="8 clips or more, not 3"):
-        to_onnx(made[0], tmp_path / "s.onnx", precision="int8", sound=sounds(3, 0))
+        to_onnx(exported.student, tmp_path / "s.onnx", precision="int8", sound=sounds(3, 0))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("precision", "least", "most_bytes"), [("float16", 0.999999, 0.7), ("int8_weights", 0.999, 0.55)]
 )
+@pytest.mark.slow
 def test_small_weights_keep_the_vectors(made, exported, tmp_path, precision, least, most_bytes):
     student, _, held_out = made
     small = to_onnx(student, tmp_path / "small.onnx", precision=precision, clips=held_out)

@@ -17,7 +17,7 @@ from sondo.students import create
 
 
 @pytest.fixture(scope="module")
-def made(make_student, half_a_second, tmp_path_factory):
+def made(make_student, exported, networks_once, half_a_second, tmp_path_factory):
     """A student with seeded weights, its mapping head and its file."""
     student = make_student()
     each = [{"name": "first", "fingerprint": "f1", "licence": "MIT"}, {"name": "second", "fingerprint": "f2"}]
@@ -27,7 +27,7 @@ def made(make_student, half_a_second, tmp_path_factory):
     with torch.no_grad():
         projector.mlp[0].weight.mul_(20)
     path = tmp_path_factory.mktemp("outputs") / "student.onnx"
-    with half_a_second():
+    with networks_once(), half_a_second():
         return student, projector, to_onnx(student, path, frames=True, projector=projector)
 
 

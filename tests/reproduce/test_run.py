@@ -63,6 +63,7 @@ def arguments(place, out):
     return [str(place / "losses.yaml"), "--bank", str(place / "b.lance"), "--out", str(out), *task, "--scale", "0.5"]
 
 
+@pytest.mark.slow
 def test_every_variant_is_trained_with_every_seed_and_scored(finished):
     results = json.loads((finished / "results.json").read_text())
     assert [row["variant"] for row in results["rows"]] == ["cosine", "mse"]
@@ -77,6 +78,7 @@ def test_every_variant_is_trained_with_every_seed_and_scored(finished):
     assert "| mse |" in (finished / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_each_cell_is_a_run_that_other_verbs_take(finished, place, tmp_path):
     task = ["--task", "folder", "--data", str(place / "sound")]
     main(["evaluate", str(finished / "cells" / "cosine-0"), *task, "--json", str(tmp_path / "s.json")])
@@ -84,12 +86,14 @@ def test_each_cell_is_a_run_that_other_verbs_take(finished, place, tmp_path):
     assert json.loads((tmp_path / "s.json").read_text())["folder"]["student"] == cell["tasks"]["folder"]["score"]
 
 
+@pytest.mark.slow
 def test_the_same_command_shows_what_is_there_and_runs_nothing(finished, place, capsys, monkeypatch):
     monkeypatch.setattr(run, "run_cell", lambda *_: pytest.fail("a finished cell was run again"))
     main(["reproduce", *arguments(place, finished), "--seeds", "0", "1"])
     assert "Two losses" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_other_settings_in_the_same_folder_are_refused(finished, place, capsys):
     with pytest.raises(SystemExit):
         main(["reproduce", *arguments(place, finished)[:-1], "0.25"])
@@ -108,6 +112,7 @@ def stopping_at(name, error):
     return run_cell
 
 
+@pytest.mark.slow
 def test_an_interrupted_grid_goes_on_with_the_cells_that_it_lacks(place, tmp_path, monkeypatch):
     settings = {"bank": place / "b.lance", "out": tmp_path / "o", "scale": 0.5}
     monkeypatch.setattr(run, "run_cell", stopping_at("mse, seed 0", KeyboardInterrupt()))
@@ -121,6 +126,7 @@ def test_an_interrupted_grid_goes_on_with_the_cells_that_it_lacks(place, tmp_pat
 
 
 @pytest.mark.parametrize("error", [SondoError("no such luck"), RuntimeError("no such luck")])
+@pytest.mark.slow
 def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch, capsys, error):
     monkeypatch.setattr(run, "run_cell", stopping_at("cosine, seed 0", error))
     with pytest.raises(SystemExit) as stop:
@@ -135,6 +141,7 @@ def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch
     assert (tmp_path / "o" / "cells" / "cosine-0" / "error.txt").exists() == isinstance(error, RuntimeError)
 
 
+@pytest.mark.slow
 def test_a_task_that_is_added_later_scores_the_students_that_are_there(unscored, finished):
     without, trained = unscored
     assert [row["ours"] for row in without["rows"]] == [{}, {}]
@@ -144,6 +151,7 @@ def test_a_task_that_is_added_later_scores_the_students_that_are_there(unscored,
     assert times_of_students(finished) == trained
 
 
+@pytest.mark.slow
 def test_a_variant_whose_settings_were_edited_is_refused(place, tmp_path):
     file = tmp_path / "losses.yaml"
     grid = GRID.replace("  cosine: {train: {loss: cosine}}\n", "")
@@ -182,6 +190,7 @@ def test_a_mistake_is_named(place, tmp_path, capsys, extra, message):
     assert message in said.err + said.out
 
 
+@pytest.mark.slow
 def test_students_of_labels_are_left_out_where_the_bank_has_none(place, tmp_path, monkeypatch, capsys):
     file = tmp_path / "g.yaml"
     file.write_text(GRID + "  labels: {train: {supervised: 1.0, sampling: uniform}}\n")
@@ -199,6 +208,7 @@ def test_students_of_labels_are_left_out_where_the_bank_has_none(place, tmp_path
     assert [("seeds" in row, "cosine" in row) for row in having["rows"]] == [(True, True), (True, True), (True, False)]
 
 
+@pytest.mark.slow
 def test_the_banks_only_teacher_takes_the_papers_place(place, tmp_path, monkeypatch, capsys):
     cells = []
 

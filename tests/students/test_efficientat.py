@@ -31,7 +31,10 @@ def put(name, width):
     return path, backbone
 
 
-@pytest.mark.parametrize(("name", "student", "width"), [("mn04_as", "mobilenetv3", 0.4), ("dymn04_im", "dymn", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "student", "width"),
+    [("mn04_as", "mobilenetv3", 0.4), pytest.param("dymn04_im", "dymn", 0.4, marks=pytest.mark.slow)],
+)
 def test_a_file_in_its_place_fills_the_network(name, student, width):
     path, wanted = put(name, width)
     made = create(student, width_mult=width, **student_options(f"efficientat/{name}"))

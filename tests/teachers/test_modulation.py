@@ -178,6 +178,7 @@ def test_other_shapes_are_refused(teacher, shape):
         teacher.embed(torch.zeros(shape))
 
 
+@pytest.mark.slow
 def test_sound_in_general_is_centred_and_its_groups_weigh_alike(teacher):
     sounds = np.split(generic_sounds(48, seconds=2.0), 6)
     vectors = np.concatenate([teacher.embed(torch.from_numpy(part)) for part in sounds])
