@@ -175,9 +175,15 @@ def _writer(form: Form) -> Callable[..., Path]:
 
 
 def about_file(path: Path) -> dict[str, Any]:
-    """What the summary of a run says of an exported file, from the report beside it."""
+    """What the summary of a run says of an exported file, from the report beside it.
+
+    Returns:
+        `path`, `bytes`, `cosine_to_torch`; and the `output` that it is the cosine of, where that is not the embedding.
+    """
     report = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-    return {"path": str(path), "bytes": path.stat().st_size, "cosine_to_torch": report["judged_cosine"]}
+    found = {"path": str(path), "bytes": path.stat().st_size, "cosine_to_torch": report["judged_cosine"]}
+    output, _, _ = report["judged"].rpartition(", ")
+    return found | ({"output": output} if output else {})
 
 
 def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any]:

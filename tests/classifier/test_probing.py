@@ -10,6 +10,7 @@ import sondo
 from sondo.classifier import Head, probe
 from sondo.classifier.onnx_file import write_classifier
 from sondo.errors import SondoError
+from sondo.runtime.self_check import self_check
 
 pytest.importorskip("sklearn", reason="needs the extra train")
 onnx = pytest.importorskip("onnx", reason="needs the extra train")
@@ -90,6 +91,18 @@ def test_mistakes(classifier_path, tiny_student, class_folders, monkeypatch, opt
     with pytest.raises(SondoError, match=message):
         probe(given.pop("model"), **given)
     assert not classifier_path.with_name("d.onnx").exists()
+
+
+def test_another_head_is_seen_by_the_file_itself(classifier_path, tmp_path):
+    def failed(path):
+        return {check.name for check in self_check(path) if not check.passed}
+
+    model = onnx.load(classifier_path)
+    (weight,) = [item for item in model.graph.initializer if item.name == "head/weight0"]
+    weight.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weight), weight.name))
+    onnx.save(model, tmp_path / "c.onnx")
+    seen = failed(tmp_path / "c.onnx") - failed(classifier_path)
+    assert seen == {f"golden probabilities of {samples} samples" for samples in (3_200, 320_000, 400_000)}
 
 
 def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):

@@ -11,8 +11,10 @@ import torch
 import sondo
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export import to_onnx
+from sondo.export import to_onnx, verify
+from sondo.export.compared import compared, judge
 from sondo.runtime.golden import GOLDEN_SAMPLES, from_text, golden_sound
+from sondo.runtime.self_check import self_check
 from sondo.students import create
 
 
@@ -131,11 +133,45 @@ def test_its_golden_vectors_are_those_of_torch(made, run):
         assert vector.difference(1.01 * run("embedding", sound)[0]) > 1e-3
 
 
+def test_further_outputs_have_golden_vectors_too(made, tmp_path):
+    checks = self_check(made[2])
+    assert all(check.passed for check in checks)
+    assert {"golden frames of 400000 samples", "golden teacher_space of 3200 samples"} <= {c.name for c in checks}
+    model = onnx.load(made[2])
+    (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
+    (body,) = [attribute.g for attribute in loop.attribute if attribute.name == "body"]
+    (weight,) = [item for item in body.initializer if item.name.endswith("teacher/weight0")]
+    weight.CopyFrom(onnx.numpy_helper.from_array(1.01 * onnx.numpy_helper.to_array(weight), weight.name))
+    onnx.save(model, tmp_path / "other.onnx")
+    failed = [check.name for check in self_check(tmp_path / "other.onnx") if not check.passed]
+    assert failed
+    assert all(name.startswith("golden teacher_space") for name in failed)
+
+
 def test_the_report_has_the_further_outputs_and_the_padding(made):
     report = json.loads(made[2].with_name("student.onnx.json").read_text())
     assert report["padded_difference"] <= 1e-5
     names = {case["name"] for case in report["cases"]}
-    assert {"frames, 12.5 s", "teacher_space, 12.5 s"} <= names
+    assert {"frames, made sound, 12.5 s", "teacher_space, made sound, 12.5 s"} <= names
+
+
+def test_each_output_has_to_agree_on_real_sound_by_itself(made):
+    student, projector, path = made
+    frames = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    other = np.array([[1.0, 0.0], [0.2, 1.0]], dtype=np.float32)  # cosines 1 and 0.98
+    found = [
+        compared(name, frames, frames, values, student, precision="int8", of=None, output=output)
+        for name, output, values in (
+            ("clip 0", "embedding", frames),
+            ("clip 0", "frames", other),
+            ("made sound, 1 s", "teacher_space", -frames),
+        )
+    ]
+    judged, cosine = judge(found, "int8")
+    assert judged == "frames, real clips"
+    assert cosine == pytest.approx((1 + 1 / np.sqrt(1.04)) / 2)
+    report = verify(student, path, clips=[noise(20_000)], lengths_s=(0.5,), projector=projector)
+    assert {"clip 0", "frames, clip 0", "teacher_space, clip 0"} <= {case.name for case in report.cases}
 
 
 def test_the_published_behaviour_is_not_exported(tmp_path):

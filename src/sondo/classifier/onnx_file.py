@@ -18,6 +18,7 @@ from sondo.audio.decode import read_clips
 from sondo.classifier.head import Head
 from sondo.errors import SondoError, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
+from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
 
 TOLERANCE = 2e-3
@@ -99,11 +100,13 @@ def write_classifier(
     }
     if head.multi_label:
         metadata[THRESHOLDS] = json.dumps(head.thresholds or [_UNTUNED] * len(head.classes))
-    onnx.helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     scratch = out.with_name(f".{out.name}.writing")
     try:
+        onnx.checker.check_model(model)
+        scratch.write_bytes(model.SerializeToString())
+        golden = golden_vectors(open_session(scratch, None), "probabilities")
+        onnx.helper.set_model_props(model, metadata | {golden_key("probabilities"): to_text(golden)})
         scratch.write_bytes(model.SerializeToString())
         report = _compare(scratch, head, embed=embed, clips=clips)
         if report["largest_difference"] > TOLERANCE:

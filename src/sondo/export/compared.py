@@ -41,11 +41,15 @@ class Compared:
         case: What the report says of it.
         cosines: Of each clip, (clips,).
         is_determined: Whether float32 determines the vector of each clip, (clips,).
+        output: Of the file, which is compared.
+        is_real: Whether the clips are real sound.
     """
 
     case: VerifyCase
     cosines: NDArray[np.float64]
     is_determined: NDArray[np.bool_]
+    output: str
+    is_real: bool
 
 
 def compared(
@@ -57,6 +61,7 @@ def compared(
     *,
     precision: Precision,
     of: Callable[[Student, Audio], Audio],
+    output: str = "embedding",
 ) -> Compared:
     """Compare the vectors of a batch.
 
@@ -68,6 +73,7 @@ def compared(
         student: Whose vectors they are.
         precision: Of the file. Where real sound is judged on average, every clip is determined.
         of: Gives what torch gives; asked in float64 where a clip does not agree.
+        output: Which output of the file it is.
     """
     rows = len(audio)
     each = _cosines(wanted.reshape(rows, -1), found.reshape(rows, -1))
@@ -76,7 +82,7 @@ def compared(
         is_rounding = _is_rounding(wanted, found, student, lambda network: of(network, audio))
         is_determined = (each >= LEAST_COSINE["float32"]) | ~is_rounding
     case = VerifyCase(
-        name=name,
+        name=name if output == "embedding" else f"{output}, {name}",
         seconds=round(audio.shape[1] / student.sample_rate, 3),
         batch=rows,
         smallest_cosine=float(each.min()),
@@ -85,16 +91,25 @@ def compared(
         undetermined=int((~is_determined).sum()),
         judged_cosine=float(each[is_determined].min(initial=1.0)),
     )
-    return Compared(case, each, is_determined)
+    return Compared(case, each, is_determined, output, is_real=name.startswith(REAL))
 
 
 def judge(found: Sequence[Compared], precision: Precision) -> tuple[str, float]:
-    """What counts for a precision, and its cosine; -1 where nothing counts."""
+    """What counts for a precision, and its cosine; -1 where nothing counts.
+
+    Where real sound counts on average, each output does by itself, and the one that agrees least is told of.
+    """
     if precision not in ON_AVERAGE:
-        counting = np.concatenate([each.cosines[each.is_determined] for each in found])
-        return "every clip", float(counting.min(initial=1.0)) if len(counting) else -1.0
-    real = [each.cosines for each in found if each.case.name.startswith(REAL)]
-    return "real clips" if real else "all clips", float(np.concatenate(real or [each.cosines for each in found]).mean())
+        cosines = np.concatenate([each.cosines[each.is_determined] for each in found])
+        return "every clip", float(cosines.min(initial=1.0)) if len(cosines) else -1.0
+    counting = [each for each in found if each.is_real] or list(found)
+    sound = "real clips" if counting[0].is_real else "all clips"
+    means = {
+        output: float(np.concatenate([each.cosines for each in counting if each.output == output]).mean())
+        for output in dict.fromkeys(each.output for each in counting)
+    }
+    least = min(means, key=lambda output: means[output])
+    return sound if least == "embedding" else f"{least}, {sound}", means[least]
 
 
 def of_torch(student: Student, audio: Audio) -> Audio:

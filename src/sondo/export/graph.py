@@ -22,13 +22,12 @@ from sondo.audio.frames import num_columns
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
 from sondo.export.front_end import PREFIX as FRONT_END
 from sondo.export.int8 import int8_network
-from sondo.export.metadata import golden_vectors_of_file, metadata
+from sondo.export.metadata import golden_of_file, metadata
 from sondo.export.network import IR_VERSION, OPSET, network_graph
 from sondo.export.precision import Precision, check_sounds
 from sondo.export.small_weights import keep_small
 from sondo.export.steps import Constants, Step, nodes, tensors
 from sondo.export.window import window_graph
-from sondo.runtime.golden import GOLDEN, to_text
 from sondo.students import Projector, Student
 
 _ALL = 2**62
@@ -67,8 +66,8 @@ def student_model(
         ir_version=IR_VERSION,
     )
     about = metadata(student, frames=frames, projector=projector, teacher=teacher, precision=precision)
-    if precision != "float32":
-        about |= {GOLDEN: to_text(golden_vectors_of_file(model))}
+    outputs = [output.name for output in model.graph.output]
+    about |= golden_of_file(model, outputs if precision != "float32" else outputs[1:])
     helper.set_model_props(model, about)
     checker.check_model(model)
     return model

@@ -55,6 +55,8 @@ def int8_network(graph: GraphProto, log_mels: _LogMels, held_out: _LogMels) -> G
     vectors are closer without. Two parts stay in float32 that are a hundredth of the work and suffer most: the first
     layer, whose input is the log-mel, and the read-out, which is what lies behind the last one.
 
+    Where the network has frames too, what follows counts for the output that suffers most.
+
     Where the mean cosine falls short of `WANTED_COSINE`, each layer is quantised by itself, and layers are left in
     float32, first those that change the embedding most for their work: they take longer, but their weights are kept in
     8 bits all the same (`keep_small`).
@@ -150,7 +152,7 @@ class _Quantiser:
 
     def __init__(self, model: ModelProto, log_mels: _LogMels, held_out: _LogMels, folder: Path) -> None:
         self._input = model.graph.input[0].name
-        self._output = model.graph.output[0].name
+        self._outputs = [output.name for output in model.graph.output]
         self._file, self._result, self._ranges = (folder / name for name in ("in.onnx", "out.onnx", "ranges.json"))
         onnx.save(model, self._file)
         self._log_mels, self._held_out = log_mels, held_out
@@ -189,15 +191,24 @@ class _Quantiser:
         }
 
     def loss(self, model: ModelProto) -> float:
-        """1 less the mean cosine to float32 over the clips held out."""
-        found, wanted = self._embed(model), self._wanted
-        norms = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
-        return float(1 - ((found * wanted).sum(axis=1) / np.maximum(norms, np.finfo(np.float64).tiny)).mean())
+        """1 less the mean cosine to float32 over the clips held out, of the output that suffers most."""
+        each = [
+            [_cosine(*pair) for pair in zip(found, wanted, strict=True)]
+            for found, wanted in zip(self._embed(model), self._wanted, strict=True)
+        ]
+        return float(1 - np.mean(each, axis=0).min())
 
-    def _embed(self, model: ModelProto) -> NDArray[np.float64]:
+    def _embed(self, model: ModelProto) -> list[list[NDArray[np.float32]]]:
+        """For each clip what each output gives."""
         session = _session(model)
-        vectors = [session.run([self._output], {self._input: log_mel})[0] for log_mel in self._held_out]
-        return np.asarray(np.concatenate(vectors), dtype=np.float64)
+        return [session.run(self._outputs, {self._input: log_mel}) for log_mel in self._held_out]
+
+
+def _cosine(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    """Of all values of two arrays, as vectors."""
+    one, other = first.ravel().astype(np.float64), second.ravel().astype(np.float64)
+    norms = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / max(norms, float(np.finfo(np.float64).tiny))
 
 
 def _session(model: ModelProto) -> onnxruntime.InferenceSession:

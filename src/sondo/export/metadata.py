@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnxruntime
@@ -13,7 +13,15 @@ from onnx import ModelProto
 
 from sondo.errors import SondoError
 from sondo.export.precision import Precision
-from sondo.runtime.golden import GOLDEN, GOLDEN_SAMPLES, GoldenVector, golden_sound, to_text
+from sondo.runtime.golden import (
+    GOLDEN,
+    GOLDEN_SAMPLES,
+    GoldenVector,
+    golden_key,
+    golden_sound,
+    golden_vectors,
+    to_text,
+)
 from sondo.runtime.metadata import FORMAT, PRECISION
 from sondo.students import Projector, Student
 
@@ -75,12 +83,17 @@ def _golden_vectors(student: Student) -> list[GoldenVector]:
         ]
 
 
-def golden_vectors_of_file(model: ModelProto) -> list[GoldenVector]:
-    """What the file itself gives for the golden sounds, in onnxruntime, where its numbers are not torch's."""
+def golden_of_file(model: ModelProto, outputs: Sequence[str]) -> dict[str, str]:
+    """What the file itself gives for the golden sounds, in onnxruntime, as metadata.
+
+    Args:
+        model: The file.
+        outputs: Those that golden vectors are wanted of: further outputs, and the embedding where its numbers are not
+            torch's.
+    """
+    if not outputs:
+        return {}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return [
-        GoldenVector.of(session.run(["embedding"], {"audio": golden_sound(samples)[None]})[0][0], samples=samples)
-        for samples in GOLDEN_SAMPLES
-    ]
+    return {golden_key(output): to_text(golden_vectors(session, output)) for output in outputs}

@@ -24,7 +24,7 @@ from sondo.runtime.onnx import open_session
 from sondo.students import Projector, Student
 
 ALONE_TOLERANCE = 1e-5
-_PADDED_S, _FRAMES_S, _TEACHER_S = (1.0, 3.7, 12.5), (0.5, 12.5), (0.5, 12.5)
+_PADDED_S, _OTHERS_S = (1.0, 3.7, 12.5), (0.5, 12.5)
 
 
 def verify(
@@ -40,7 +40,7 @@ def verify(
 
     Made sound of each length (noise, chirp, clicks, clipped, nearly silent) goes in as a batch of five and its first
     clip alone; then silence, a square wave of full scale, and the real clips. Where the file has them, its frames are
-    compared too, and its vectors in the teacher's space.
+    compared and judged likewise, and its vectors in the teacher's space.
 
     Args:
         student: The student in torch.
@@ -79,7 +79,7 @@ def compare(
             alone_difference = max(alone_difference, float(np.abs(alone[0] - got[0]).max()))
             found.append(compared(name, audio[:1], wanted[:1], alone, student, precision=precision, of=of_torch))
         found.append(compared(name, audio, wanted, got, student, precision=precision, of=of_torch))
-    found += list(_other_outputs(student, session, projector, precision))
+    found += list(_other_outputs(student, session, projector, precision, clips or ()))
     padded_difference = _padded_difference(session, student.sample_rate) if _takes_lengths(session) else None
     cosines = np.concatenate([each.cosines for each in found])
     judged, judged_cosine = judge(found, precision)
@@ -108,18 +108,16 @@ def _precision(session: Any, path: Path) -> Precision:
 
 
 def _other_outputs(
-    student: Student, session: Any, projector: Projector | None, precision: Precision
+    student: Student, session: Any, projector: Projector | None, precision: Precision, clips: Sequence[Audio]
 ) -> Iterator[Compared]:
-    rate = student.sample_rate
-    outputs: dict[str, tuple[tuple[float, ...], Callable[[Student, Audio], Audio]]] = {"frames": (_FRAMES_S, _frames)}
+    outputs: dict[str, Callable[[Student, Audio], Audio]] = {"frames": _frames}
     if projector is not None:
-        outputs["teacher_space"] = _TEACHER_S, functools.partial(_in_teacher_space, projector)
+        outputs["teacher_space"] = functools.partial(_in_teacher_space, projector)
     for output in [output.name for output in session.get_outputs() if output.name in outputs]:
-        lengths_s, of = outputs[output]
-        for seconds in lengths_s:
-            name, audio = f"{output}, {seconds:g} s", made_sound(round(seconds * rate), rate)
-            wanted, found = of(student, audio), _of_file(session, output, audio, output)
-            yield compared(name, audio, wanted, found, student, precision=precision, of=of)
+        of = outputs[output]
+        for name, audio in _sounds(student.sample_rate, _OTHERS_S, clips):
+            wanted, found = of(student, audio), _of_file(session, output, audio, f"{output}, {name}")
+            yield compared(name, audio, wanted, found, student, precision=precision, of=of, output=output)
 
 
 def _frames(student: Student, audio: Audio) -> Audio:

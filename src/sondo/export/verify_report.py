@@ -46,7 +46,7 @@ class VerifyReport:
         precision: How the file keeps its numbers.
         threshold: The cosine that must be reached.
         judged: What must reach it: `every clip` that is determined, or on average `real clips` (`all clips` where
-            there are none).
+            there are none), of the output that agrees least, which is named where it is not the embedding.
         judged_cosine: The cosine that is judged.
         passed: Whether it reaches the threshold, and each clip gives the same vector alone, in a batch and padded in
             one (1e-5).

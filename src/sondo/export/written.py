@@ -13,6 +13,13 @@ from sondo.export.verify_report import VerifyReport
 from sondo.screen import say
 from sondo.students import Student
 
+_ADVICE = {
+    "int8": ". Calibrate on more sound like that of your use (name files or folders behind the run), leave further "
+    "outputs out, or stay with float32, whose weights an ONNX file can keep in int8 (--weights int8)",
+    "int8_weights": ". Keep the weights in float16 (--weights float16)",
+}
+"""What to do about a file that was refused."""
+
 
 def checked_target(path: str | Path, student: Student, *, suffix: str, overwrite: bool) -> Path:
     """The file to write, looked at before the work begins.
@@ -74,5 +81,5 @@ def _refusal(report: VerifyReport) -> str:
     where = f"the mean over {report.judged}" if report.precision in ON_AVERAGE else worst.name
     return (
         f"{report.path} was not written: it does not agree with torch. The cosine is {report.judged_cosine:.6f} "
-        f"({where}), at least {report.threshold} is asked for"
+        f"({where}), at least {report.threshold} is asked for{_ADVICE.get(report.precision, '')}"
     )

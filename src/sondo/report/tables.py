@@ -60,9 +60,10 @@ def show_int8(about: dict[str, Any]) -> None:
     kept = ""
     if "task" in about:
         kept = f"; {about['task']} {100 * about['score']:.1f}, {100 * about['float32']:.1f} in float32"
+    which = f" ({about['output']}, which agrees least)" if "output" in about else ""
     tell(
         f"{about['path']}: {about['bytes'] / 1e6:.2f} MB in int8, "
-        f"mean cosine to torch {about['cosine_to_torch']:.6f}{kept}"
+        f"mean cosine to torch {about['cosine_to_torch']:.6f}{which}{kept}"
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 
 GOLDEN = "sondo.golden"
-"""Metadata: JSON, a list of `GoldenVector`."""
+"""Metadata: JSON, a list of `GoldenVector`, of the embedding; those of another output under `golden_key`."""
 
 GOLDEN_SAMPLES = (3_200, 320_000, 400_000)
 """Lengths of the sounds: one short window, a full one, and one and a quarter."""
@@ -75,6 +76,17 @@ def golden_sound(samples: int) -> NDArray[np.float32]:
     """
     place = np.arange(samples, dtype=np.int64)
     return np.asarray((place * place % _PRIME - _PRIME // 2) / _SCALE, dtype=np.float32)
+
+
+def golden_key(output: str) -> str:
+    """The metadata that hold an output's golden vectors."""
+    return GOLDEN if output == "embedding" else f"{GOLDEN}.{output}"
+
+
+def golden_vectors(session: Any, output: str) -> list[GoldenVector]:
+    """What an opened ONNX file gives for the golden sounds; of an output with more axes all values in a row."""
+    found = [session.run([output], {"audio": golden_sound(samples)[None]})[0] for samples in GOLDEN_SAMPLES]
+    return [GoldenVector.of(values.ravel(), samples=n) for n, values in zip(GOLDEN_SAMPLES, found, strict=True)]
 
 
 def to_text(vectors: Sequence[GoldenVector]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.runtime.files import open_file
-from sondo.runtime.golden import GOLDEN, INT8_TOLERANCE, TOLERANCE, from_text, golden_sound
+from sondo.runtime.golden import INT8_TOLERANCE, TOLERANCE, from_text, golden_key, golden_sound
 from sondo.runtime.metadata import PRECISION
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.onnx import OnnxModel, open_session
@@ -47,7 +48,7 @@ class Check:
 def self_check(path: str | Path) -> list[Check]:
     """Check an exported file by itself.
 
-    - its golden vectors, as a share of the embedding's root mean square
+    - its golden vectors, as a share of the embedding's root mean square, and those of its further outputs
     - the same sound gives the same vector: again, in a batch, and padded in one with its length told
     - silence and full scale give finite values, and sound shorter than 0.1 s gives none
 
@@ -67,7 +68,10 @@ def self_check(path: str | Path) -> list[Check]:
     session = open_session(path, None)
     whole = OnnxModel(path, session=session)
     about = session.get_modelmeta().custom_metadata_map
-    golden = _golden(about, lambda sound: _run(session, sound[None])[0])
+    outputs = [output.name for output in session.get_outputs()]
+    golden = list(_golden(about, functools.partial(_run, session)))
+    for output in [name for name in outputs if name != "embedding" and golden_key(name) in about]:
+        golden += _golden(about, functools.partial(_run, session, output=output), output)
     return [*golden, *_promises(session, whole.front_end)]
 
 
@@ -77,7 +81,7 @@ def _of_windows(model: OneWindowModel) -> Iterator[Check]:
     def embed(audio: _Audio) -> _Audio:
         return model.embed(audio, sample_rate=rate)
 
-    yield from _golden(model.metadata, embed)
+    yield from _golden(model.metadata, lambda sounds: embed(sounds[0]))
     sounds = [0.1 * np.random.default_rng(0).standard_normal(length).astype(np.float32) for length in _LENGTHS]
     once = [embed(sound) for sound in sounds]
     again = [embed(sound) for sound in reversed(sounds)][::-1]
@@ -87,14 +91,15 @@ def _of_windows(model: OneWindowModel) -> Iterator[Check]:
     yield Check(name="silence and full scale: share of NaN", found=float(np.isnan(extremes).mean()), limit=0.0)
 
 
-def _golden(about: Mapping[str, str], embed: Callable[[_Audio], _Audio]) -> Iterator[Check]:
-    text, limit = about.get(GOLDEN), INT8_TOLERANCE if about.get(PRECISION) == "int8" else TOLERANCE
+def _golden(about: Mapping[str, str], give: Callable[[_Audio], _Audio], output: str = "embedding") -> Iterator[Check]:
+    text, limit = about.get(golden_key(output)), INT8_TOLERANCE if about.get(PRECISION) == "int8" else TOLERANCE
     if text is None:
         yield Check(name="golden vectors (the file has none)", found=None, limit=limit)
         return
     for vector in from_text(text):
-        found = embed(golden_sound(vector.samples))
-        yield Check(name=f"golden vector of {vector.samples} samples", found=vector.difference(found), limit=limit)
+        found = vector.difference(give(golden_sound(vector.samples)[None]).ravel())
+        what = "vector" if output == "embedding" else output
+        yield Check(name=f"golden {what} of {vector.samples} samples", found=found, limit=limit)
 
 
 def _promises(session: Any, front_end: LogMelConfig) -> Iterator[Check]:
@@ -119,9 +124,9 @@ def _promises(session: Any, front_end: LogMelConfig) -> Iterator[Check]:
     yield Check(name="shorter than 0.1 s: share of numbers", found=numbers, limit=0.0)
 
 
-def _run(session: Any, audio: _Audio, lengths: NDArray[np.int64] | None = None) -> _Audio:
+def _run(session: Any, audio: _Audio, lengths: NDArray[np.int64] | None = None, *, output: str = "embedding") -> _Audio:
     feeds = {"audio": audio} if lengths is None else {"audio": audio, "lengths": lengths}
-    (vectors,) = session.run(["embedding"], feeds)
+    (vectors,) = session.run([output], feeds)
     return np.asarray(vectors, dtype=np.float32)
 
 
