@@ -1,5 +1,6 @@
 """The command line as a user meets it: options, messages, exit codes, and no torch before it is needed."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from sondo.cli import main
 from sondo.cli.arguments import spelled_out
 from sondo.cli.parser import make_parser
+from sondo.cli.verbs import load_verb
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "finetune", "classify", "reproduce"]
@@ -119,6 +121,26 @@ def test_a_mistake_gets_one_message_and_a_code(capsys, tmp_path, monkeypatch, ar
     code, text = run(capsys, *arguments)
     assert code in (1, 2)
     assert message in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("verb", "error", "code", "said"),
+    [
+        ("embed", KeyboardInterrupt(), 130, "the same command goes on"),
+        ("search", KeyboardInterrupt(), 130, "interrupted\n"),
+        ("search", OSError(errno.ENOSPC, "No space left on device", "o.npz"), 1, "No space left on device (o.npz)"),
+    ],
+)
+def test_what_stops_a_verb_is_said_as_it_is(capsys, monkeypatch, verb, error, code, said):
+    def stop(_):
+        raise error
+
+    monkeypatch.setattr(load_verb(verb), "run", stop)
+    arguments = {"embed": ["m.onnx", "x.wav", "--out", "o.npz"], "search": ["i.lance", "x.wav"]}[verb]
+    found, text = run(capsys, verb, *arguments)
+    assert found == code
+    assert said in text
     assert "Traceback" not in text
 
 

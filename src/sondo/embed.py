@@ -5,9 +5,13 @@ May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`; never torch.
 
 from __future__ import annotations
 
+import contextlib
+import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sondo.audio.decode import list_audio_files
 from sondo.audio.windows import Compat
@@ -15,6 +19,8 @@ from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime.write import check_writable, write_embeddings
 from sondo.screen import say, track
+
+_SAVE_EVERY_S = 60.0
 
 
 def embed_files(
@@ -28,6 +34,8 @@ def embed_files(
     allow_code: bool = False,
 ) -> tuple[list[str], tuple[int, int]]:
     """Embed files and write their vectors.
+
+    What is done is kept beside `out` every minute and when the work is interrupted; the same call goes on from there.
 
     Args:
         model: What `sondo.load` takes.
@@ -50,18 +58,55 @@ def embed_files(
     if not sounds:
         raise SondoError(f"no audio in {', '.join(map(str, files))}")
     encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
-    names, vectors, bad = [], [], []
-    with track("embed", total=len(sounds), unit="files") as line:
-        for sound in sounds:
-            try:
-                vectors.append(encoder.embed(sound))
-                names.append(str(sound))
-            except SondoError as error:
-                bad.append(str(error))
-            line.advance()
+    begun = _Begun(out, encoder.space_id)
+    names: list[str] = []
+    vectors: list[NDArray[np.float32]] = []
+    bad = []
+    try:
+        with track("embed", total=len(sounds), unit="files") as line:
+            for sound in sounds:
+                try:
+                    vectors.append(begun.vectors[str(sound)] if begun.has(sound) else encoder.embed(sound))
+                    names.append(str(sound))
+                except SondoError as error:
+                    bad.append(str(error))
+                begun.keep(names, vectors)
+                line.advance()
+    except BaseException:
+        begun.keep(names, vectors, now=True)
+        raise
     if not vectors:
         raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
     for message in bad:
         say(f"left out: {message}")
     write_embeddings(out, names, np.stack(vectors), space_id=encoder.space_id)
+    begun.forget()
     return names, (len(vectors), encoder.embedding_dim)
+
+
+class _Begun:
+    """The vectors of a call that did not end, beside the file that it was to write."""
+
+    def __init__(self, out: Path, space_id: str) -> None:
+        self._path, self._space_id, self._saved_s = out.with_name(f".{out.name}.begun.npz"), space_id, time.monotonic()
+        self.vectors: dict[str, NDArray[np.float32]] = {}
+        self._mtime_ns = 0
+        with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # none, or one cut off: begin anew
+            with np.load(self._path) as kept:
+                if str(kept["space_id"]) == space_id:
+                    self.vectors = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
+            self._mtime_ns = self._path.stat().st_mtime_ns
+
+    def has(self, sound: Path) -> bool:
+        """Whether there is a vector of the file as it is now."""
+        return str(sound) in self.vectors and sound.is_file() and sound.stat().st_mtime_ns < self._mtime_ns
+
+    def keep(self, names: list[str], vectors: list[NDArray[np.float32]], *, now: bool = False) -> None:
+        """Write what there is, once a minute or now."""
+        if vectors and (now or time.monotonic() - self._saved_s > _SAVE_EVERY_S):
+            write_embeddings(self._path, names, np.stack(vectors), space_id=self._space_id)
+            self._saved_s = time.monotonic()
+
+    def forget(self) -> None:
+        """Leave nothing behind."""
+        self._path.unlink(missing_ok=True)

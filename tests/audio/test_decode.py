@@ -1,5 +1,7 @@
 """Files that libsndfile reads: what is decoded, streamed, and refused."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -212,3 +214,16 @@ def test_files_are_listed_sorted_without_hidden_ones_or_loops(tmp_path):
         list_audio_files(tmp_path / "gone")
     with pytest.raises(SondoError, match="not a folder"):
         list_audio_files(tmp_path / "b.wav")
+
+
+def test_a_name_that_is_not_utf_8_is_passed_over_and_said(tmp_path, capsys):
+    (tmp_path / "good.wav").touch()
+    bad = tmp_path / os.fsdecode(b"b\xff.wav")
+    try:
+        bad.touch()
+    except OSError:
+        pytest.skip("this file system has UTF-8 names alone")
+    assert list_audio_files(tmp_path) == [tmp_path / "good.wav"]
+    assert "b\\xff.wav: its name is not UTF-8" in capsys.readouterr().err
+    with pytest.raises(AudioError, match=r"b\\xff.wav: its name is not UTF-8, .*: rename it"):
+        load_audio(bad)

@@ -88,6 +88,15 @@ def test_a_long_sound_is_one_question_about_its_average(tmp_path):
     assert second.predictions[0] == ("high", pytest.approx(softmax([0, 9.0])[1], abs=1e-4), True)
 
 
+@pytest.mark.parametrize("rate", [None, 16_000])
+def test_segments_of_a_file_end_where_the_file_does(tmp_path, rate):
+    model = open_onnx(classifier(tmp_path / "c.onnx", ONE))
+    soundfile.write(tmp_path / "a.wav", constant(0.1, 12.0), RATE)
+    for path in (tmp_path / "a.wav", str(tmp_path / "a.wav")):
+        parts = model.classify_segments(path, sample_rate=rate)
+        assert [(part.start_s, part.end_s) for part in parts] == [(0.0, 10.0), (10.0, 12.0)]
+
+
 def test_kept_embeddings_need_no_sound(tmp_path):
     model = open_onnx(classifier(tmp_path / "c.onnx", ONE))
     vectors = np.array([[0.1, 0.2], [0.0, 0.0], [0.3, 0.1]])

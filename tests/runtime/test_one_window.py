@@ -1,6 +1,8 @@
 """What the files for phones have in common: one window in a call, and metadata that is checked."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +67,22 @@ def test_sound_shorter_than_a_tenth_of_a_second_is_refused():
 def test_metadata_that_cannot_be_is_refused(changes, message):
     with pytest.raises(SondoError, match=message):
         Fake(**changes)
+
+
+def test_threads_that_share_a_model_wait_for_each_other():
+    class Busy(Fake):
+        inside = most = 0
+
+        def _embed_window(self, audio):
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.001)
+            self.inside -= 1
+            return super()._embed_window(audio)
+
+    model = Busy()
+    sounds = [np.full(6_400 * k, 1.0 / k) for k in (1, 2, 3, 4)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda sound: model.embed(sound, sample_rate=32000), sounds * 5))
+    assert model.most == 1
+    assert [int(vector[0]) for vector in found[:4]] == [6_144, 12_800, 18_944, 25_600]

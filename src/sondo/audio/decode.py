@@ -23,6 +23,7 @@ from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import Cursor, SoundfileSource, Source, count_samples
 from sondo.audio.source_av import AV_EXTENSIONS, AvSource
 from sondo.errors import SondoError
+from sondo.screen import say
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -186,6 +187,8 @@ def load_audio(path: str | Path, *, sample_rate: int | None = None) -> NDArray[n
 def list_audio_files(folder: str | Path) -> list[Path]:
     """All sound files in a folder and the folders inside it, sorted; hidden files and folders are left out.
 
+    So are files whose names are not UTF-8, which no table could hold: the screen names them.
+
     Raises:
         SondoError: There is no such folder.
     """
@@ -202,8 +205,21 @@ def list_audio_files(folder: str | Path) -> list[Path]:
         seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = (Path(root, name) for name in files if not name.startswith("."))
-        found.extend(path for path in paths if path.suffix.lower() in AUDIO_EXTENSIONS)
+        for path in (path for path in paths if path.suffix.lower() in AUDIO_EXTENSIONS):
+            try:
+                _check_name(path)
+                found.append(path)
+            except AudioError as error:
+                say(f"passed over: {error}")
     return sorted(found)
+
+
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise AudioError(f"{shown}: its name is not UTF-8, so no table can hold it: rename it") from None
 
 
 def _source(path: str | Path | SoundBytes) -> Source:
@@ -212,6 +228,7 @@ def _source(path: str | Path | SoundBytes) -> Source:
             raise AudioError(f"{path}: the file is empty")
         return AvSource(path) if path.suffix in AV_EXTENSIONS else SoundfileSource(path)
     path = Path(path)
+    _check_name(path)
     if not path.exists():
         raise AudioError(f"{path}: no such file")
     if not path.is_file():

@@ -6,6 +6,7 @@ of them need) and `parser` (all verbs in one). May import: everything, heavy lib
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,14 @@ from sondo.cli.parser import make_parser
 from sondo.cli.verbs import load_verb
 from sondo.errors import SondoError
 from sondo.screen import console
+
+GO_ON = frozenset(
+    ("demo", "distill", "ingest", "teach", "train", "reproduce", "finetune", "embed", "index", "audioset")
+)
+"""Verbs that keep what was done when they are interrupted."""
+
+_SURROUNDINGS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM))
+"""Errors of the disk, which are nobody's mistake in the code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,8 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{error} (see sondo {' '.join(given[:1])} --help)", code=2)
     except SondoError as error:
         _fail(str(error), code=1)
+    except OSError as error:
+        if error.errno not in _SURROUNDINGS:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        _fail(f"{error.strerror}{where}: make room or name another place, then type the same again", code=1)
     except KeyboardInterrupt:
-        console.print("interrupted: what was done is kept, the same command goes on from there")
+        kept = ": what was done is kept, the same command goes on from there" if given[:1] and given[0] in GO_ON else ""
+        console.print(f"interrupted{kept}")
         raise SystemExit(130) from None
 
 

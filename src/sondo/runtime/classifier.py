@@ -17,6 +17,7 @@ from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
 from sondo.audio.decode import probe
 from sondo.errors import SondoError
 from sondo.runtime.onnx import OnnxModel, open_session
+from sondo.runtime.sounds import checked_rate, is_path
 
 CLASSES, MULTI_LABEL, THRESHOLDS = "sondo.classes", "sondo.multi_label", "sondo.thresholds"
 """Metadata of a classifier's file beside a student's: JSON of the names, `true` or `false`, JSON of the thresholds."""
@@ -148,7 +149,7 @@ class OnnxClassifier(OnnxModel):
             SondoError: As `classify`.
         """
         vectors = self.embed_segments(sound, sample_rate=sample_rate)
-        length_s = probe(sound).duration_s if sample_rate is None else len(sound) / sample_rate
+        length_s = probe(Path(sound)).duration_s if is_path(sound) else len(sound) / checked_rate(sample_rate)
         return [
             SegmentPrediction(number * WINDOW_S, min((number + 1) * WINDOW_S, length_s), self._ranked(row))
             for number, row in enumerate(self.probabilities_of(vectors))

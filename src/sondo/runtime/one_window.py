@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,8 @@ from sondo.runtime.model import Model
 class OneWindowModel(Model):
     """A model in a file that embeds one window in a call; subclasses run the file.
 
-    The samples behind the last whole hop are in no log-mel frame, so leaving them out changes nothing.
+    The samples behind the last whole hop are in no log-mel frame, so leaving them out changes nothing. What runs such a
+    file keeps one window at a time in it, so threads that share a model wait for each other.
 
     Args:
         path: The file.
@@ -31,6 +33,7 @@ class OneWindowModel(Model):
         self.metadata = dict(metadata)
         info = FileInfo.read(path, metadata)
         self.precision = info.precision
+        self._one_at_a_time = threading.Lock()
         super().__init__(
             name=info.name,
             embedding_dim=info.embedding_dim,
@@ -50,4 +53,5 @@ class OneWindowModel(Model):
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         samples = audio.shape[1] // self.front_end.hop * self.front_end.hop
         windows = np.ascontiguousarray(audio[:, :samples], dtype=np.float32)
-        return np.concatenate([self._embed_window(window[None]) for window in windows])
+        with self._one_at_a_time:
+            return np.concatenate([self._embed_window(window[None]) for window in windows])

@@ -64,7 +64,11 @@ def write_embeddings(path: str | Path, names: Sequence[str], vectors: NDArray[np
     vectors = np.asarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise SondoError(f"{len(names)} names and vectors of shape {vectors.shape} do not fit: one row for each name")
-    _writer(path)(path, [str(name) for name in names], vectors, space_id)
+    try:
+        _writer(path)(path, [str(name) for name in names], vectors, space_id)
+    finally:
+        for file in (path, *_beside(path)):
+            _part(file).unlink(missing_ok=True)
     return path
 
 
