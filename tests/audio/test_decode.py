@@ -227,3 +227,12 @@ def test_a_name_that_is_not_utf_8_is_passed_over_and_said(tmp_path, capsys):
     assert "b\\xff.wav: its name is not UTF-8" in capsys.readouterr().err
     with pytest.raises(AudioError, match=r"b\\xff.wav: its name is not UTF-8, .*: rename it"):
         load_audio(bad)
+
+
+def test_integers_that_were_written_as_floats_are_not_taken_for_sound(tmp_path):
+    sound = noise(2.0, 8000) / 10
+    sound[12000] = 300.0
+    with pytest.raises(AudioError, match=r"i\.wav: holds a sample of 300, at 1\.500 s, where full scale is 1"):
+        load_audio(write(tmp_path / "i.wav", sound, 8000, subtype="FLOAT"))
+    sound[12000] = 4.0  # far too loud, and sound all the same
+    assert load_audio(write(tmp_path / "loud.wav", sound, 8000, subtype="FLOAT"))[12000] == pytest.approx(4.0, abs=0.01)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from sondo.audio.errors import AudioError
 
-_LARGEST_FLOAT = 256.0
+LARGEST_FLOAT = 256.0
+"""A float sample above this is an integer that was only cast; sound far above full scale is below it."""
 _INT_OFFSET_AND_SCALE = {"int8": (0, 2**7), "uint8": (128, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
 
 
@@ -32,7 +33,7 @@ def as_float(sound: Any) -> NDArray[np.float32]:
     audio = np.asarray(audio, dtype=np.float32)
     if not np.isfinite(audio).all():
         raise AudioError(f"{np.count_nonzero(~np.isfinite(audio)):,} of {audio.size:,} samples are not finite numbers")
-    if audio.size and (peak := float(np.abs(audio).max())) > _LARGEST_FLOAT:
+    if audio.size and (peak := float(np.abs(audio).max())) > LARGEST_FLOAT:
         raise AudioError(
             f"float samples up to {peak:g} are not in [-1, 1]: these look like integers that were only cast "
             "(for 16-bit sound, divide by 32768, or give the integers)"

@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from sondo.audio.arrays import LARGEST_FLOAT
 from sondo.audio.errors import AudioError
 from sondo.audio.sound_bytes import SoundBytes
 
@@ -103,7 +104,7 @@ class Cursor:
             -> (at most stop - start,).
 
         Raises:
-            AudioError: The file is damaged, or holds a sample that is no number.
+            AudioError: The file is damaged, or holds a sample that is no number, or one as large as integers have.
         """
         gap = SEEK_GAP_S * self._source.sample_rate
         blocks = self._blocks
@@ -114,7 +115,7 @@ class Cursor:
             block = next(blocks, None)
             if block is None:
                 break
-            self._check_finite(block)
+            self._check(block)
             pieces.append(block[max(0, start - self.end) :])
             self.end += len(block)
         self._held = np.concatenate(pieces)
@@ -128,11 +129,19 @@ class Cursor:
         self._blocks = self._source.blocks(self.end)
         return self._blocks
 
-    def _check_finite(self, block: NDArray[np.float32]) -> None:
+    def _check(self, block: NDArray[np.float32]) -> None:
+        size = np.abs(block)
+        if size.max(initial=0.0) <= LARGEST_FLOAT:  # never true of what is no number
+            return
         finite = np.isfinite(block)
+        place = int(np.argmin(finite) if not finite.all() else np.argmax(size))
+        at = f"at {(self.end + place) / self._source.sample_rate:.3f} s"
         if not finite.all():
-            seconds = (self.end + int(np.argmin(finite))) / self._source.sample_rate
-            raise AudioError(f"{self._source.path}: holds a sample that is not a finite number, at {seconds:.3f} s")
+            raise AudioError(f"{self._source.path}: holds a sample that is not a finite number, {at}")
+        raise AudioError(
+            f"{self._source.path}: holds a sample of {block[place]:g}, {at}, where full scale is 1: it looks like "
+            "integers that were written as floats. Divide by their full scale (32768 for 16 bits) and write it again"
+        )
 
     def _close(self) -> None:
         if self._blocks is not None:
