@@ -173,5 +173,8 @@ def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: T
                 f"expected finite values below {FLOAT16_MAX:g}, which float16 holds"
             )
         if value == 0:
-            raise SondoError(f"teacher {teacher.name} gave a zero vector for {name}")
+            raise SondoError(
+                f"teacher {teacher.name} gave a zero vector for {name}, which has no direction to learn "
+                "(is it silent?): take it out of the folder or the manifest and ingest into a new bank"
+            )
     return vectors
