@@ -223,7 +223,7 @@ def test_another_recipe_in_the_same_folder_is_refused(capsys, sound_folder, tmp_
     out = tmp_path / "o"
     out.mkdir()
     (out / "recipe.json").write_text(json.dumps({"train": {"epochs": 7}}))
-    (out / "bank.lance").mkdir()
+    (out / "student").mkdir()
     code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(out))
     assert code == 1
     assert "holds another run" in text

@@ -182,7 +182,7 @@ def about_file(path: Path) -> dict[str, Any]:
     """
     report = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
     found = {"path": str(path), "bytes": path.stat().st_size, "cosine_to_torch": report["judged_cosine"]}
-    output, _, _ = report["judged"].rpartition(", ")
+    output, _, _ = report.get("judged", "").rpartition(", ")
     return found | ({"output": output} if output else {})
 
 
@@ -251,7 +251,7 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
     home = folder / "student" if (folder / "student").is_dir() else folder
     student = load(home, allow_code=allow_code)
     note = folder / "train.json"
-    bank = Path(json.loads(note.read_text(encoding="utf-8"))["bank"]["path"]) if note.exists() else None
+    bank = folder / json.loads(note.read_text(encoding="utf-8"))["bank"]["path"] if note.exists() else None
     sound = sound_of_bank(Bank(bank)) if bank is not None and Bank.exists(bank) else RealSound([], student.sample_rate)
     return Source(student, _by_teacher(student, load_projectors(home)), sound)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from sondo.bank.schema import BankInfo
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.online import OnlineTeacher
+from sondo.distill.run_folder import has_begun
 from sondo.distill.teach import origin_of, say_licence, teach
-from sondo.distill.train import train
+from sondo.distill.train import check_fits, train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
 from sondo.exporting import RealSound, about_file, file_name, kept_in_file, sound_of_bank
-from sondo.recipe import Recipe, claim_folder, write_json
+from sondo.recipe import NEVER_BOUND, Recipe, claim_folder, write_json
 from sondo.screen import progress, say
 from sondo.students import Student, TorchModel, load, load_projectors
 from sondo.students.registry import check_name
@@ -46,8 +47,15 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     """
     _check_names(recipe)
     out = Path(recipe.out)
-    claim_folder(out, recipe.to_dict() | ({"teacher_object": teacher.name} if teacher is not None else {}))
+    changed = claim_folder(
+        out,
+        recipe.to_dict() | ({"teacher_object": teacher.name} if teacher is not None else {}),
+        bound=_bound(recipe),
+        advice=f", with --bank {recipe.bank_path}" if Bank.exists(recipe.bank_path) else "",
+    )
     summary_file = out / "summary.json"
+    if changed & {*_AFTER_TRAINING}:
+        summary_file.unlink(missing_ok=True)
     if summary_file.exists():
         say(f"{out} is finished; this is its summary")
         finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
@@ -57,6 +65,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         _check_teacher(each, recipe.task)
         if recipe.train.supervised < 1:
             say_licence(each)
+    _check_training(recipe, teachers)
     clock = _Clock(out / "seconds.json")
     with progress():
         summary = _stages(recipe, teachers, clock)
@@ -71,6 +80,29 @@ def _check_teacher(teacher: Teacher, task: str | None) -> None:
             f"teacher {teacher.name} has vectors of the bank's clips alone, so it cannot be scored on {task}: "
             "leave out --task and --data, and score the student afterwards with `sondo evaluate`"
         )
+
+
+_OF_THE_BANK, _AFTER_TRAINING = ("audio", "manifest", "bank", "compat"), ("task", "data", "int8")
+
+
+def _bound(recipe: Recipe) -> Callable[[str], bool]:
+    """Which settings what lies in the run's folder was made with.
+
+    A bank looks after itself: teachers and clusters may change until training has begun, but its sound must stay the
+    same. What is measured when training has ended may always change.
+    """
+    out = Path(recipe.out)
+    if has_begun(out):
+        return lambda key: key not in (*NEVER_BOUND, *_AFTER_TRAINING)
+    if recipe.bank is None and Bank.exists(recipe.bank_path):
+        return lambda key: key in _OF_THE_BANK
+    return lambda _: False
+
+
+def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
+    """Refuse settings of training that do not fit before the teachers listen, not after."""
+    dims = [each.embedding_dim for each in teachers] if recipe.train.supervised < 1 else []
+    check_fits(recipe.student, recipe.train, dims, has_clusters=recipe.train.sampling == "balanced")
 
 
 def _check_names(recipe: Recipe) -> None:

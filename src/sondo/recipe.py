@@ -8,11 +8,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from sondo.errors import SondoError
+
+LAST_SEED = 2**32 - 1
+"""The largest seed that numpy takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,8 @@ class ClusterConfig:
             raise SondoError("cluster.k and cluster.hierarchy exclude each other: set one of them")
         if self.k is not None and self.k < 1:
             raise SondoError(f"cluster.k is {self.k}: expected at least 1")
+        if not 0 <= self.seed <= LAST_SEED:
+            raise SondoError(f"cluster.seed is {self.seed}: expected 0 to {LAST_SEED}")
         levels = self.hierarchy
         falls = levels is None or (len(levels) > 1 and levels == sorted({*levels}, reverse=True) and levels[-1] > 0)
         if not falls:
@@ -235,6 +241,7 @@ class TrainConfig:
                 ("gradient_clip", "more than 0", self.gradient_clip > 0),
                 ("teacher_dropping", "from 0 to 1", 0 <= self.teacher_dropping <= 1),
                 ("workers", "at least 0", self.workers >= 0),
+                ("seed", f"from 0 to {LAST_SEED}", 0 <= self.seed <= LAST_SEED),
             )
             if not good
         ]
@@ -302,8 +309,9 @@ class Recipe:
         return Path(self.bank) if self.bank is not None else Path(self.out) / "bank.lance"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, as it is kept in the run's folder."""
-        return dataclasses.asdict(self)
+        """JSON-able form, as it is kept in the run's folder: its paths hold wherever the next command is typed."""
+        paths = {name: getattr(self, name) for name in ("audio", "manifest", "bank", "data")}
+        return dataclasses.asdict(self) | {name: os.path.abspath(path) for name, path in paths.items() if path}
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -317,40 +325,79 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 RUN_NOTES = ("recipe.json", "train.json")
 
 
-def claim_folder(folder: Path, settings: dict[str, Any], *, note: str = "recipe.json") -> None:
-    """Make a folder the run of some settings, or find that it is that run already.
+NEVER_BOUND = ("out", "workers", "max_bad_share")
+"""Settings that say nothing about what a run makes."""
 
-    A run that stopped before it left anything but its notes (a mistyped path, say) may be replaced by another.
+
+def claim_folder(
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    note: str = "recipe.json",
+    bound: Callable[[str], bool] | None = None,
+    advice: str = "",
+) -> set[str]:
+    """Make a folder the run of some settings, or find that it is that run already.
 
     Args:
         folder: The run's folder.
         settings: What makes the run, JSON-able.
         note: Name of the file that keeps them, one of `RUN_NOTES`.
+        bound: Which settings, by their dotted names, what lies in the folder was made with: those must be as they were,
+            others may change. Left out, all are once the run has left anything but its notes, but for `NEVER_BOUND`.
+        advice: What to do besides naming another folder, for the message.
+
+    Returns:
+        The dotted names of the settings that did change.
 
     Raises:
         SondoError: The folder holds a run of other settings, or files that are no run.
     """
     assert note in RUN_NOTES
     file = folder / note
-    if file.exists() and {child.name for child in folder.iterdir()} - {*RUN_NOTES, "seconds.json"}:
-        _same_settings(file, settings)
-        return
-    is_run = any((folder / name).exists() for name in RUN_NOTES)
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not is_run):
+    children = {child.name for child in folder.iterdir() if child.name[0] != "."} if folder.is_dir() else set()
+    is_run = bool(children & {*RUN_NOTES})
+    if folder.is_file() or (children and not is_run):
         raise SondoError(f"{folder} holds something that is no run of sondo: name a new folder as --out")
+    if bound is None:
+        is_begun = bool(children - {*RUN_NOTES, "seconds.json"})
+        bound = lambda key: is_begun and key not in NEVER_BOUND  # noqa: E731
+    make_folder(folder)
+    changed = _changed(file, settings) if file.exists() else {}
+    if differs := [f"{key} was {was!r}, is now {now!r}" for key, (was, now) in changed.items() if bound(key)]:
+        raise SondoError(f"{folder} holds another run: {'; '.join(differs)}. Name another --out{advice}")
     write_json(file, settings)
+    return set(changed)
 
 
-def _same_settings(file: Path, settings: dict[str, Any]) -> None:
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run where it is missing.
+
+    Raises:
+        SondoError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SondoError(f"{folder} cannot be made a folder ({error.strerror}): name another --out") from error
+
+
+def _changed(file: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs, as it was and as it is. Two spellings of one path are the same."""
     try:
         standing = flatten(json.loads(file.read_text(encoding="utf-8")))
     except ValueError as error:
         raise SondoError(f"{file} is damaged ({error}): name another --out") from error
     wanted = flatten(json.loads(json.dumps(settings)))
-    keys = [key for key in sorted({*standing, *wanted}) if standing.get(key) != wanted.get(key)]
-    if keys:
-        differs = "; ".join(f"{key} was {standing.get(key)!r}, is now {wanted.get(key)!r}" for key in keys)
-        raise SondoError(f"{file.parent} holds another run: {differs}. Name another --out")
+    pairs = {key: (standing.get(key), wanted.get(key)) for key in sorted({*standing, *wanted})}
+    return {key: (was, now) for key, (was, now) in pairs.items() if was != now and not _one_path(was, now, file.parent)}
+
+
+def _one_path(first: Any, second: Any, folder: Path) -> bool:
+    """Whether both are the path of one thing, from here or from the run's folder, in which paths may be kept."""
+    if not (isinstance(first, str) and isinstance(second, str)):
+        return False
+    return any(os.path.realpath(root / first) == os.path.realpath(root / second) for root in (Path(), folder))
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -1,5 +1,8 @@
 """Training from a bank: it learns, it resumes to the same weights, it refuses what is not the same run."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -89,6 +92,22 @@ def test_other_settings_in_the_same_folder_are_refused(bank, tmp_path):
     run(bank, tmp_path / "r", epochs=1)
     with pytest.raises(SondoError, match=r"holds another run: train\.epochs was 1, is now 2"):
         run(bank, tmp_path / "r", epochs=2)
+
+
+def test_a_finished_student_stays_when_the_bank_grows_and_an_unfinished_one_is_told_why(bank, tmp_path, capsys):
+    folder = run(bank, tmp_path / "r", epochs=1)
+    note = tmp_path / "r" / "train.json"
+    grown = json.loads(note.read_text())
+    assert not Path(grown["bank"]["path"]).is_relative_to(tmp_path / "r")
+    grown["bank"] |= {"num_clips": 3, "num_training_clips": 3}
+    grown["clusters"] = "cluster.fake.9"
+    note.write_text(json.dumps(grown))
+    assert run(bank, tmp_path / "r", epochs=1) == folder
+    assert "the bank had 3 clips" in capsys.readouterr().err
+    note.write_text(json.dumps(grown))
+    (folder / "config.json").unlink()
+    with pytest.raises(SondoError, match=r"holds another run: bank\.num_clips was 3.*the bank had 3 clips and has"):
+        run(bank, tmp_path / "r", epochs=1)
 
 
 def test_a_stale_cluster_column_is_named(bank, tmp_path):

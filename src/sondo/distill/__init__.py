@@ -8,6 +8,7 @@ made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teache
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,9 +27,10 @@ def distill(
     Args:
         out: Folder of the run. The same call goes on where an earlier one stopped.
         audio: Folder of sound, or a manifest ending in .csv or .parquet.
-        teacher: A teacher's name, a `sondo.recipe.TeacherConfig`, or any object with the teacher's shape.
-        student: A student's name, or a `sondo.recipe.StudentConfig`.
-        settings: The other fields of `sondo.recipe.Recipe`; `train=TrainConfig(epochs=20)`, `task="esc10"`, ….
+        teacher: A teacher's name, a `sondo.recipe.TeacherConfig` or its fields, or any object with the teacher's shape.
+        student: A student's name, or a `sondo.recipe.StudentConfig` or its fields.
+        settings: The other fields of `sondo.recipe.Recipe`; `train={"epochs": 20}` or `train=TrainConfig(epochs=20)`,
+            `task="esc10"`, ….
 
     Returns:
         The summary, as in `summary.json` of the run's folder.
@@ -37,10 +39,12 @@ def distill(
         SondoError: Whatever a user can put right; the message says how.
     """
     from sondo.pipeline import distil
-    from sondo.recipe import Recipe, StudentConfig, TeacherConfig
+    from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
 
-    taught = TeacherConfig(name=teacher) if isinstance(teacher, str) else teacher
-    learns = StudentConfig(name=student) if isinstance(student, str) else student
+    taught = _config(TeacherConfig, {"name": teacher} if isinstance(teacher, str) else teacher)
+    learns = _config(StudentConfig, {"name": student} if isinstance(student, str) else student)
+    kinds = {"cluster": ClusterConfig, "train": TrainConfig, "augment": AugmentConfig}
+    settings |= {name: _config(kind, settings[name]) for name, kind in kinds.items() if name in settings}
     ready = None if isinstance(taught, TeacherConfig) else taught
     recipe = Recipe(
         out=str(out),
@@ -50,6 +54,18 @@ def distill(
         **settings,
     )
     return distil(recipe, teacher=ready)
+
+
+def _config(kind: Callable[..., Any], value: Any) -> Any:
+    """A part of the recipe from its fields; what is no mapping is taken as it is."""
+    from sondo.errors import SondoError
+
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        return kind(**value)
+    except TypeError as error:
+        raise SondoError(f"{getattr(kind, '__name__', kind)}: {error}") from error
 
 
 class _Room(ModuleType):

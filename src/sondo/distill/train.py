@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,9 +24,11 @@ from sondo.distill.data import BankBatches, BankData, vectors_of
 from sondo.distill.finish import finish
 from sondo.distill.fit import fit, optimizer_of, schedule_of
 from sondo.distill.geometry import TargetGeometry
+from sondo.distill.losses.matryoshka import prefix_embeddings
 from sondo.distill.module import Distillation
 from sondo.distill.objective import Objective
 from sondo.distill.online import Listening, OnlineTeacher, check_online
+from sondo.distill.run_folder import STUDENT, alone_in, bound_by_training, has_begun
 from sondo.distill.sampling import balanced_weights, class_balanced_weights
 from sondo.distill.sound_views import SoundBatches
 from sondo.distill.supervised import classes_of, measure_map
@@ -77,8 +81,25 @@ def train(
 
     Raises:
         SondoError: A column that is absent or stale, a folder of another run, no clips to train on, no labels where
-            they are asked for, or an online teacher that would hear nothing new.
+            they are asked for, an online teacher that would hear nothing new, or another process in this folder.
     """
+    with alone_in(out):
+        return _train(
+            bank, teachers, clusters, student, config, out, augmentation=augmentation or AugmentConfig(), online=online
+        )
+
+
+def _train(
+    bank: Bank,
+    teachers: Sequence[str],
+    clusters: str | None,
+    student: StudentConfig,
+    config: TrainConfig,
+    out: Path,
+    *,
+    augmentation: AugmentConfig,
+    online: Sequence[OnlineTeacher],
+) -> Path:
     teachers = _asked(bank, teachers, clusters, config, online)
     if len(set(teachers)) < len(teachers):
         raise SondoError(f"two teachers share the column {teachers[0]}: give one of them a name (--teacher.label)")
@@ -86,17 +107,15 @@ def train(
         require_complete(bank, teacher)
     origins = [bank.origin(teacher) or {} for teacher in teachers]
     weights, train_rows, valid_rows = _rows(bank, clusters, config)
-    goals = [losses.create(config.loss, teacher_dim=int(origin["embedding_dim"])) for origin in origins]
+    dims = [int(origin["embedding_dim"]) for origin in origins]
+    goals = check_fits(student, config, dims, has_clusters=clusters is not None)
     needs_clusters = any(goal.needs_clusters for goal in goals)
-    if needs_clusters and clusters is None:
-        raise SondoError(f"the loss {config.loss!r} compares clips by their clusters: set --train.sampling balanced")
-    augmentation = augmentation or AugmentConfig()
     check_online(bank, online, augmentation)
     classes = classes_of(bank, train_rows, valid_rows) if config.supervised > 0 else []
-    settings = _settings(bank, teachers, clusters, student, config, len(train_rows))
     listening = {each.column: each for each in online}
-    claim_folder(out, settings | {"augment": vars(augmentation), "online": list(listening)}, note="train.json")
-    target = out / "student"
+    settings = _settings(bank, teachers, clusters, student, config, len(train_rows), out)
+    _claim(bank, out, settings | {"augment": vars(augmentation), "online": list(listening)})
+    target = out / STUDENT
     if (target / "config.json").exists():
         say(f"train: {target} is there already")
         return target
@@ -139,6 +158,44 @@ def train(
     notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
     return target
+
+
+def check_fits(
+    student: StudentConfig, config: TrainConfig, teacher_dims: Sequence[int], *, has_clusters: bool
+) -> list[losses.Loss]:
+    """Refuse settings that do not fit each other, before anything is done.
+
+    Args:
+        student: Which student.
+        config: How to train.
+        teacher_dims: Values of each teacher's vectors.
+        has_clusters: Whether clusters are drawn from.
+
+    Returns:
+        The loss of each teacher.
+
+    Raises:
+        SondoError: No such loss or student, lengths that the embedding has not, or a loss without its clusters.
+    """
+    goals = [losses.create(config.loss, teacher_dim=dim) for dim in teacher_dims]
+    if not has_clusters and any(goal.needs_clusters for goal in goals):
+        raise SondoError(f"the loss {config.loss!r} compares clips by their clusters: set --train.sampling balanced")
+    network, _ = _network(dataclasses.replace(student, init=None), nested=bool(config.matryoshka))
+    if config.matryoshka:
+        prefix_embeddings(torch.zeros(1, network.embedding_dim), config.matryoshka)
+    return goals
+
+
+def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
+    """Make the folder that of this training, or find that it is."""
+    note = out / "train.json"
+    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() and has_begun(out) else {}
+    was = before.get("bank", {}).get("num_clips")
+    grown = f": the bank had {was} clips and has {len(bank)}" if was not in (None, len(bank)) else ""
+    bound = bound_by_training(out, num_clips=len(bank), was_num_clips=was)
+    changed = claim_folder(out, settings, note="train.json", bound=bound, advice=f", with --bank {bank.path}{grown}")
+    if grown and "bank.num_clips" in changed:
+        say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
 
 
 def _asked(
@@ -252,10 +309,13 @@ def _settings(
     student: StudentConfig,
     config: TrainConfig,
     num_rows: int,
+    out: Path,
 ) -> dict[str, Any]:
-    """What makes this run the same run."""
+    """What makes this run the same run. A bank inside its folder is named from there: it moves with it."""
+    path, home = bank.path.resolve(), out.resolve()
+    inside = path.relative_to(home) if path.is_relative_to(home) else path
     return {
-        "bank": {"path": str(bank.path.resolve()), "num_clips": len(bank), "num_training_clips": num_rows},
+        "bank": {"path": str(inside), "num_clips": len(bank), "num_training_clips": num_rows},
         "teachers": [{"column": teacher, "origin": bank.origin(teacher)} for teacher in teachers],
         "clusters": clusters,
         "student": vars(student),

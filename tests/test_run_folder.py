@@ -1,0 +1,111 @@
+"""Whose run a folder is: what must be as it was, what may change, and how paths are told apart."""
+
+import json
+import os
+
+import pytest
+
+import sondo
+from sondo import pipeline
+from sondo.distill.run_folder import alone_in
+from sondo.errors import SondoError
+from sondo.recipe import Recipe, StudentConfig, TrainConfig, claim_folder
+
+SMALL = {"student": StudentConfig(width_mult=0.1), "train": TrainConfig(epochs=1, batch_size=2)}
+
+
+@pytest.fixture
+def begun(sound_folder, tmp_path, monkeypatch):
+    """A run's folder with a bank and a summary, and a way to type the command again: whether it runs anything."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r" / "bank.lance").mkdir(parents=True)
+    recipe = Recipe(out="r", audio="sound", **SMALL)
+    (tmp_path / "r" / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    (tmp_path / "r" / "summary.json").write_text('{"seconds": "of the first time"}')
+    monkeypatch.setattr(pipeline.Bank, "exists", lambda path: os.path.isdir(path))
+    ran = []
+    monkeypatch.setattr(pipeline, "_stages", lambda *_: ran.append(1) or {})
+
+    def again(**settings):
+        before = len(ran)
+        pipeline.distil(Recipe(**{"out": "r", "audio": "sound", **SMALL, **settings}))
+        return len(ran) > before
+
+    return again
+
+
+def test_two_spellings_of_a_path_are_one(begun, tmp_path, monkeypatch):
+    assert not begun(audio="sound/", out="r/")
+    assert not begun(audio=str(tmp_path / "sound"), workers=2)
+    monkeypatch.chdir(tmp_path / "r")
+    assert not begun(audio="../sound", out=".")
+
+
+def test_a_moved_run_is_the_same_run(begun, tmp_path):
+    (tmp_path / "r" / "student").mkdir()
+    os.rename(tmp_path / "r", tmp_path / "elsewhere")
+    assert not begun(out="elsewhere")
+
+
+def test_until_training_begins_only_the_banks_sound_is_fixed(begun, tmp_path):
+    (tmp_path / "r" / "summary.json").unlink()
+    assert begun(train=TrainConfig(epochs=2, loss="l1"))
+    with pytest.raises(SondoError, match=r"audio was '.*sound', is now '.*other'.*with --bank r/bank\.lance"):
+        begun(audio="other")
+    (tmp_path / "r" / "checkpoints").mkdir()
+    with pytest.raises(SondoError, match=r"train\.epochs was 2, is now 3"):
+        begun(train=TrainConfig(epochs=3, loss="l1"))
+
+
+def test_what_is_measured_afterwards_may_be_asked_for_later(begun, tmp_path):
+    (tmp_path / "r" / "student").mkdir()
+    assert not begun()
+    assert begun(int8=True)
+    assert not begun(int8=True)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        ({"loss": "cosin"}, "no loss is called 'cosin'"),
+        ({"matryoshka": [64, 100_000]}, "do not fit an embedding of"),
+        ({"loss": "cluster_aware", "sampling": "uniform"}, "compares clips by their clusters"),
+    ],
+)
+def test_what_does_not_fit_is_said_before_anything_is_done(sound_folder, tmp_path, train, message):
+    with pytest.raises(SondoError, match=message):
+        sondo.distill(audio=sound_folder, out=tmp_path / "r", student={"width_mult": 0.1}, train=train)
+    assert not (tmp_path / "r" / "bank.lance").exists()
+
+
+def test_fields_of_the_recipe_that_do_not_exist_are_named(tmp_path):
+    with pytest.raises(SondoError, match=r"TrainConfig.*'epoch'"):
+        sondo.distill(audio="x", out=tmp_path / "r", train={"epoch": 1})
+    with pytest.raises(SondoError, match=r"train\.seed is -1: expected from 0 to 4294967295"):
+        sondo.distill(audio="x", out=tmp_path / "r", train={"seed": -1})
+
+
+def test_one_process_trains_in_a_folder(tmp_path):
+    with alone_in(tmp_path / "r"):
+        with pytest.raises(SondoError, match="another process trains in"), alone_in(tmp_path / "r"):
+            pass
+        with alone_in(tmp_path / "other"):
+            pass
+    with alone_in(tmp_path / "r"):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SondoError, match=r"file/r cannot be made a folder \(Not a directory\)"):
+        claim_folder(tmp_path / "file" / "r", {})
+    with pytest.raises(SondoError, match="cannot be made a folder"), alone_in(tmp_path / "file" / "r"):
+        pass
+
+
+def test_hidden_files_make_no_other_folder_of_it(tmp_path):
+    (tmp_path / ".DS_Store").touch()
+    assert claim_folder(tmp_path, {"a": 1}) == set()
+    (tmp_path / "result").touch()
+    with pytest.raises(SondoError, match="a was 1, is now 2"):
+        claim_folder(tmp_path, {"a": 2})
