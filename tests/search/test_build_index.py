@@ -84,6 +84,30 @@ def test_a_file_that_changed_is_heard_again_and_replaces_what_was_there(sound_fo
     assert hits[0].cosine == pytest.approx(1.0, abs=1e-4)
 
 
+def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_folders_stay(
+    sound_folder, student_folder, out, tmp_path, capfd
+):
+    elsewhere = tmp_path / "sound elsewhere"
+    elsewhere.mkdir()
+    for name, sound in (("kept.wav", high_tone(1.0)), ("bad.wav", [])):
+        soundfile.write(elsewhere / name, sound, 32000)
+    build(elsewhere, out, model=student_folder, max_bad_share=0.5)
+    build(sound_folder, out, model=student_folder)
+    for gone in (sound_folder / "0.wav", sound_folder / "deep" / "long.flac", *elsewhere.iterdir()):
+        gone.unlink()
+    report = build(sound_folder, out, model=student_folder)
+    assert (report.num_clips, report.num_added, report.num_dropped) == (5, 0, 3)
+    assert "2 files are gone" in capfd.readouterr().err
+    assert places(out) == {(f"{number}.wav", 0.0) for number in range(1, 5)} | {("kept.wav", 0.0)}
+    soundfile.write(elsewhere / "new.wav", high_tone(1.0), 32000)
+    assert build(elsewhere, out, model=student_folder).num_dropped == 1
+    assert Index(out).rejected() == {}
+    (elsewhere / "new.wav").unlink()
+    with pytest.raises(SondoError, match="no audio in"):  # a disk that is not mounted looks the same
+        build(elsewhere, out, model=student_folder)
+    assert len(Index(out)) == 5
+
+
 def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_folder, student_folder, out):
     bad = sound_folder / "bad.wav"
     bad.write_bytes(b"no sound at all")

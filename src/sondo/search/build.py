@@ -29,10 +29,11 @@ from sondo.search.info import IndexInfo
 
 @dataclass(frozen=True, kw_only=True)
 class BuildReport:
-    """What a build did: clips in the index now, clips added, files set aside with their reasons."""
+    """What a build did: clips in the index now, added, dropped with their files, and files set aside with reasons."""
 
     num_clips: int
     num_added: int
+    num_dropped: int
     rejected: dict[str, str]
     is_approximate: bool
 
@@ -62,8 +63,9 @@ def build(
 ) -> BuildReport:
     """Put the clips of a folder or of a bank into an index, making the index where it is missing.
 
-    Clips that are there stay; those of a file that has changed are made again. An interrupted build goes on where it
-    stopped. From `sondo.search.index.ANN_FROM_ROWS` clips on the index is approximate.
+    Clips that are there stay; those of a file that has changed are made again, and those of a file that is gone from
+    the folder are dropped. An interrupted build goes on where it stopped. From `sondo.search.index.ANN_FROM_ROWS` clips
+    on the index is approximate.
 
     Args:
         source: A folder of sound, a manifest (CSV or Parquet), Parquet shards that hold sound, or a bank.
@@ -102,6 +104,8 @@ def build(
     index = _open(out, _info_of(encoder, model))
     with index.lock():
         filling = Filling(index, num_files=sources.num_files, max_bad_share=max_bad_share)
+        if bank is None and Path(source).is_dir():
+            filling.drop_gone(Path(source))
         _fill(sources, encoder, filling)
         return _finish(filling)
 
@@ -156,6 +160,7 @@ def _finish(filling: Filling) -> BuildReport:
     return BuildReport(
         num_clips=len(index),
         num_added=filling.num_added,
+        num_dropped=filling.num_dropped,
         rejected=filling.rejected,
         is_approximate=index.is_approximate,
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.bank.sound import stamp_of
 from sondo.errors import SondoError
+from sondo.screen import say
 from sondo.search.index import Index, unit_rows
 
 _SHOWN_REASONS = 3
@@ -28,13 +31,14 @@ class Filling:
 
     Attributes:
         num_added: Clips that were added.
+        num_dropped: Clips that were dropped because their files are gone.
         rejected: The reason of each file that was set aside.
     """
 
     def __init__(
         self, index: Index, *, num_files: int, max_bad_share: float = 0.0, clips_per_commit: int = 256
     ) -> None:
-        self.index, self.num_added = index, 0
+        self.index, self.num_added, self.num_dropped = index, 0, 0
         self._clips_per_commit = clips_per_commit
         self.rejected: dict[str, str] = {}
         self._num_files, self._max_bad_share = num_files, max_bad_share
@@ -46,6 +50,19 @@ class Filling:
         self._renewed: set[str] = set()
         self._rows: list[dict[str, Any]] = []
         self._vectors: list[NDArray[np.floating]] = []
+
+    def drop_gone(self, folder: Path) -> None:
+        """Drop the clips of files that lay in a folder and are gone, and say how many; those of other folders stay."""
+        folder = folder.resolve()
+        gone = {uri for uri in {*self._stamps, *self._set_aside} if Path(uri).is_relative_to(folder) and _is_gone(uri)}
+        for uri in gone:
+            self._set_aside.pop(uri, None)
+        gone &= self._stamps.keys()
+        if gone:
+            before = len(self.index)
+            self.index.forget(sorted(gone))
+            self.num_dropped = before - len(self.index)
+            say(f"{len(gone)} files are gone from {folder}: their {self.num_dropped:,} clips are dropped")
 
     def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed."""
@@ -116,6 +133,17 @@ class Filling:
             self._set_aside.pop(uri, None)
         if self._stamps.get(uri, stamp) != stamp:
             self.index.forget([uri])
+
+
+def _is_gone(uri: str) -> bool:
+    """Whether there is no such file; one that only cannot be looked at now is not gone."""
+    try:
+        stamp_of(uri)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _key(uri: str, offset_s: float) -> tuple[str, int]:

@@ -38,6 +38,8 @@ def run(settings: Any) -> None:
         allow_code=settings.allow_code,
     )
     index = search.Index(settings.out)
-    tell(f"{settings.out}: {report.num_clips:,} clips ({report.num_added:,} new), {len(report.rejected)} set aside")
+    dropped = f", {report.num_dropped:,} dropped" if report.num_dropped else ""
+    counts = f"{report.num_clips:,} clips ({report.num_added:,} new{dropped})"
+    tell(f"{settings.out}: {counts}, {len(report.rejected)} set aside")
     tell(f"space {index.info.space_id}; licence {index.info.licence}")
     tell(f"a search is an {how_searched(index)}")
