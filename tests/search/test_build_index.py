@@ -74,6 +74,17 @@ def test_an_interrupted_build_keeps_its_clips_and_goes_on(sound_folder, student_
     assert (report.num_clips, report.num_added) == (7, 4)
 
 
+def test_a_clip_to_which_two_ways_lead_is_there_once_as_in_a_bank(sound_folder, student_folder, out, tmp_path):
+    (sound_folder / "link.wav").symlink_to(sound_folder / "0.wav")
+    assert build(sound_folder, out, model=student_folder).num_clips == 7
+    assert ingest(tmp_path / "bank.lance", audio=sound_folder).num_clips == 7
+    manifest, long = tmp_path / "parts.csv", sound_folder / "deep" / "long.flac"
+    manifest.write_text(f"path,offset_s\n{long},\n{long},10.0\n")
+    assert build(manifest, tmp_path / "parts.lance", model=student_folder).num_clips == 2
+    long.touch()
+    assert build(manifest, tmp_path / "parts.lance", model=student_folder).num_clips == 2
+
+
 def test_a_file_that_changed_is_heard_again_and_replaces_what_was_there(sound_folder, student_folder, out):
     build(sound_folder, out, model=student_folder)
     soundfile.write(sound_folder / "deep" / "long.flac", high_tone(4.0), 32000)

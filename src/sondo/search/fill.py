@@ -45,6 +45,7 @@ class Filling:
         there = index.rows()
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
         self._clips = {_key(row["uri"], row["offset_s"]) for row in there}
+        self._handed_out: set[tuple[str, int]] = set()
         self._known_bad = index.rejected()
         self._set_aside, self._written_bad = dict(self._known_bad), self._known_bad
         self._renewed: set[str] = set()
@@ -65,10 +66,15 @@ class Filling:
             say(f"{len(gone)} files are gone from {folder}: their {self.num_dropped:,} clips are dropped")
 
     def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed."""
-        if self._stamps.get(uri, stamp) != stamp:
-            return list(clips)
-        return [clip for clip in clips if _key(uri, clip[0]) not in self._clips]
+        """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed.
+
+        A clip is handed out once in a job, though several links, or rows of a manifest, lead to it.
+        """
+        changed = self._stamps.get(uri, stamp) != stamp
+        found = {_key(uri, clip[0]): clip for clip in clips}
+        wanted = [key for key in found if key not in self._handed_out and (changed or key not in self._clips)]
+        self._handed_out.update(wanted)
+        return [found[key] for key in wanted]
 
     def reason(self, uri: str, stamp: Stamp) -> str | None:
         """Why a file was set aside by an earlier job, if it is still the same file."""
