@@ -11,18 +11,19 @@ student how much the sound has changed since the line before: the cosine between
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import numpy as np
-import soundfile
 
 import sondo
 from sondo.audio import probe
-from sondo.runtime import Model, OnnxClassifier
+from sondo.audio.decode import read_windows
+from sondo.runtime import Model, OnnxClassifier, Stream
 
 MICROPHONE_HZ = 16000
 PIECE_S = 0.1
@@ -45,12 +46,11 @@ def microphone() -> Iterator[np.ndarray]:
             recorder.terminate()
 
 
-def file(path: str) -> Iterator[np.ndarray]:
-    """The same of a sound file, channels averaged, as floats in [-1, 1]."""
-    with soundfile.SoundFile(path) as sound:
-        size = round(PIECE_S * sound.samplerate)
-        for piece in sound.blocks(size, dtype="float32", always_2d=True):
-            yield piece.mean(axis=1)
+def embedded(stream: Stream, pieces: Iterable[np.ndarray]) -> Iterator[tuple[float, np.ndarray]]:
+    """(time_s, vector) of every hop, and of the rest where the sound ends within one."""
+    for piece in pieces:
+        yield from stream.feed(piece)
+    yield from stream.flush()
 
 
 def describe(model: Model, vector: np.ndarray, before: np.ndarray | None) -> str:
@@ -76,9 +76,9 @@ def main() -> None:
     model = sondo.load(options.model, threads=options.threads)
     rate = probe(options.sound).sample_rate if options.sound else MICROPHONE_HZ
     stream = model.stream(sample_rate=rate, hop_s=options.hop_s, window_s=options.window_s)
-    pieces = file(options.sound) if options.sound else microphone()
+    pieces = read_windows(options.sound, sample_rate=rate, window_s=PIECE_S) if options.sound else microphone()
     before = None
-    for time_s, vector in (timed for piece in pieces for timed in stream.feed(piece)):
+    for time_s, vector in embedded(stream, pieces):
         sys.stdout.write(f"{time_s:8.1f} s  {describe(model, vector, before)}\n")
         sys.stdout.flush()
         before = vector
@@ -90,3 +90,5 @@ if __name__ == "__main__":
             main()
     except sondo.SondoError as error:
         raise SystemExit(str(error)) from None
+    except BrokenPipeError:  # who reads the lines has enough, as `head` has: Python must not flush any more of them
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

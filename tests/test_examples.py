@@ -52,12 +52,23 @@ def test_a_student_tells_how_much_the_sound_changes(tmp_path, exported, sound):
     soundfile.write(tmp_path / "a.wav", sound, 16000)
     shown = raspberry_pi(exported.path, tmp_path / "a.wav", "--hop_s", "0.7", "--window_s", "1.5")
     vectors, times_s = sondo.load(exported.path, threads=1).embed_sliding(tmp_path / "a.wav", hop_s=0.7, window_s=1.5)
-    assert [time_s for time_s, _ in shown] == pytest.approx(times_s[:-1], abs=0.05)  # the last is the rest
+    assert [time_s for time_s, _ in shown] == pytest.approx(times_s, abs=0.05)  # the last is the rest
     assert shown[0][1] == "listening"
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    want = (unit[1:-1] * unit[:-2]).sum(axis=1)
+    want = (unit[1:] * unit[:-1]).sum(axis=1)
     assert [float(text.split()[0]) for _, text in shown[1:]] == pytest.approx(want, abs=6e-4)
     assert min(want) < 0.99  # the change is there to be seen
+
+
+def test_a_sound_shorter_than_a_hop_is_heard_and_a_reader_may_stop_early(tmp_path, exported, sound):
+    soundfile.write(tmp_path / "short.wav", sound[:4800], 16000)
+    assert raspberry_pi(exported.path, tmp_path / "short.wav") == [(0.3, "listening")]
+    soundfile.write(tmp_path / "long.wav", sound, 16000)
+    command = [sys.executable, EXAMPLES / "raspberry_pi.py", exported.path, tmp_path / "long.wav"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout.readline() == "     0.5 s  listening\n"
+        program.stdout.close()
+        assert (program.wait(), program.stderr.read()) == (0, "")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
@@ -80,10 +91,14 @@ def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
 def test_what_goes_wrong_is_said_in_a_line(tmp_path, exported, sound):
     heard = fake_arecord(tmp_path / "bin", sound[:0], status=1)
     environment = os.environ | {"PATH": f"{heard}{os.pathsep}{os.environ['PATH']}"}
+    soundfile.write(tmp_path / "a.flac", np.resize(sound, 20 * 16000), 16000)
+    whole = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2] + bytes(5000) + whole[len(whole) // 2 + 5000 :])
     for arguments, said in (
         (["nowhere.onnx"], "no model at nowhere.onnx"),
         ([exported.path, "nowhere.wav"], "nowhere.wav: no such file"),
         ([exported.path, "--hop_s", "5"], "hop_s=5.0 does not fit"),
+        ([exported.path, tmp_path / "a.flac"], f"{tmp_path / 'a.flac'}: damaged or truncated, cannot be decoded after"),
         ([exported.path], "arecord ended with status 1"),
     ):
         command = [sys.executable, str(EXAMPLES / "raspberry_pi.py"), *map(str, arguments)]
