@@ -123,7 +123,7 @@ def test_the_file_names_its_first_teacher_and_where_it_comes_from(made):
 
 def test_its_golden_vectors_are_those_of_torch(made, run):
     values = {item.key: item.value for item in onnx.load(made[2]).metadata_props}
-    vectors = from_text(values["sondo.golden"])
+    vectors = from_text(made[2], values["sondo.golden"])
     assert [vector.samples for vector in vectors] == list(GOLDEN_SAMPLES)
     for vector in vectors:
         sound = golden_sound(vector.samples)[None]

@@ -1,5 +1,8 @@
 """Golden vectors: a sound that a formula makes, and what a file gives for it."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -31,10 +34,21 @@ def test_a_vector_knows_how_far_another_is_from_it():
 
 def test_they_survive_as_text():
     vector = GoldenVector.of(np.arange(10, dtype=np.float32), samples=7)
-    assert from_text(to_text([vector])) == [vector]
+    assert from_text(Path("a.onnx"), to_text([vector])) == [vector]
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"samples": 3}]', '[{"first": [1], "other": 2}]'])
+WHOLE = {"samples": 3200, "first": [0.5, 0.5], "norm": 0.7, "dim": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "[1]", '[{"samples": 3}]', '[{"first": [1], "other": 2}]']
+    + [
+        json.dumps([WHOLE | change])
+        for change in ({"samples": "x"}, {"samples": 0}, {"first": []}, {"first": 1}, {"norm": "long"}, {"dim": None})
+    ],
+)
 def test_text_that_holds_none_is_refused(text):
-    with pytest.raises(SondoError, match="golden vectors cannot be read"):
-        from_text(text)
+    assert len(from_text(Path("a.onnx"), json.dumps([WHOLE]))) == 1
+    with pytest.raises(SondoError, match=r"a\.onnx: its golden vectors cannot be read"):
+        from_text(Path("a.onnx"), text)

@@ -10,8 +10,8 @@ schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="the e
 flatbuffers = pytest.importorskip("flatbuffers")
 
 
-def foreign(path):
-    """A file that doubles one number."""
+def foreign(path, metadata=None):
+    """A file that doubles one number; with an entry of metadata as ours where there is some."""
     model, graph, step, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ADD
     graph.tensors = []
@@ -23,6 +23,10 @@ def foreign(path):
     step.builtinOptionsType, step.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
     graph.operators, graph.inputs, graph.outputs = [step], [0], [1]
     model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    if metadata is not None:
+        entry, buffer = schema.MetadataT(), schema.BufferT()
+        entry.name, entry.buffer, buffer.data = "sondo_metadata", 1, list(metadata)
+        model.metadata, model.buffers = [entry], [*model.buffers, buffer]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     path.write_bytes(bytes(builder.Output()))
@@ -48,6 +52,12 @@ def test_a_damaged_file_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(SondoError, match="LiteRT cannot open it"):
         sondo.load(path)
+
+
+@pytest.mark.parametrize("metadata", [b"", b"{", b"[]", b"\xff"])
+def test_damaged_metadata_is_named(tmp_path, metadata):
+    with pytest.raises(SondoError, match=r"damaged\.tflite: its metadata cannot be read"):
+        sondo.load(foreign(tmp_path / "damaged.tflite", metadata))
 
 
 def test_no_threads_are_refused(tmp_path):

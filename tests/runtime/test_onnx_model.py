@@ -77,6 +77,16 @@ def test_metadata_that_does_not_fit(tmp_path, change, message):
         OnnxModel(write(tmp_path / "tiny.onnx", metadata))
 
 
+def test_a_teacher_that_cannot_be_read_is_named(tmp_path):
+    path = write(tmp_path / "tiny.onnx", {**METADATA, "sondo.teacher": "{"})
+    graph = onnx.load(path)
+    graph.graph.node.append(onnx.helper.make_node("Identity", ["embedding"], ["teacher_space"]))
+    graph.graph.output.append(onnx.helper.make_tensor_value_info("teacher_space", onnx.TensorProto.FLOAT, ["batch", 2]))
+    onnx.save(graph, path)
+    with pytest.raises(SondoError, match="tiny.onnx: its metadata cannot be read"):
+        assert OnnxModel(path).mapped_to
+
+
 def test_files_that_are_no_model(tmp_path):
     with pytest.raises(SondoError, match="no such model file"):
         OnnxModel(tmp_path / "gone.onnx")

@@ -114,6 +114,11 @@ def test_a_file_without_golden_vectors_says_so(tmp_path):
     assert checks[0].found is None
 
 
+def test_golden_vectors_that_cannot_be_read_are_named(tmp_path):
+    with pytest.raises(SondoError, match=r"tiny\.onnx: its golden vectors cannot be read"):
+        self_check(write(tmp_path / "tiny.onnx", golden="[]"))
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

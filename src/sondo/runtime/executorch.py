@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
+from sondo.runtime.metadata import read_object
 from sondo.runtime.one_window import OneWindowModel
 
 METADATA_METHOD = "sondo_metadata"
@@ -48,7 +48,7 @@ class ExecuTorchModel(OneWindowModel):
             )
         (text,) = self._program.load_method(METADATA_METHOD).execute([])
         self._forward = self._program.load_method("forward")
-        super().__init__(path, json.loads(text))
+        super().__init__(path, read_object(path, text))
 
     def versions(self) -> dict[str, str]:
         """The version of the runtime."""

@@ -8,8 +8,10 @@ quarter of full scale.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -94,13 +96,28 @@ def to_text(vectors: Sequence[GoldenVector]) -> str:
     return json.dumps([asdict(vector) for vector in vectors])
 
 
-def from_text(text: str) -> list[GoldenVector]:
+def from_text(path: Path, text: str) -> list[GoldenVector]:
     """The opposite of `to_text`.
+
+    Args:
+        path: The file that they are of, for messages.
+        text: Its metadata.
 
     Raises:
         SondoError: Text that holds no golden vectors.
     """
     try:
-        return [GoldenVector(**{**item, "first": tuple(item["first"])}) for item in json.loads(text)]
+        found = [_vector(item) for item in json.loads(text)]
+        if not found:
+            raise ValueError("the list is empty")
     except (ValueError, TypeError, KeyError) as error:
-        raise SondoError(f"its golden vectors cannot be read ({error}); export it again") from error
+        raise SondoError(f"{path}: its golden vectors cannot be read ({error}); export it again") from error
+    return found
+
+
+def _vector(item: Mapping[str, Any]) -> GoldenVector:
+    samples, dim = operator.index(item["samples"]), operator.index(item["dim"])
+    first = tuple(float(value) for value in item["first"])
+    if samples < 1 or not len(first) == min(_FIRST, dim) > 0:
+        raise ValueError(f"{len(first)} first values of {dim}, for {samples} samples")
+    return GoldenVector(samples=samples, first=first, norm=float(item["norm"]), dim=dim)

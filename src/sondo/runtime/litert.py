@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
+from sondo.runtime.metadata import read_object
 from sondo.runtime.one_window import OneWindowModel
 
 METADATA_NAME = "sondo_metadata"
@@ -76,6 +76,6 @@ def _metadata(path: Path, content: bytes) -> dict[str, str]:
     for index in range(model.MetadataLength()):
         entry = model.Metadata(index)
         if entry.Name() == METADATA_NAME.encode():
-            metadata: dict[str, str] = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-            return metadata
+            buffer = model.Buffers(entry.Buffer())
+            return read_object(path, buffer.DataAsNumpy().tobytes() if buffer.DataLength() else b"")
     raise SondoError(f"{path}: a .tflite file, but not one that `sondo export` wrote (no {METADATA_NAME} in it)")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
@@ -20,6 +21,25 @@ METADATA_KEYS = tuple(
     f"sondo.{key}" for key in ("format", "name", "space_id", "sample_rate", "embedding_dim", "licence", "front_end")
 )
 """What the metadata of an exported file holds, all of it text."""
+
+
+def read_object(path: Path, text: str | bytes) -> dict[str, Any]:
+    """What a file says about itself as one JSON object.
+
+    Args:
+        path: The file, for messages.
+        text: The JSON.
+
+    Raises:
+        SondoError: It is none.
+    """
+    try:
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise TypeError(f"an object was expected, not {type(found).__name__}")
+    except (ValueError, TypeError) as error:
+        raise SondoError(f"{path}: its metadata cannot be read ({error}); export it again") from error
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)

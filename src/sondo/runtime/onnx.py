@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
-from sondo.runtime.metadata import FileInfo
+from sondo.runtime.metadata import FileInfo, read_object
 from sondo.runtime.model import Model
 
 TEACHER_SPACE = "teacher_space"
@@ -83,8 +82,7 @@ class OnnxModel(Model):
         raw = _metadata(self.path, self._session).get("sondo.teacher")
         if raw is None or TEACHER_SPACE not in {output.name for output in self._session.get_outputs()}:
             return None
-        found: dict[str, Any] = json.loads(raw)
-        return found
+        return read_object(self.path, raw)
 
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._run("embedding", audio)

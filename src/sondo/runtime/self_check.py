@@ -69,9 +69,9 @@ def self_check(path: str | Path) -> list[Check]:
     whole = OnnxModel(path, session=session)
     about = session.get_modelmeta().custom_metadata_map
     outputs = [output.name for output in session.get_outputs()]
-    golden = list(_golden(about, functools.partial(_run, session)))
+    golden = list(_golden(path, about, functools.partial(_run, session)))
     for output in [name for name in outputs if name != "embedding" and golden_key(name) in about]:
-        golden += _golden(about, functools.partial(_run, session, output=output), output)
+        golden += _golden(path, about, functools.partial(_run, session, output=output), output)
     return [*golden, *_promises(session, whole.front_end)]
 
 
@@ -81,7 +81,7 @@ def _of_windows(model: OneWindowModel) -> Iterator[Check]:
     def embed(audio: _Audio) -> _Audio:
         return model.embed(audio, sample_rate=rate)
 
-    yield from _golden(model.metadata, lambda sounds: embed(sounds[0]))
+    yield from _golden(model.path, model.metadata, lambda sounds: embed(sounds[0]))
     sounds = [0.1 * np.random.default_rng(0).standard_normal(length).astype(np.float32) for length in _LENGTHS]
     once = [embed(sound) for sound in sounds]
     again = [embed(sound) for sound in reversed(sounds)][::-1]
@@ -91,12 +91,14 @@ def _of_windows(model: OneWindowModel) -> Iterator[Check]:
     yield Check(name="silence and full scale: share of NaN", found=float(np.isnan(extremes).mean()), limit=0.0)
 
 
-def _golden(about: Mapping[str, str], give: Callable[[_Audio], _Audio], output: str = "embedding") -> Iterator[Check]:
+def _golden(
+    path: Path, about: Mapping[str, str], give: Callable[[_Audio], _Audio], output: str = "embedding"
+) -> Iterator[Check]:
     text, limit = about.get(golden_key(output)), INT8_TOLERANCE if about.get(PRECISION) == "int8" else TOLERANCE
     if text is None:
         yield Check(name="golden vectors (the file has none)", found=None, limit=limit)
         return
-    for vector in from_text(text):
+    for vector in from_text(path, text):
         found = vector.difference(give(golden_sound(vector.samples)[None]).ravel())
         what = "vector" if output == "embedding" else output
         yield Check(name=f"golden {what} of {vector.samples} samples", found=found, limit=limit)
