@@ -60,6 +60,7 @@ def test_damaged_metadata_is_named(tmp_path, metadata):
         sondo.load(foreign(tmp_path / "damaged.tflite", metadata))
 
 
-def test_no_threads_are_refused(tmp_path):
-    with pytest.raises(SondoError, match="0 threads"):
-        sondo.load(foreign(tmp_path / "foreign.tflite"), threads=0)
+@pytest.mark.parametrize("threads", [0, "2", 10**6])
+def test_what_is_no_number_of_threads_is_refused(tmp_path, threads):
+    with pytest.raises(SondoError, match=f"cannot run on {threads!r} threads"):
+        sondo.load(foreign(tmp_path / "foreign.tflite"), threads=threads)

@@ -95,5 +95,11 @@ def test_files_that_are_no_model(tmp_path):
         OnnxModel(tmp_path / "text.onnx")
     with pytest.raises(SondoError, match="lacks output embedding"):
         OnnxModel(write(tmp_path / "other.onnx", METADATA, output="logits"))
-    with pytest.raises(SondoError, match="0 threads"):
-        OnnxModel(write(tmp_path / "tiny.onnx", METADATA), threads=0)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True, 10**6])
+def test_what_is_no_number_of_threads_is_refused(tmp_path, threads):
+    path = write(tmp_path / "tiny.onnx", METADATA)
+    with pytest.raises(SondoError, match=f"cannot run on {threads!r} threads.*from 1 to 1024"):
+        OnnxModel(path, threads=threads)
+    assert OnnxModel(path, threads=np.int64(2)).name == "tiny"

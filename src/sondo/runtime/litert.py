@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError, require
 from sondo.runtime.metadata import read_object
 from sondo.runtime.one_window import OneWindowModel
+from sondo.runtime.threads import checked_threads
 
 METADATA_NAME = "sondo_metadata"
 """The entry of the file's metadata that holds ours, as JSON."""
@@ -36,8 +37,7 @@ class LiteRtModel(OneWindowModel):
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         path = Path(path)
-        if threads is not None and threads < 1:
-            raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
+        threads = checked_threads(threads)
         if not path.is_file():
             raise SondoError(f"no such model file: {path}")
         interpreter = require("ai_edge_litert.interpreter", extra="litert", why=_WHY)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 from sondo.runtime.metadata import FileInfo, read_object
 from sondo.runtime.model import Model
+from sondo.runtime.threads import checked_threads
 
 TEACHER_SPACE = "teacher_space"
 """The output of the mapping head."""
@@ -108,8 +109,7 @@ class OnnxModel(Model):
 
 def open_session(path: Path, threads: int | None) -> Any:
     """The session of a file in onnxruntime, with a reason that a user understands where there is none."""
-    if threads is not None and threads < 1:
-        raise SondoError(f"a model cannot run on {threads} threads: give 1 or more, or leave it out for all cores")
+    threads = checked_threads(threads)
     if not path.is_file():
         raise SondoError(f"no such model file: {path}")
     import onnxruntime

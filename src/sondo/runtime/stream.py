@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,13 +42,17 @@ class Stream:
         num_samples: Samples that came so far.
 
     Raises:
-        SondoError: A window that the model is too long for, or a hop that is longer than the window or no sample long.
+        SondoError: A window that the model is too long for, a hop that is longer than the window or no sample long, or
+            one of them that is no number.
 
     Example:
         `for time_s, vector in stream.feed(samples): ...`
     """
 
     def __init__(self, model: Model, *, sample_rate: int, hop_s: float, window_s: float) -> None:
+        for name, seconds in (("hop_s", hop_s), ("window_s", window_s)):
+            if not isinstance(seconds, Real):
+                raise SondoError(f"{name} is {seconds!r}: expected a number of seconds, such as 0.5")
         shortest_s = MIN_CLIP_S if model.compat is None else WINDOW_S
         if not (math.isfinite(window_s) and window_s >= shortest_s):
             raise SondoError(f"a window of {window_s} s cannot be embedded: at least {shortest_s:g} s is needed")
