@@ -81,6 +81,14 @@ def test_files_may_stand_behind_options_and_before_them(arguments, sounds):
     assert settings.out == ("x.onnx" if "--out" in arguments else None)
 
 
+@pytest.mark.parametrize("verb", ["verify", "export"])
+def test_help_calls_no_file_required_that_may_be_left_out(capsys, verb):
+    _, text = run(capsys, verb, "--help")
+    file, sounds = text.split("positional arguments:")[1].split("options:")[0].split("  sounds ")
+    assert "(required)" in file
+    assert "(required)" not in sounds
+
+
 def test_numbers_of_threads_end_where_the_next_option_begins():
     settings = make_parser(["bench"]).parse_args(["bench", "a", "--threads", "1", "2", "--batch", "4", "--", "b"]).bench
     assert (settings.models, settings.threads, settings.batch) == (["a", "b"], [1, 2], [4])

@@ -14,11 +14,15 @@ HELP = "embeddings of sound files"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("model", help="an .onnx file, the folder of a run or of a student, a published .ckpt or its name")
+    verb.add_argument(
+        "model",
+        help="an exported file (.onnx, .tflite or .pte), the folder of a run or of a student, a published .ckpt or its "
+        "name",
+    )
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
     verb.add_argument("--out", required=True, help="embeddings.npz, .csv, .npy or .parquet")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    verb.add_argument("--threads", type=int | None, help="threads for an .onnx file; all cores by default")
+    verb.add_argument("--threads", type=int | None, help="threads for an .onnx or .tflite file; all cores by default")
     verb.add_argument("--compat", choices=["ssondo"], help="embed a published .ckpt as its authors' code does")
     add_code(verb)
 

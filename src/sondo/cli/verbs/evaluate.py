@@ -19,7 +19,8 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument(
         "models",
         nargs="+",
-        help="folder of a run or of a student, an .onnx file, a published .ckpt or its name, teacher:NAME[@CHECKPOINT]",
+        help="folder of a run or of a student, an exported file, a published .ckpt or its name, "
+        "teacher:NAME[@CHECKPOINT]",
     )
     verb.add_argument("--task", help="name of a task, see `sondo tasks`")
     verb.add_argument("--suite", help="paper: the seven tasks of the paper")

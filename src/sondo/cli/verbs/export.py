@@ -32,6 +32,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument(
         "sounds",
         nargs="*",
+        default=[],
         help="real sound to calibrate with and to compare on instead of the run's bank: files, or folders of them",
     )
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")

@@ -15,10 +15,12 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("source", help="folder of sound, a manifest, Parquet shards, or a bank")
     verb.add_argument("--out", required=True, help="the index's path, usually NAME.lance; one that is there goes on")
-    verb.add_argument("--model", help="who hears the sound: an .onnx file, the folder of a run, a published .ckpt, …")
+    verb.add_argument(
+        "--model", help="who hears the sound: an exported file, the folder of a run, a published .ckpt, …"
+    )
     verb.add_argument("--teacher.name", help="instead: take a bank's column of this teacher; needs no model")
     verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
-    verb.add_argument("--threads", type=int | None, help="threads for an .onnx file; all cores by default")
+    verb.add_argument("--threads", type=int | None, help="threads for an .onnx or .tflite file; all cores by default")
     add_code(verb)
 
 

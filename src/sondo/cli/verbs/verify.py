@@ -15,7 +15,7 @@ HELP = "an exported file by itself, and against torch"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("file", help="the exported file")
-    verb.add_argument("sounds", nargs="*", help="real sound to compare on too: files, or folders of them")
+    verb.add_argument("sounds", nargs="*", default=[], help="real sound to compare on too: files, or folders of them")
     verb.add_argument(
         "--against",
         help="folder of the run or of the student that it was exported from, or a published .ckpt or its name; what "
