@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,6 +90,19 @@ def test_class_folders_below_split_folders(tmp_path):
     task = load_task("folder", tmp_path)
     assert Counter(task.splits) == {"train": 8, "valid": 2, "test": 4}
     assert task.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_a_class_folder_without_sound_is_named(tmp_path, capfd, splits):
+    for split in splits:
+        for number in range(5):
+            touch_audio(tmp_path / split / "cat" / f"{number}.wav")
+            touch_audio(tmp_path / split / "dog" / "deep" / f"{number}.wav")
+        (tmp_path / ".hidden" / split).mkdir(parents=True, exist_ok=True)
+    (tmp_path / splits[-1] / "cow").mkdir()
+    (tmp_path / splits[-1] / "cow" / "notes.txt").touch()
+    assert load_task("folder", tmp_path).classes == ("cat", "dog")
+    assert f"no sound in {Path(splits[-1], 'cow')}: left out" in capfd.readouterr().err
 
 
 def test_table_with_several_labels_and_groups(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     scratch = path.with_name(f".{path.name}.writing")
-    figure.savefig(scratch, format="png", dpi=120)
+    with warnings.catch_warnings():
+        # names in letters that matplotlib's font lacks: boxes here, whole in the report
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(scratch, format="png", dpi=120)
     os.replace(scratch, path)
     return path

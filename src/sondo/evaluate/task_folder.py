@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from sondo.errors import SondoError
 from sondo.evaluate.splits import assign_folds
 from sondo.evaluate.table import Row, find_audio, read_columns, read_rows
 from sondo.evaluate.task import SPLITS, Task, TaskInfo
+from sondo.screen import say
 
 INFO = TaskInfo(
     name="folder",
@@ -156,6 +157,9 @@ def _from_class_folders(folder: Path, *, title: str, num_folds: int, seed: int) 
     if loose:
         names = ", ".join(path.name for path in loose[:3])
         raise SondoError(f"{folder}: {len(loose)} audio files are in no class folder ({names}): label or remove them.")
+    silent = _without_sound(folder, {part[: depth + 1] for part in parts})
+    if silent:
+        say(f"{folder}: no sound in {', '.join(silent[:3])}{' and others' if len(silent) > 3 else ''}: left out")
     return _assemble(
         folder,
         title=title,
@@ -167,6 +171,13 @@ def _from_class_folders(folder: Path, *, title: str, num_folds: int, seed: int) 
         num_folds=num_folds,
         seed=seed,
     )
+
+
+def _without_sound(folder: Path, heard: Set[tuple[str, ...]]) -> list[str]:
+    """Class folders, below a split's or not, that are not among those with a file of sound."""
+    not_hidden = "/".join(["[!.]*"] * len(next(iter(heard))))
+    found = (path.relative_to(folder) for path in sorted(folder.glob(not_hidden)) if path.is_dir())
+    return [str(path) for path in found if path.parts not in heard]
 
 
 def _assemble(
