@@ -1,6 +1,7 @@
 """`sondo probe` on made sound: a student of three numbers, its head, the file, the report and the picture."""
 
 import json
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import sondo
 from sondo.classifier import Head, probe
 from sondo.classifier.onnx_file import write_classifier
 from sondo.errors import SondoError
+from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.self_check import self_check
 
 pytest.importorskip("sklearn", reason="needs the extra train")
@@ -103,6 +105,14 @@ def test_another_head_is_seen_by_the_file_itself(classifier_path, tmp_path):
     onnx.save(model, tmp_path / "c.onnx")
     seen = failed(tmp_path / "c.onnx") - failed(classifier_path)
     assert seen == {f"golden probabilities of {samples} samples" for samples in (3_200, 320_000, 400_000)}
+
+
+def test_a_file_for_a_phone_gets_no_head_and_is_named(class_folders, monkeypatch, tmp_path):
+    phone = Mock(spec=OneWindowModel)
+    phone.name = "mobilenetv3"
+    monkeypatch.setattr("sondo.classifier.encoder.load", lambda *_, **__: phone)
+    with pytest.raises(SondoError, match=r"run\.pte cannot get a head: name the run"):
+        probe("run.pte", data=class_folders, out=tmp_path / "c.onnx")
 
 
 def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):

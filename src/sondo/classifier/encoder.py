@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import Model, OnnxClassifier, OnnxModel
+from sondo.runtime.one_window import OneWindowModel
 from sondo.screen import say
 
 Audio = NDArray[np.float32]
@@ -45,7 +46,7 @@ def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) 
         allow_code: As for `sondo.load`.
 
     Raises:
-        SondoError: No such model, a classifier, or a student that cannot be exported.
+        SondoError: No such model, a classifier, a `.pte` or `.tflite` file, or a student that cannot be exported.
     """
     loaded = load(model, allow_code=allow_code)
     if isinstance(loaded, OnnxClassifier):
@@ -54,6 +55,8 @@ def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) 
         return Encoder(
             path=loaded.path, model=loaded, reference=_embedder(loaded), compared_with="the exported student"
         )
+    if isinstance(loaded, OneWindowModel):
+        raise SondoError(f"{model} cannot get a head: name the run that it was exported from, or its .onnx file")
     exported = Path(model) / "student.onnx"
     if not (exported.is_file() and OnnxModel(exported).space_id == loaded.space_id):
         exported = _export(loaded, scratch)
@@ -70,7 +73,6 @@ def _export(model: Model, path: Path) -> Path:
     from sondo.export import to_onnx
     from sondo.students import TorchModel
 
-    if not isinstance(model, TorchModel):
-        raise SondoError(f"{model.name} cannot be exported: give its .onnx file")
+    assert isinstance(model, TorchModel), "what is no exported file"
     say(f"exporting {model.name}")
     return to_onnx(model.student, path, overwrite=True)
