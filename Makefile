@@ -27,7 +27,7 @@ install: $(READY)  ## the virtual environment with everything for development
 demo: $(READY)  ## a teacher distilled into a small student, on sound that sondo makes itself
 	$(BIN)/sondo demo --out runs/demo
 
-test: $(READY)  ## the unit tests, about two minutes on two cores
+test: $(READY)  ## the unit tests, about a minute and a half on two cores
 	$(PYTEST)
 
 examples: $(READY)  ## the examples, built and run
@@ -41,7 +41,7 @@ test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Nod
 	npm --prefix examples/browser run build
 	CHROMIUM=$$(command -v $(CHROMIUM)) npm --prefix examples/browser test
 
-test-slow: $(READY)  ## the tests that take longer, five to seven minutes on two cores
+test-slow: $(READY)  ## the tests that take longer, seven to nine minutes on two cores
 	$(PYTEST) -m slow
 
 check: $(READY)  ## linter, formatter and types
