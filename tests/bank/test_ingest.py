@@ -116,6 +116,17 @@ def test_a_manifest_names_parts_splits_folds_and_labels(sound_folder, tmp_path):
     assert first["clip_id"] == clip_id(str((sound_folder / "deep/long.flac").resolve()), 2.5)
 
 
+def test_names_and_labels_of_digits_stay_as_they_are_written(sound_folder, tmp_path):
+    (sound_folder / "0.wav").rename(sound_folder / "007")
+    (sound_folder / "1.wav").rename(sound_folder / "07")
+    (tmp_path / "m.csv").write_text("path,label,split,fold\n007,01,1e3,1\n07,001,0,02\n")
+    ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+    found = [
+        (row["uri"].split("/")[-1], row["labels"], row["split"], row["fold"]) for row in rows(tmp_path / "b.lance")
+    ]
+    assert found == [("007", ["01"], "1e3", 1), ("07", ["001"], "0", 2)]
+
+
 def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
     table = pa.table({"path": ["0.wav", "1.wav"], "labels": [["a"], ["b", "c"]]})
     pyarrow.parquet.write_table(table, sound_folder / "m.parquet")
@@ -127,7 +138,7 @@ def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
     ("text", "message"),
     [
         ("name\nx.wav\n", "no path column"),
-        ("path\n", "lists no sound"),
+        ("path\n", "a header, but no rows"),
         ("path,offset\n1.wav,soon\n", r"row 1: offset is 'soon'"),
         ("path,duration\n1.wav,0\n", "a duration of 0 s"),
         ("path,label\n1.wav,a\n0.wav,b\n1.wav,c\n", r"rows 1 and 3 name the same sound, .*1\.wav"),

@@ -5,7 +5,7 @@ schema and its version (`schema`), reading and writing the table (`bank`), the w
 computed in steps and can be interrupted (`column`), what can be ingested (`sources`: folders; `manifest`; `shards`:
 Parquet tables that hold sound), ingestion (`ingest`), and reading the sound of a row again (`sound`).
 
-May import: `sondo.audio`, `sondo.errors`, `sondo.screen`, lance, pyarrow, numpy. Never torch.
+May import: `sondo.audio`, `sondo.csv_rows`, `sondo.errors`, `sondo.screen`, lance, pyarrow, numpy. Never torch.
 """
 
 from sondo.bank.bank import Bank

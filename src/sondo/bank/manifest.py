@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
+from sondo.csv_rows import read_rows
 from sondo.errors import SondoError
 
 PATH_COLUMNS = ("path", "filename", "file", "uri", "audio")
@@ -42,17 +42,16 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or holds a
             value of the wrong kind.
     """
-    table = _read(manifest)
-    path_column = next((name for name in PATH_COLUMNS if name in table.column_names), None)
+    rows = _read(manifest)
+    if not rows:
+        raise SondoError(f"{manifest} lists no sound")
+    columns = list(rows[0])
+    path_column = next((name for name in PATH_COLUMNS if name in columns), None)
     if path_column is None:
         raise SondoError(
-            f"{manifest} has no path column: expected one of {', '.join(PATH_COLUMNS)}; "
-            f"it has {', '.join(table.column_names) or 'none'}"
+            f"{manifest} has no path column: expected one of {', '.join(PATH_COLUMNS)}; it has {', '.join(columns)}"
         )
-    if table.num_rows == 0:
-        raise SondoError(f"{manifest} lists no sound")
     base = root if root is not None else manifest.parent
-    rows = table.to_pylist()
     sources = [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
     seen: dict[tuple[str, float], int] = {}
     for number, source in enumerate(sources, 1):
@@ -65,15 +64,17 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
     return sources
 
 
-def _read(manifest: Path) -> pa.Table:
+def _read(manifest: Path) -> list[dict[str, Any]]:
+    """The rows by column name. Those of a CSV are text, so a label `007` stays what it is."""
     if not manifest.is_file():
         raise SondoError(f"no such manifest: {manifest}")
+    if manifest.suffix.lower() != ".parquet":
+        return read_rows(manifest, needed=())
     try:
-        if manifest.suffix.lower() == ".parquet":
-            return pyarrow.parquet.read_table(manifest)
-        return pyarrow.csv.read_csv(manifest)
+        rows: list[dict[str, Any]] = pyarrow.parquet.read_table(manifest).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
-        raise SondoError(f"{manifest} cannot be read as {manifest.suffix.lstrip('.') or 'CSV'}: {error}") from error
+        raise SondoError(f"{manifest} cannot be read as parquet: {error}") from error
+    return rows
 
 
 def _source(row: dict[str, Any], path_column: str, base: Path, where: str) -> Source:

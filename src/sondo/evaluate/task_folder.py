@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence, Set
 from pathlib import Path
 
+from sondo.csv_rows import Row, read_columns, read_rows
 from sondo.errors import SondoError
 from sondo.evaluate.splits import assign_folds
-from sondo.evaluate.table import Row, find_audio, read_columns, read_rows
+from sondo.evaluate.table import find_audio
 from sondo.evaluate.task import SPLITS, Task, TaskInfo
 from sondo.screen import say
 

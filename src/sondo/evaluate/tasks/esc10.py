@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sondo.evaluate.table import find_audio, read_rows
+from sondo.csv_rows import read_rows
+from sondo.evaluate.table import find_audio
 from sondo.evaluate.task import Task, TaskInfo
 from sondo.evaluate.task_folder import read_folds
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sondo.csv_rows import read_rows
 from sondo.errors import SondoError
-from sondo.evaluate.table import read_rows
 from sondo.evaluate.task import Task, TaskInfo
 from sondo.evaluate.task_folder import read_folds
 from sondo.evaluate.tasks.layout import find_clips, find_root, published

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from sondo.evaluate.table import read_rows
+from sondo.csv_rows import read_rows
 from sondo.evaluate.task import Task
 from sondo.evaluate.tasks import fsdd
 
