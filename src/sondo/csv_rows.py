@@ -6,7 +6,7 @@ May import: `sondo.errors`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sondo.errors import SondoError
@@ -18,14 +18,9 @@ def read_columns(path: Path) -> tuple[str, ...]:
     """The header of a CSV file, in lower case; empty for an empty file.
 
     Raises:
-        SondoError: The file is not UTF-8 text.
+        SondoError: The file is no CSV in UTF-8.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
-    except UnicodeDecodeError as error:
-        raise SondoError(f"{path}: not a CSV file in UTF-8.") from error
-    return tuple(name.strip().lower() for name in header)
+    return _header(next(_lines(path), (1, []))[1])
 
 
 def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
@@ -36,24 +31,41 @@ def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
         needed: Columns that must be there.
 
     Raises:
-        SondoError: No such file, a column is missing, a row has another number of cells, or there are no rows.
+        SondoError: No such file, one that is no CSV in UTF-8, a column is missing, a row has another number of cells,
+            or there are no rows.
     """
     if not path.is_file():
         raise SondoError(f"No such file: {path}. A table of labels is missing; was the data unpacked whole?")
-    columns = read_columns(path)
+    lines = _lines(path)
+    columns = _header(next(lines, (1, []))[1])
     missing = [name for name in needed if name not in columns]
     if missing:
         raise SondoError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(columns) or 'none'}.")
     rows: list[Row] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        next(reader, None)
-        for cells in reader:
-            if not cells:
-                continue
-            if len(cells) != len(columns):
-                raise SondoError(f"{path}, line {reader.line_num}: {len(cells)} cells, but {len(columns)} columns.")
-            rows.append({name: cell.strip() for name, cell in zip(columns, cells, strict=True)})
+    for line, cells in lines:
+        if not cells:
+            continue
+        if len(cells) != len(columns):
+            raise SondoError(f"{path}, line {line}: {len(cells)} cells, but {len(columns)} columns.")
+        rows.append({name: cell.strip() for name, cell in zip(columns, cells, strict=True)})
     if not rows:
         raise SondoError(f"{path}: a header, but no rows.")
     return rows
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The cells of each line with its number; what is no text shows where it is read, not at the top alone."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            for cells in reader:
+                yield reader.line_num, cells
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SondoError(
+            f"{path}: not a CSV file in UTF-8 ({error}). Save it again as such (a spreadsheet's `CSV UTF-8`), or "
+            "convert it: iconv -f latin1 -t utf-8 OLD.csv > NEW.csv"
+        ) from error
+
+
+def _header(cells: list[str]) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in cells)

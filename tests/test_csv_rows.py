@@ -1,0 +1,32 @@
+"""Tables of sounds and labels: what is no CSV is said so, wherever in the file that shows."""
+
+import pytest
+
+from sondo.bank import ingest
+from sondo.csv_rows import read_columns, read_rows
+from sondo.errors import SondoError
+
+NOT_UTF8 = r"m\.csv: not a CSV file in UTF-8 .*Save it again"
+
+
+@pytest.mark.parametrize("rows_before", [0, 5000])  # at the top, and behind what is decoded at once
+def test_another_encoding_is_named_and_what_to_do(tmp_path, rows_before):
+    table = tmp_path / "m.csv"
+    table.write_bytes(b"path,label\n" + b"a.wav,cat\n" * rows_before + "b.wav,Käuzchen\n".encode("latin-1"))
+    for read in (lambda: read_rows(table, needed=("path",)), lambda: ingest(tmp_path / "b.lance", manifest=table)):
+        with pytest.raises(SondoError, match=NOT_UTF8):
+            read()
+    assert not (tmp_path / "b.lance").exists()
+
+
+def test_a_cell_without_end_is_no_csv(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label\na.wav," + "x" * 200_000)
+    with pytest.raises(SondoError, match=NOT_UTF8):
+        read_rows(tmp_path / "m.csv", needed=())
+
+
+def test_an_empty_file_has_no_columns_and_no_rows(tmp_path):
+    (tmp_path / "m.csv").touch()
+    assert read_columns(tmp_path / "m.csv") == ()
+    with pytest.raises(SondoError, match="no rows"):
+        read_rows(tmp_path / "m.csv", needed=())
