@@ -141,6 +141,7 @@ def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
         ("path\n", "a header, but no rows"),
         ("path,offset\n1.wav,soon\n", r"row 1: offset is 'soon'"),
         ("path,duration\n1.wav,0\n", "a duration of 0 s"),
+        ("path,fold\n0.wav,1\n1.wav,1.5\n", r"row 2: fold is '1\.5', expected a whole number"),
         ("path,label\n1.wav,a\n0.wav,b\n1.wav,c\n", r"rows 1 and 3 name the same sound, .*1\.wav"),
     ],
 )
@@ -148,6 +149,23 @@ def test_a_manifest_that_makes_no_sense(sound_folder, tmp_path, text, message):
     (tmp_path / "m.csv").write_text(text)
     with pytest.raises(SondoError, match=message):
         ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+
+
+def test_what_a_manifest_may_have_misspelt_is_said(sound_folder, tmp_path, capsys):
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("path,lable,split,duration,file\n0.wav,a,Train,,x\n1.wav,b,,,x\ndeep/long.flac,c,tset,,x\n")
+    ingest(tmp_path / "b.lance", audio=sound_folder, manifest=manifest)
+    said = capsys.readouterr().err
+    assert f"{manifest}: columns that are not read: lable, file\n" in said
+    assert "splits that training passes over: tset (2 clips); it takes clips without a split or of train, " in said
+
+
+def test_nothing_is_said_of_what_is_known(sound_folder, tmp_path, capsys):
+    (tmp_path / "m.csv").write_text(",path,labels,label,split,offset_s\n0,0.wav,a,b,train,\n1,1.wav,b,,VAL,\n")
+    ingest(tmp_path / "b.lance", audio=sound_folder, manifest=tmp_path / "m.csv")
+    said = capsys.readouterr().err
+    assert "not read" not in said
+    assert "passes over" not in said
 
 
 def test_a_changed_file_is_named_as_stale(sound_folder, tmp_path):

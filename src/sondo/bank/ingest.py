@@ -7,7 +7,7 @@ on after its last step and ends with the same rows. What cannot be read is set a
 from __future__ import annotations
 
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from sondo.audio.logmel import log_mel
 from sondo.audio.sound_bytes import SoundBytes
 from sondo.bank.bank import Bank
 from sondo.bank.manifest import Source
-from sondo.bank.schema import CLIP_SCHEMA, BankInfo, clip_id
+from sondo.bank.schema import CLIP_SCHEMA, TRAIN_SPLITS, VALID_SPLITS, BankInfo, clip_id
 from sondo.bank.shards import split_name
 from sondo.bank.sound import open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
@@ -35,6 +35,7 @@ from sondo.screen import say, track
 CLIPS_PER_COMMIT = 256
 CLIPS_PER_JOB = 32
 SHOWN_REASONS = 3
+SHOWN_SPLITS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,7 @@ class _Ingest:
             raise SondoError(f"0 clips left: {self._reasons()}")
         if self.rejected:
             say(f"{len(self.rejected)} of {self._num_files} files set aside: {self._reasons()}")
+        self._tell_other_splits()
         return IngestReport(num_clips=len(self.bank), num_added=len(self.bank) - before, rejected=self.rejected)
 
     def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[tuple[_Job, list[dict[str, Any]]]]:
@@ -255,6 +257,21 @@ class _Ingest:
                 f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
                 f"{self.max_bad_share:g} that --max-bad-share allows: {self._reasons()}. "
                 "What was read is kept in the bank"
+            )
+
+    def _tell_other_splits(self) -> None:
+        """Say which splits training will pass over: `test` is meant so, a misspelt `tran` is not."""
+        counts = Counter(self.bank.read(["split"]).column(0).to_pylist()).most_common()
+        other = [
+            f"{split} ({count} clips)"
+            for split, count in counts
+            if split and split.lower() not in (*TRAIN_SPLITS, *VALID_SPLITS)
+        ]
+        if other:
+            more = f" and {len(other) - SHOWN_SPLITS} more" if len(other) > SHOWN_SPLITS else ""
+            say(
+                f"splits that training passes over: {', '.join(other[:SHOWN_SPLITS])}{more}; it takes clips without a "
+                f"split or of {', '.join(TRAIN_SPLITS)}, and watches {', '.join(VALID_SPLITS)}"
             )
 
     def _reasons(self) -> str:

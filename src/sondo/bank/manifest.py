@@ -12,10 +12,13 @@ import pyarrow.parquet
 
 from sondo.csv_rows import read_rows
 from sondo.errors import SondoError
+from sondo.screen import say
 
 PATH_COLUMNS = ("path", "filename", "file", "uri", "audio")
 LABEL_COLUMNS = ("human_labels", "labels", "label", "category", "class")
 """The first that is there counts; AudioSet's copies have names in `human_labels` and Freebase ids in `labels`."""
+
+_OFFSET_COLUMNS, _DURATION_COLUMNS = ("offset_s", "offset"), ("duration_s", "duration")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class Source:
 
 
 def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[Source]:
-    """The sounds that a table lists.
+    """The sounds that a table lists. Columns that nothing is read from are named on the screen.
 
     Args:
         manifest: CSV or Parquet with a path column (`path`, `filename`, `file`, `uri` or `audio`) and, as wanted,
@@ -51,6 +54,10 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         raise SondoError(
             f"{manifest} has no path column: expected one of {', '.join(PATH_COLUMNS)}; it has {', '.join(columns)}"
         )
+    read = {path_column, *_OFFSET_COLUMNS, *_DURATION_COLUMNS, "split", "fold", *LABEL_COLUMNS}
+    ignored = [name for name in columns if name and name not in read]
+    if ignored:
+        say(f"{manifest}: columns that are not read: {', '.join(ignored)}")
     base = root if root is not None else manifest.parent
     sources = [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
     seen: dict[tuple[str, float], int] = {}
@@ -80,8 +87,8 @@ def _read(manifest: Path) -> list[dict[str, Any]]:
 def _source(row: dict[str, Any], path_column: str, base: Path, where: str) -> Source:
     if not row[path_column]:
         raise SondoError(f"{where}: {path_column} is empty")
-    offset_s = _number(row, ("offset_s", "offset"), where)
-    duration_s = _number(row, ("duration_s", "duration"), where)
+    offset_s = _number(row, _OFFSET_COLUMNS, where)
+    duration_s = _number(row, _DURATION_COLUMNS, where)
     if duration_s is not None and duration_s <= 0:
         raise SondoError(f"{where}: a duration of {duration_s:g} s")
     return Source(
@@ -100,9 +107,11 @@ def described(row: dict[str, Any], where: str) -> dict[str, Any]:
         where: The row, for messages.
 
     Raises:
-        SondoError: A fold that is no number.
+        SondoError: A fold that is no whole number.
     """
     fold = _number(row, ("fold",), where)
+    if fold is not None and not fold.is_integer():
+        raise SondoError(f"{where}: fold is {row['fold']!r}, expected a whole number")
     split = row.get("split")
     return {
         "split": None if split in (None, "") else str(split),

@@ -40,6 +40,10 @@ CLIP_SCHEMA = pa.schema(
 )
 """`logmel` is (mels, frames) float16, flattened row by row; `frames` gives its second dimension."""
 
+TRAIN_SPLITS = ("train", "training", "balanced_train", "unbalanced_train")  # the last two are AudioSet's own names
+VALID_SPLITS = ("valid", "validation", "val", "dev")
+"""Splits, in any case of letters, that training learns from, as from clips without one, and those that it watches."""
+
 REJECTED_SCHEMA = pa.schema(
     [
         pa.field("uri", pa.string(), nullable=False),
