@@ -139,6 +139,8 @@ def test_a_smaller_draw_is_within_a_larger(files):
     assert sorted(map(str, draw(segments, None, seed=0))) == sorted(map(str, segments))
     with pytest.raises(SondoError, match="101 segments cannot be drawn: there are 100"):
         draw(segments, 101, seed=0)
+    with pytest.raises(SondoError, match="the seed of the draw is -1: expected at least 0"):
+        draw(segments, 10, seed=-1)
 
 
 def test_the_command(server, tmp_path, capsys, monkeypatch):

@@ -71,3 +71,6 @@ def test_folds_for_data_with_a_split():
 def test_settings_out_of_range_are_named_together():
     with pytest.raises(SondoError, match=r"finetune.patience is 0.*finetune.learning_rate is -1"):
         FinetuneConfig(patience=0, learning_rate=-1)
+    for seed in (-1, 2**32):
+        with pytest.raises(SondoError, match=f"finetune.seed is {seed}: expected from 0 to 4294967295"):
+            FinetuneConfig(seed=seed)

@@ -61,6 +61,12 @@ def test_levels_that_do_not_fall_are_refused(vector_bank, blobs, levels):
         cluster(bank, teacher="teacher.given", k=levels)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_clustering_has_is_refused(vector_bank, blobs, seed):
+    with pytest.raises(SondoError, match=f"cluster.seed is {seed}: expected 0 to 4294967295"):
+        cluster(vector_bank(blobs(4, 10)[0]), teacher="teacher.given", k=4, seed=seed)
+
+
 def test_more_clusters_than_clips_are_refused(vector_bank, blobs):
     with pytest.raises(SondoError, match="41 clusters of 40 clips"):
         cluster(vector_bank(blobs(4, 10)[0]), teacher="teacher.given", k=[41, 4])

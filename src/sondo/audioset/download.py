@@ -114,8 +114,10 @@ def draw(segments: Sequence[Segment], n: int | None, seed: int) -> list[Segment]
         seed: Seed of the order.
 
     Raises:
-        SondoError: There are not so many.
+        SondoError: There are not so many, or a seed below 0.
     """
+    if seed < 0:
+        raise SondoError(f"the seed of the draw is {seed}: expected at least 0")
     if n is not None and not 1 <= n <= len(segments):
         raise SondoError(f"{n:,} segments cannot be drawn: there are {len(segments):,}")
     order = np.random.default_rng(seed).permutation(len(segments))

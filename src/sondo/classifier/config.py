@@ -1,10 +1,11 @@
-"""The settings of fine-tuning. May import: the standard library and `sondo.errors`, as the command line does."""
+"""The settings of fine-tuning. May import: the standard library, `sondo.errors`, `sondo.recipe`: parsing needs it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sondo.errors import SondoError
+from sondo.recipe import LAST_SEED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,7 @@ class FinetuneConfig:
                 ("learning_rate", "more than 0", self.learning_rate > 0),
                 ("weight_decay", "at least 0", self.weight_decay >= 0),
                 ("hidden_dim", "at least 1", self.hidden_dim is None or self.hidden_dim >= 1),
+                ("seed", f"from 0 to {LAST_SEED}", 0 <= self.seed <= LAST_SEED),
             )
             if not good
         ]

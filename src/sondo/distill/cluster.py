@@ -66,12 +66,13 @@ def cluster(bank: Bank, *, teacher: str, k: int | Sequence[int], seed: int = 0) 
         The column's name, `cluster.<name>.<k>`, with the levels of a hierarchy joined by dashes.
 
     Raises:
-        SondoError: The teacher's column is absent or not complete, or there are fewer clips than clusters.
+        SondoError: The teacher's column is absent or not complete, there are fewer clips than clusters, or a seed that
+            scikit-learn does not take.
 
     Source: S-SONDO section 2 (MiniBatchKMeans, k = 50); for hierarchies see `sondo.distill.hierarchical_kmeans`.
     """
-    if not isinstance(k, int):
-        ClusterConfig(hierarchy=list(k))  # refuses levels that do not fall
+    # refuses levels that do not fall, and seeds that scikit-learn does not take
+    ClusterConfig(hierarchy=None if isinstance(k, int) else list(k), seed=seed)
     with bank.lock():
         bank.refresh()
         require_complete(bank, teacher)
