@@ -133,6 +133,28 @@ def test_a_mistake_gets_one_message_and_a_code(capsys, tmp_path, monkeypatch, ar
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ingest", "--audio", "SOUND", "--bank", "afile/b.lance"],
+        ["cluster", "--bank", "absent.lance", "--report", "afile"],
+        ["probe", "absent.onnx", "--data", "SOUND", "--out", "afile/deep/c.onnx"],
+        ["bench", "absent.onnx", "--markdown", "afile/m.md"],
+        ["evaluate", "absent.onnx", "--task", "esc10", "--data", "x", "--json", "afile/e.json"],
+        ["evaluate", "absent.onnx", "--task", "esc10", "--data", "x", "--out", "afile"],
+    ],
+)
+def test_a_file_where_a_folder_is_needed_is_said_before_the_work(
+    capsys, tmp_path, sound_folder, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "afile").touch()
+    code, text = run(capsys, *(str(sound_folder) if each == "SOUND" else each for each in arguments))
+    assert code == 1
+    assert ": afile is a file" in text
+    assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
     ("verb", "error", "code", "said"),
     [
         ("embed", KeyboardInterrupt(), 130, "the same command goes on"),

@@ -1,4 +1,4 @@
-"""The errors that a user of sondo meets, and the check for optional parts.
+"""The errors that a user of sondo meets, and the checks for optional parts and for places to write to.
 
 Everything here is a user's mistake or a user's missing install: the command line prints the message alone and
 exits with 1. Our own invariants are assertions, never a SondoError.
@@ -7,6 +7,7 @@ exits with 1. Our own invariants are assertions, never a SondoError.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 
 
@@ -35,3 +36,18 @@ def require(module: str, *, extra: str, why: str) -> ModuleType:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise
         raise MissingExtraError(f'{why}, which is not installed: pip install "sondo[{extra}]"') from error
+
+
+def check_places(*files: str | Path | None) -> None:
+    """Find out, before any work is done, whether files could be made there as far as names go.
+
+    Args:
+        files: What is to be written; None is passed over.
+
+    Raises:
+        SondoError: One of the folders that a file would lie in is a file itself.
+    """
+    for file in files:
+        for above in () if file is None else Path(file).parents:
+            if above.is_file():
+                raise SondoError(f"cannot write {file}: {above} is a file, name another place")

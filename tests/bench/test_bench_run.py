@@ -78,7 +78,7 @@ def test_the_command_line_shows_and_writes_all_of_it(network, student, tmp_path,
     monkeypatch.setattr("sondo.bench.timing.MAX_ROUNDS", 5)
     monkeypatch.setattr("sondo.bench.run.COLD_STARTS", 1)
     save(student, tmp_path / "student")
-    result_path, table_path = tmp_path / "b.json", tmp_path / "b.md"
+    result_path, table_path = tmp_path / "new" / "b.json", tmp_path / "tables" / "b.md"
     given = ["bench", str(network), "--against", str(tmp_path / "student"), "--batch", "1", "2", "--seconds", "0.1"]
     main([*given, "--json", str(result_path), "--markdown", str(table_path)])
     result = json.loads(result_path.read_text())

@@ -106,6 +106,11 @@ def test_another_ending_is_refused(made, tmp_path, name):
         to_onnx(made[0], tmp_path / name)
 
 
+def test_a_file_in_the_place_of_a_folder_is_named(made):
+    with pytest.raises(SondoError, match=r"cannot write .*deep/s\.onnx: .* is a file"):
+        to_onnx(made[0], made[1] / "deep" / "s.onnx")
+
+
 def test_a_file_that_disagrees_with_torch_is_refused_and_removed(made, half_a_second, tmp_path, monkeypatch):
     def wrong_model(student, **options):
         model = onnx.load(made[1])

@@ -25,7 +25,7 @@ from sondo.bank.schema import (
     path_of,
     wrap,
 )
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 
 
 class Bank:
@@ -58,9 +58,10 @@ class Bank:
         """Make an empty bank.
 
         Raises:
-            SondoError: Something else is at `path`.
+            SondoError: Something else is at `path`, or above it.
         """
         path = Path(path)
+        check_places(path)
         if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
             raise SondoError(f"{path} exists and is not a bank: name another path for the bank")
         lance.write_dataset(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), str(path))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from sondo.audio.decode import read_clips
 from sondo.classifier.head import Head
-from sondo.errors import SondoError, require
+from sondo.errors import SondoError, check_places, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
@@ -39,8 +39,9 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     """Find out, before any work is done, whether `write_classifier` could write there.
 
     Raises:
-        SondoError: Another extension than .onnx, or a file that is there and not to be replaced.
+        SondoError: Another extension than .onnx, a file that is there and not to be replaced, or a file for a folder.
     """
+    check_places(out)
     if out.suffix != ".onnx":
         raise SondoError(f"{out}: a classifier is called something.onnx")
     if out.is_dir() or (out.exists() and not overwrite):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.export.precision import ON_AVERAGE
 from sondo.export.verify_report import VerifyReport
 from sondo.screen import say
@@ -34,6 +34,7 @@ def checked_target(path: str | Path, student: Student, *, suffix: str, overwrite
         SondoError: Another ending, something in the way, or a student in a mode that no file has.
     """
     path = Path(path)
+    check_places(path)
     if path.suffix != suffix:
         raise SondoError(f"{path}: such a file is called something{suffix}")
     if path.is_dir() or (path.exists() and not overwrite):

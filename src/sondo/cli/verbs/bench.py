@@ -30,8 +30,10 @@ def run(settings: Any) -> None:
     """Measure, show, write."""
     from sondo.bench.run import bench
     from sondo.bench.tables import markdown, show
+    from sondo.errors import check_places
     from sondo.recipe import write_json
 
+    check_places(settings.json, settings.markdown)
     result = bench(
         settings.models,
         against=settings.against,
@@ -44,4 +46,5 @@ def run(settings: Any) -> None:
     if settings.json:
         write_json(Path(settings.json), result)
     if settings.markdown:
+        Path(settings.markdown).parent.mkdir(parents=True, exist_ok=True)
         Path(settings.markdown).write_text(markdown(result), encoding="utf-8")

@@ -40,12 +40,13 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 
 def run(settings: Any) -> None:
     """Add the columns of clusters of each teacher, and report on them if asked to."""
-    from sondo.errors import require
+    from sondo.errors import check_places, require
     from sondo.screen import tell
 
-    require("torch", extra="train", why="Clustering needs scikit-learn and lance")
     if settings.report is not None:
+        check_places(Path(settings.report) / "cluster.json")
         require("matplotlib", extra="report", why="A picture of clusters needs matplotlib")
+    require("torch", extra="train", why="Clustering needs scikit-learn and lance")
     from sondo.bank import Bank
     from sondo.distill.cluster import cluster, default_k
 

@@ -8,7 +8,7 @@ from typing import Any
 import jsonargparse
 
 from sondo.cli.shared import add_code, instance
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.recipe import TeacherConfig
 
 HELP = "what models keep of their teacher: one on a task, or several on the tasks of the paper"
@@ -48,6 +48,7 @@ def run(settings: Any) -> None:
         raise SondoError("name what to score on: --task NAME, see `sondo tasks`, or --suite paper")
     if settings.seeds < 0 or settings.seeds == 1:
         raise SondoError(f"--seeds is {settings.seeds}: one draw has no spread, give 2 or more, or leave it out")
+    check_places(settings.json)
     if settings.suite or len(settings.models) > 1 or settings.dim or settings.compare or settings.out:
         _run_several(settings)
         return
@@ -74,6 +75,7 @@ def _run_several(settings: Any) -> None:
     from sondo.screen import tell
 
     out = Path(settings.out or "evaluation") if settings.suite or settings.out else None
+    check_places(out and out / "evaluation.json")
     cache = settings.cache or (out / "vectors" if out else None)
     results = evaluate_suite(
         settings.models,
