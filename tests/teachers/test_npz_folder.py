@@ -44,7 +44,11 @@ def test_what_does_not_fit_is_named(folder):
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"logits": np.zeros(3)}, "has no array 'embed' .it has logits"),
+        (
+            {"one": np.zeros(3), "two": np.zeros((1, 3)), "rate": np.array(32000), "who": np.array(["a"])},
+            r"no array embed or embedding and .* it has one \(3,\), two \(1, 3\), .*: rename the vectors to embed",
+        ),
+        ({"rate": np.array(32000)}, r"it has rate \(\)"),
         ({"embed": np.array([np.nan, 1.0])}, "no finite"),
         ({"embed": np.zeros((2, 2, 2))}, r"shape \(2, 2, 2\)"),
         ({"embed": np.array([{}], dtype=object)}, "cannot be read as an .npz file: .*allow_pickle"),
@@ -54,6 +58,19 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(SondoError, match=message):
         create("precomputed", checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["embedding", "vector"])
+def test_vectors_may_have_another_name(tmp_path, capsys, name):
+    for stem in ("a", "b"):
+        others = {"logits": np.zeros(3)} if name == "embedding" else {"rate": np.array(32000), "who": np.array(["x"])}
+        np.savez(tmp_path / f"{stem}.npz", **others, **{name: SLICES})
+    found = create("precomputed", checkpoint=tmp_path).lookup(["1"], ["/x/b.wav"], [0.0])
+    np.testing.assert_allclose(found[0], SLICES.mean(0), rtol=1e-6)
+    assert ("the array vector is taken" in capsys.readouterr().err) == (name == "vector")
+    np.savez(tmp_path / "b.npz", other=SLICES)
+    with pytest.raises(SondoError, match=f"b.npz has no array '{name}' .it has other"):
+        create("precomputed", checkpoint=tmp_path).lookup(["1"], ["/x/b.wav"], [0.0])
 
 
 def test_damage_other_sizes_and_an_empty_folder(folder, tmp_path):

@@ -114,10 +114,10 @@ def test_the_fingerprint_is_that_of_the_vectors(tmp_path):
     [
         ({"id": ["a", "a", "b"], "v": _lists()}, {}, "1 keys stand there more than once, first a"),
         ({"id": [None, "a", "b"], "v": _lists()}, {}, "without a value in id"),
-        ({"who": IDS, "v": _lists()}, {}, "no column of ids or paths .* it has who, v"),
+        ({"who": IDS, "v": _lists()}, {}, "no column of ids or paths .* it has who, v: rename .* to path"),
         ({"id": IDS, "v": _lists()}, {"key": "who"}, "no column 'who'"),
         ({"id": IDS, "v": _lists()}, {"column": "w"}, "no column of vectors 'w'; it has v"),
-        ({"id": IDS, "v": _lists(), "w": _lists()}, {}, "several columns of vectors, v, w"),
+        ({"id": IDS, "v": _lists(), "w": _lists()}, {}, "several columns of vectors, v, w: rename .* to embedding"),
         ({"id": IDS, "v": [[1.0], [1.0, 2.0], None]}, {}, r"unlike lengths \(missing, 1, 2\)"),
         ({"id": IDS, "v": [[1.0], [float("nan")], [2.0]]}, {}, "1 vectors with values that are not finite.* id2"),
         ({"id": IDS, "fold": [1, 2, 3]}, {}, "has no vectors"),
@@ -126,6 +126,12 @@ def test_the_fingerprint_is_that_of_the_vectors(tmp_path):
 def test_parquet_that_is_not_clear(tmp_path, columns, options, message):
     with pytest.raises(SondoError, match=message):
         create("precomputed", checkpoint=_parquet(tmp_path / "v.parquet", **columns), **options)
+
+
+def test_of_several_columns_the_one_called_embedding_is_meant(tmp_path):
+    path = _parquet(tmp_path / "v.parquet", path=IDS, logits=_lists(VECTORS + 1), embedding=_lists())
+    found = create("precomputed", checkpoint=path).lookup([""], [IDS[1]], [0.0])
+    np.testing.assert_allclose(found[0], VECTORS[1], rtol=1e-6)
 
 
 def test_files_that_are_broken(tmp_path):

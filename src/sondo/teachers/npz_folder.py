@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
+from sondo.screen import say
+from sondo.teachers.vector_files import VECTOR_NAMES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_KEY = "embed"
 _NAMED = 3
 
 
 class NpzFolderTeacher:
     """Vectors from `<folder>/**/<name of the sound file>.npz`, read when they are asked for.
 
-    Each file holds an array `embed`, (dim,) or (slices, dim); slices are averaged. What else it holds (logits, layers)
-    is not looked at. The fingerprint is of the files' names, sizes and times: hashing the content of two million files
-    would cost more than teaching.
+    Each file holds an array `embed` or `embedding`, (dim,) or (slices, dim); slices are averaged. Where the first file
+    has neither but one array alone of such a shape, that is taken. What else there is (logits, layers) is not looked
+    at. The fingerprint is of the files' names, sizes and times: hashing the content of two million files would cost
+    more than teaching.
 
     Args:
         name: Its name.
@@ -51,10 +54,14 @@ class NpzFolderTeacher:
             stat = path.stat()
             digest.update(f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
         if not self._files:
-            raise SondoError(f"{folder} has no .npz files: expected one for each sound file, with an array {_KEY!r}")
+            raise SondoError(
+                f"{folder} has no .npz files: expected one for each sound file, with an array {VECTOR_NAMES[0]}"
+            )
         self.fingerprint = digest.hexdigest()[:16]
         self._owner: dict[str, str] = {}
-        self.embedding_dim = len(self._read(next(iter(self._files.values()))[0]))
+        first = next(iter(self._files.values()))[0]
+        self._array = _array_of(first)
+        self.embedding_dim = len(self._read(first))
 
     def embed(self, audio: Tensor) -> Tensor:
         """Refuse: there is nothing here that hears.
@@ -111,15 +118,37 @@ class NpzFolderTeacher:
         return vector
 
     def _read(self, path: Path) -> NDArray[np.float32]:
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                there = ", ".join(content.files)
-                values = np.asarray(content[_KEY], dtype=np.float32) if _KEY in content.files else None
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise SondoError(f"{path} cannot be read as an .npz file: {error}") from error
-        if values is None:
-            raise SondoError(f"{path} has no array {_KEY!r} (it has {there or 'none'}): extract with embeddings")
+        with _opened(path) as content:
+            if self._array not in content:
+                raise SondoError(f"{path} has no array {self._array!r} (it has {', '.join(content) or 'none'})")
+            values = np.asarray(content[self._array], dtype=np.float32)
         if values.ndim not in (1, 2) or not values.size or not np.isfinite(values).all():
-            raise SondoError(f"{path}: {_KEY} of shape {values.shape} is no finite (dim,) or (slices, dim)")
+            raise SondoError(f"{path}: {self._array} of shape {values.shape} is no finite (dim,) or (slices, dim)")
         vector: NDArray[np.float32] = values if values.ndim == 1 else values.mean(axis=0)
         return vector
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of a file, each read when it is asked for."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            yield content
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise SondoError(f"{path} cannot be read as an .npz file: {error}") from error
+
+
+def _array_of(path: Path) -> str:
+    """The name of the array that holds the vectors; one that tells nothing of its kind is said on the screen."""
+    with _opened(path) as content:
+        named = [name for name in VECTOR_NAMES if name in content]
+        fitting = named or [name for name, each in content.items() if each.ndim in (1, 2) and each.dtype.kind in "fiu"]
+        if not named and len(fitting) != 1:
+            there = ", ".join(f"{name} {each.shape}" for name, each in content.items()) or "none"
+            raise SondoError(
+                f"{path} has no array {' or '.join(VECTOR_NAMES)} and not just one of shape (dim,) or (slices, dim); "
+                f"it has {there}: rename the vectors to {VECTOR_NAMES[0]}"
+            )
+    if not named:
+        say(f"{path} and the others there: the array {fitting[0]} is taken for the vectors")
+    return fitting[0]

@@ -103,7 +103,8 @@ _ENTRIES = (
         embedding_dim=None,
         sample_rate=None,
         licence="that of the vectors",
-        source="checkpoint: .parquet, .npy with its ids in a .json, .csv or .txt beside it, or a folder of .npz",
+        source="checkpoint: .parquet (columns path and embedding), .npy with its ids in a .json, .csv or .txt beside "
+        "it, or a folder of .npz (array embed) named like the sounds",
         description="vectors that were computed elsewhere, joined by clip id or path",
     ),
 )

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError, require
 
 KEY_NAMES = ("clip_id", "id", "uri", "path", "file", "filename", "file_name", "filepath", "file_path")
+VECTOR_NAMES = ("embed", "embedding")
+"""What the column or the array of vectors is called where others could be meant."""
 OFFSET_NAME = "offset_s"
 _NOT_VECTOR = {OFFSET_NAME, "duration_s", "end_s", "start_s", "fold", "target", "label", "sample_rate", "index"}
 _ID_SUFFIXES = (".json", ".csv", ".txt")
@@ -43,7 +45,8 @@ def read_vectors(path: Path, *, key: str | None = None, column: str | None = Non
         path: A .parquet file, or an .npy file with a .json, .csv or .txt of the same name beside it, or named
             `<stem>_ids` or `<stem>.ids` with one of these endings.
         key: Column of ids or paths; one of `KEY_NAMES` when left out.
-        column: Column of vectors; the only list column, or all numeric columns, when left out (Parquet).
+        column: Column of vectors; when left out, the only list column, of several the one of `VECTOR_NAMES`, or all
+            numeric columns (Parquet).
 
     Raises:
         SondoError: A file is missing or broken, or it is not clear which columns are meant.
@@ -96,10 +99,16 @@ def _parquet_vectors(path: Path, table: Any, key: str, column: str | None) -> ND
     lists = [name for name, kind in fields.items() if is_list(kind)]
     if column is not None and column not in lists:
         raise SondoError(f"{path} has no column of vectors {column!r}; it has {', '.join(lists) or 'none'}")
-    if column is None and len(lists) > 1:
-        raise SondoError(f"{path} has several columns of vectors, {', '.join(lists)}: name one with the option column")
-    if column is not None or lists:
-        return _rectangular(path, table[column or lists[0]])
+    if column is None and lists:
+        named = [name for name in VECTOR_NAMES if name in lists]
+        if not named and len(lists) > 1:
+            raise SondoError(
+                f"{path} has several columns of vectors, {', '.join(lists)}: rename the one that is meant to "
+                f"{VECTOR_NAMES[1]}, or in Python name it with column="
+            )
+        column = (named or lists)[0]
+    if column is not None:
+        return _rectangular(path, table[column])
     numeric = [
         name
         for name, kind in fields.items()
@@ -173,5 +182,7 @@ def _key_name(path: Path, names: list[str], key: str | None) -> str:
     for candidate in KEY_NAMES:
         if candidate in names:
             return candidate
-    wanted = ", ".join(KEY_NAMES)
-    raise SondoError(f"{path} has no column of ids or paths ({wanted}); it has {', '.join(names)}: use the option key")
+    raise SondoError(
+        f"{path} has no column of ids or paths ({', '.join(KEY_NAMES)}); it has {', '.join(names)}: rename the one "
+        "that names the sounds to path, or in Python name it with key="
+    )
