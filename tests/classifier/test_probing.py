@@ -77,7 +77,7 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, "is there already"),
+        ({}, "is there already.*--overwrite .in Python"),
         ({"out": "c.bin"}, "called something.onnx"),
         ({"out": "d.onnx", "data": None}, "--data"),
         ({"out": "d.onnx", "head": "esc5"}, "leave out --data"),

@@ -96,7 +96,7 @@ def test_sondo_load_embeds_with_it(made):
 
 
 def test_a_file_is_not_replaced_in_silence(made):
-    with pytest.raises(SondoError, match="overwrite"):
+    with pytest.raises(SondoError, match="--overwrite .in Python overwrite=True"):
         to_onnx(made[0], made[1])
 
 

@@ -72,7 +72,7 @@ def test_parquet_without_pyarrow_names_the_extra(tmp_path, monkeypatch):
 def test_what_is_there_is_not_replaced_unasked(tmp_path):
     write_embeddings(tmp_path / "e.npy", NAMES, VECTORS, space_id="s")
     (tmp_path / "e.npy").unlink()
-    with pytest.raises(SondoError, match=r"e\.json is there already"):
+    with pytest.raises(SondoError, match=r"e\.json is there already.*--overwrite .in Python overwrite=True"):
         check_writable(tmp_path / "e.npy")
     check_writable(tmp_path / "e.npy", overwrite=True)
 

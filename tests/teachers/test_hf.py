@@ -198,7 +198,7 @@ def test_what_cannot_be_had_is_said(folders, tmp_path, monkeypatch):
     code = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}}
     (tmp_path / "config.json").write_text(json.dumps(code))
     (tmp_path / "mine.py").write_text("raise SystemExit('the code ran')")
-    with pytest.raises(SondoError, match="comes with code of its own.*--trust-remote-code"):
+    with pytest.raises(SondoError, match="comes with code of its own.*--teacher.trust_remote_code"):
         create(f"hf:{tmp_path}")
 
 

@@ -45,7 +45,7 @@ class ColumnWriter:
         if standing is not None and standing != origin and not overwrite:
             raise SondoError(
                 f"{bank.path}: column {column} is stale: {describe_difference(standing, origin)}. "
-                "Pass --overwrite to compute it again"
+                "Allow computing it again with --overwrite (in Python overwrite=True)"
             )
         self._schema = pa.schema([pa.field("clip_id", pa.string()), pa.field("value", kind)]).with_metadata(
             {ORIGIN_KEY: json.dumps(origin, sort_keys=True).encode()}

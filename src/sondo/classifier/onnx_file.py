@@ -45,7 +45,9 @@ def check_out(out: Path, *, overwrite: bool) -> None:
     if out.suffix != ".onnx":
         raise SondoError(f"{out}: a classifier is called something.onnx")
     if out.is_dir() or (out.exists() and not overwrite):
-        raise SondoError(f"{out} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+        raise SondoError(
+            f"{out} is there already: name another file, or allow it with --overwrite (in Python overwrite=True)"
+        )
 
 
 def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:

@@ -38,7 +38,9 @@ def checked_target(path: str | Path, student: Student, *, suffix: str, overwrite
     if path.suffix != suffix:
         raise SondoError(f"{path}: such a file is called something{suffix}")
     if path.is_dir() or (path.exists() and not overwrite):
-        raise SondoError(f"{path} is there already: name another file, or allow it with overwrite=True (--overwrite)")
+        raise SondoError(
+            f"{path} is there already: name another file, or allow it with --overwrite (in Python overwrite=True)"
+        )
     if student.compat is not None:
         raise SondoError(f"an exported file has no compat={student.compat!r}: load the student without it")
     return path

@@ -33,9 +33,8 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
         raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
     there = [file for file in (path, *_beside(path)) if file.exists()]
     if path.is_dir() or (there and not overwrite):
-        raise SondoError(
-            f"{there[0]} is there already: choose another name" + ("" if path.is_dir() else " or overwrite it")
-        )
+        allow = "" if path.is_dir() else ", or allow it with --overwrite (in Python overwrite=True)"
+        raise SondoError(f"{there[0]} is there already: name another file{allow}")
 
 
 def write_embeddings(path: str | Path, names: Sequence[str], vectors: NDArray[np.float32], *, space_id: str) -> Path:

@@ -153,7 +153,8 @@ def _why_not(source: str, is_folder: bool, error: Exception) -> str:
     first = text.splitlines()[0] if text else type(error).__name__
     if "trust_remote_code" in text:
         return (
-            f"{source} comes with code of its own, which sondo does not run unasked: allow it with --trust-remote-code"
+            f"{source} comes with code of its own, which sondo does not run unasked: allow it with "
+            "--teacher.trust_remote_code"
         )
     if is_folder:
         return f"{source} cannot be loaded as an audio model of transformers: {first}"
