@@ -94,6 +94,17 @@ def test_too_many_bad_files_stop_the_job_and_keep_the_good(sound_folder, tmp_pat
         ingest(tmp_path / "b.lance", audio=sound_folder, max_bad_share=0.0)
 
 
+@pytest.mark.parametrize("target", ["gone.ogg", "broken.ogg"])  # nowhere, or to itself
+def test_a_broken_link_goes_by_its_own_name(sound_folder, tmp_path, target):
+    (sound_folder / "broken.ogg").symlink_to(target)
+    (sound_folder / "good.wav").symlink_to("0.wav")
+    (tmp_path / "m.csv").write_text("path\nbroken.ogg\ngood.wav\n")
+    for name, given in (("folder", None), ("listed", tmp_path / "m.csv")):
+        report = ingest(tmp_path / f"{name}.lance", audio=sound_folder, manifest=given, max_bad_share=0.5)
+        assert list(report.rejected) == [str(sound_folder / "broken.ogg")]
+        assert str((sound_folder / "0.wav").resolve()) in [row["uri"] for row in rows(tmp_path / f"{name}.lance")]
+
+
 def test_nothing_readable_is_an_error(tmp_path):
     (tmp_path / "only.wav").write_text("this is no sound")
     with pytest.raises(SondoError, match="0 clips left"):

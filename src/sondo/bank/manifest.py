@@ -71,6 +71,11 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
     return sources
 
 
+def file_name(file: Path) -> str:
+    """What a bank calls a file: its path without links; a link that leads nowhere goes by its own name."""
+    return str(file.absolute() if file.is_symlink() and not file.exists() else file.resolve())
+
+
 def _read(manifest: Path) -> list[dict[str, Any]]:
     """The rows by column name. Those of a CSV are text, so a label `007` stays what it is."""
     if not manifest.is_file():
@@ -92,7 +97,7 @@ def _source(row: dict[str, Any], path_column: str, base: Path, where: str) -> So
     if duration_s is not None and duration_s <= 0:
         raise SondoError(f"{where}: a duration of {duration_s:g} s")
     return Source(
-        uri=str((base / str(row[path_column])).resolve()),
+        uri=file_name(base / str(row[path_column])),
         offset_s=offset_s,
         duration_s=duration_s,
         **described(row, where),

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from sondo.audio.decode import AUDIO_EXTENSIONS, list_audio_files
-from sondo.bank.manifest import LABEL_COLUMNS, Source, described, sources_from_manifest
+from sondo.bank.manifest import LABEL_COLUMNS, Source, described, file_name, sources_from_manifest
 from sondo.bank.shards import SUFFIX, holds_sound, list_shards, num_rows, row_name, rows_without_sound
 from sondo.errors import SondoError
 
@@ -58,7 +58,7 @@ def _from_folder(folder: Path) -> Sources:
         raise SondoError(f"no such folder: {folder}")
     if not folder.is_dir():
         raise SondoError(f"{folder} is a file: give a folder of sound, or a manifest ending in .csv or .parquet")
-    files = [Source(uri=str(path.resolve())) for path in list_audio_files(folder)]
+    files = [Source(uri=file_name(path)) for path in list_audio_files(folder)]
     rows = _from_shards(list_shards(folder))
     total = len(files) + rows.total
     if total == 0:
