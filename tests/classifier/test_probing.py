@@ -1,6 +1,7 @@
 """`sondo probe` on made sound: a student of three numbers, its head, the file, the report and the picture."""
 
 import json
+import shutil
 from unittest.mock import Mock
 
 import numpy as np
@@ -61,6 +62,29 @@ def test_two_layers_as_well(tiny_student, class_folders, tmp_path):
     assert (report["head"], report["score"]) == ("mlp", 1.0)
     kinds = [node.op_type for node in onnx.load(str(tmp_path / "c.onnx")).graph.node]
     assert (kinds.count("Gemm"), kinds.count("Relu"), kinds[-1]) == (2, 1, "Softmax")
+
+
+def test_a_bad_file_among_many_is_named_and_left_out(tiny_student, class_folders, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(class_folders, data)
+    (data / "loud" / "bad.wav").write_text("this is no sound")
+    report = probe(tiny_student, data=data, out=tmp_path / "c.onnx")
+    assert f"left out: {data / 'loud' / 'bad.wav'}: " in capsys.readouterr().err
+    assert [(row["label"], row["clips"]) for row in report["by_class"]] == [("clicks", 10), ("loud", 10), ("quiet", 10)]
+    assert (report["clips"], report["score"]) == (30, 1.0)
+    (data / "loud" / "worse.wav").touch()
+    with pytest.raises(SondoError, match=r"2 of 32 files cannot be read, more than .* 0\.05: .*bad\.wav.*worse\.wav"):
+        probe(tiny_student, data=data, out=tmp_path / "d.onnx")
+
+
+def test_a_class_that_cannot_be_heard_at_all_stops_the_work(tiny_student, class_folders, tmp_path):
+    bad = tmp_path / "bad.wav"
+    bad.write_text("this is no sound")
+    rows = [f"{path},{path.parent.name},train" for path in sorted(class_folders.rglob("*.wav"))]
+    rows[0] = rows[0].replace(",train", ",test")
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,split", *rows, f"{bad},rare,train"]))
+    with pytest.raises(SondoError, match="no clip of rare can be read"):
+        probe(tiny_student, data=tmp_path / "m.csv", out=tmp_path / "c.onnx")
 
 
 def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp_path):

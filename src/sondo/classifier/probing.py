@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sondo.audio.errors import AudioError
 from sondo.classifier.encoder import Audio, Encoder, open_encoder
 from sondo.classifier.fit import HeldOut, cross_validate, fit_head
 from sondo.classifier.head import Head
@@ -17,11 +19,17 @@ from sondo.classifier.onnx_file import check_out, some_sound, write_classifier
 from sondo.classifier.picture import draw_confusion
 from sondo.classifier.published import HEADS, STUDENT, load_head
 from sondo.errors import MissingExtraError, SondoError, require
-from sondo.evaluate import Task, embed_task, load_task
+from sondo.evaluate import Task, load_task
+from sondo.evaluate.embed import EmbedFile, embed_file
+from sondo.evaluate.task import check_task
 from sondo.recipe import write_json
-from sondo.screen import say
+from sondo.screen import say, track
+
+MAX_BAD_SHARE = 0.05
+"""Share of files that may be unreadable before the work stops, as in an ingest."""
 
 _KINDS = ("linear", "mlp")
+_SHOWN = 3
 
 
 def probe(
@@ -57,7 +65,8 @@ def probe(
         What stands in the report.
 
     Raises:
-        SondoError: Data that cannot be read, a model that does not exist, a file in the way.
+        SondoError: Data of which more than 1 file in 20 cannot be read (fewer are named on the screen and left out), a
+            model that does not exist, a file in the way.
 
     Example:
         `probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")["score"]`
@@ -74,7 +83,7 @@ def probe(
     task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
     with tempfile.TemporaryDirectory() as scratch:
         encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
-        vectors = embed_task(task, encoder.model.embed, description="embed")
+        task, vectors = _embed_readable(task, encoder.model.embed, Path(data))
         held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
         fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear").rescaled(*held_out.calibration)
         thresholds = None
@@ -119,6 +128,37 @@ def _published(
         report = _write(encoder, head, out, note={"head": head.kind, "source": str(name)}, clips=clips)
     write_json(_report_path(out), report)
     return report
+
+
+def _embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDArray[np.float32]]:
+    """The vectors of the clips that can be read, and the task without the others.
+
+    Shape:
+        Vectors: (clips that are left, embedding_dim).
+    """
+    vectors: list[NDArray[np.float32]] = []
+    kept: list[int] = []
+    bad: list[str] = []
+    with track("embed", total=len(task)) as line:
+        for clip, path in enumerate(task.paths):
+            try:
+                vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
+                kept.append(clip)
+            except AudioError as error:
+                bad.append(str(error))
+                if len(bad) > MAX_BAD_SHARE * len(task):
+                    raise SondoError(
+                        f"{len(bad)} of {len(task)} files cannot be read, more than a share of {MAX_BAD_SHARE:g}: "
+                        f"{'; '.join(bad[:_SHOWN])}. Mend them, or take them out of the data"
+                    ) from error
+            line.advance()
+    for message in bad:
+        say(f"left out: {message}")
+    left = check_task(task.only(kept), data)
+    lost = sorted({*task.classes} - {*left.classes})
+    if lost:
+        raise SondoError(f"{data}: no clip of {', '.join(lost)} can be read. Mend them, or leave the class out")
+    return left, np.stack(vectors)
 
 
 def _write(encoder: Encoder, head: Head, out: Path, *, note: dict[str, Any], clips: list[Audio]) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,14 @@ class Task:
     def classes(self) -> tuple[str, ...]:
         """All labels, sorted."""
         return tuple(sorted({label for labels in self.label_sets for label in labels}))
+
+    def only(self, clips: Sequence[int]) -> Task:
+        """The same task with these of its clips alone."""
+        kept: dict[str, Any] = {}
+        for name in ("paths", "labels", "folds", "splits", "groups", "judged"):
+            column = getattr(self, name)
+            kept[name] = None if column is None else tuple(column[clip] for clip in clips)
+        return replace(self, **kept)
 
     def targets(self) -> NDArray[np.int64]:
         """Labels as numbers.
