@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn import functional
 
 from sondo.bank import Bank
+from sondo.bank.schema import TRAIN_SPLITS
 from sondo.distill.data import BankBatches
-from sondo.distill.train import TRAIN_SPLITS
 
 MAX_CLIPS = 512
 

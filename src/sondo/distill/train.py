@@ -17,6 +17,7 @@ from torch import nn
 
 from sondo import __version__
 from sondo.bank import Bank
+from sondo.bank.schema import TRAIN_SPLITS, VALID_SPLITS
 from sondo.distill import losses
 from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
@@ -42,8 +43,6 @@ from sondo.students.efficientat import start_from, student_options
 from sondo.students.registry import default_readout
 
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
-TRAIN_SPLITS = ("train", "training", "balanced_train", "unbalanced_train")  # the last two are AudioSet's own names
-VALID_SPLITS = ("valid", "validation", "val", "dev")
 
 _LEAST_CHANNELS = 4
 
