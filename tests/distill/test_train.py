@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from sondo.bank import Bank, ingest, schema
+from sondo.bank import Bank, ingest
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster
 from sondo.distill.data import stack_repeated
 from sondo.distill.module import Distillation
-from sondo.distill.train import TRAIN_SPLITS, VALID_SPLITS, memory_format, train
+from sondo.distill.train import memory_format, train
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
 from sondo.students import create, load, load_projector, load_projectors
@@ -315,7 +315,3 @@ def test_every_student_can_learn_at_any_width(name, width):
     student.embed_log_mel(torch.randn(4, 128, 101)).sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in student.backbone.parameters() if p.grad is not None)
     assert memory_format(create("mobilenetv3", width_mult=0.4).backbone) is torch.channels_last
-
-
-def test_ingest_says_of_the_same_splits_that_training_passes_them_over():
-    assert (schema.TRAIN_SPLITS, schema.VALID_SPLITS) == (TRAIN_SPLITS, VALID_SPLITS)

@@ -122,7 +122,7 @@ def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_fold
 def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_folder, student_folder, out):
     bad = sound_folder / "bad.wav"
     bad.write_bytes(b"no sound at all")
-    with pytest.raises(SondoError, match=r"1 of 7 files cannot be read.*--max-bad-share.*bad\.wav"):
+    with pytest.raises(SondoError, match=r"1 of 7 files cannot be read.*--max_bad_share.*bad\.wav"):
         build(sound_folder, out, model=student_folder)
     report = build(sound_folder, out, model=student_folder, max_bad_share=0.5)
     assert report.num_clips == 7
@@ -199,3 +199,9 @@ def test_vectors_of_two_spaces_are_never_in_one_index(sound_folder, student_fold
     teach_toy(tmp_path / "bank.lance")
     with pytest.raises(SondoError, match="name another path for the index"):
         build(tmp_path / "bank.lance", out, teacher="toy")
+
+
+def test_an_index_below_a_file_is_refused_before_the_work(student_folder, sound_folder, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SondoError, match=r"cannot write .*file is a file"):
+        build(sound_folder, tmp_path / "file" / "i.lance", model=student_folder)

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 import pyarrow.parquet as pq  # noqa: E402
 
 from sondo.errors import SondoError  # noqa: E402
+from sondo.runtime.write import write_embeddings  # noqa: E402
 from sondo.teachers import create  # noqa: E402
 
 VECTORS = np.arange(12, dtype=np.float32).reshape(3, 4) + 1
@@ -48,6 +49,12 @@ def test_joined_by_path_or_the_end_of_a_path(tmp_path, keys):
     teacher = create("precomputed", checkpoint=_parquet(tmp_path / "v.parquet", path=keys, vector=_lists()))
     np.testing.assert_array_equal(teacher.lookup(IDS, URIS, ZEROS), VECTORS)
     np.testing.assert_array_equal(teacher.lookup(IDS, URIS, ZEROS), VECTORS)
+
+
+def test_what_embed_wrote_can_teach(tmp_path):
+    written = write_embeddings(tmp_path / "e.parquet", ["b/two.wav", *URIS[:2]], VECTORS, space_id="s")
+    found = create("precomputed", checkpoint=written).lookup(IDS, URIS, ZEROS)
+    assert np.asarray(found).tolist() == VECTORS[[1, 2, 0]].tolist()
 
 
 def test_numeric_columns_are_the_vector(tmp_path):

@@ -111,7 +111,7 @@ class Filling:
             self.commit()
             raise SondoError(
                 f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
-                f"{self._max_bad_share:g} that --max-bad-share allows: {self.reasons()}. What was read is kept"
+                f"{self._max_bad_share:g} that --max_bad_share allows: {self.reasons()}. What was read is kept"
             )
 
     def commit(self) -> None:

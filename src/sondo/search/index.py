@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank
 from sondo.bank.lock import write_lock
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.runtime.space import SpaceMismatchError
 from sondo.search.info import IndexInfo
 
@@ -79,9 +79,10 @@ class Index:
         """Make an empty index.
 
         Raises:
-            SondoError: Something else is at `path`.
+            SondoError: Something else is at `path`, or above it.
         """
         path = Path(path)
+        check_places(path)
         if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
             raise SondoError(f"{path} exists and is not an index: name another path for the index")
         lance.write_dataset(info.schema().empty_table(), str(path))

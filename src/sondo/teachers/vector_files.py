@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
 
-KEY_NAMES = ("clip_id", "id", "uri", "path", "file", "filename", "file_name", "filepath", "file_path")
+KEY_NAMES = ("clip_id", "id", "uri", "path", "file", "filename", "file_name", "filepath", "file_path", "name")
+"""What the column of clip ids or paths is called; `name` is what `sondo embed` calls it."""
 VECTOR_NAMES = ("embed", "embedding")
 """What the column or the array of vectors is called where others could be meant."""
 OFFSET_NAME = "offset_s"
