@@ -7,9 +7,10 @@ import pytest
 
 import sondo
 from sondo import pipeline
+from sondo.claim import claim_folder
 from sondo.distill.run_folder import alone_in
 from sondo.errors import SondoError
-from sondo.recipe import Recipe, StudentConfig, TrainConfig, claim_folder
+from sondo.recipe import Recipe, StudentConfig, TrainConfig
 
 SMALL = {"student": StudentConfig(width_mult=0.1), "train": TrainConfig(epochs=1, batch_size=2)}
 

@@ -19,13 +19,13 @@ from sondo.audio.decode import list_audio_files, read_clips
 from sondo.audio.errors import AudioError
 from sondo.bank import Bank
 from sondo.bank.sound import open_sound
+from sondo.claim import write_json
 from sondo.distill.sampling import balanced_weights, draw
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
 from sondo.export.precision import ON_AVERAGE, Precision
 from sondo.loading import load as open_model
-from sondo.recipe import write_json
 from sondo.runtime import Model
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, load, load_projectors

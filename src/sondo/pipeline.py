@@ -14,6 +14,7 @@ from typing import Any
 
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
+from sondo.claim import NEVER_BOUND, claim_folder, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.online import OnlineTeacher
@@ -24,7 +25,7 @@ from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
 from sondo.exporting import RealSound, about_file, file_name, kept_in_file, sound_of_bank
-from sondo.recipe import NEVER_BOUND, Recipe, claim_folder, write_json
+from sondo.recipe import Recipe
 from sondo.screen import progress, say
 from sondo.students import Student, TorchModel, load, load_projectors
 from sondo.students.registry import check_name

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sondo.recipe import write_json
+from sondo.claim import write_json
 from sondo.reproduce.cell import Cell
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from sondo.claim import flatten
 from sondo.errors import SondoError
-from sondo.recipe import flatten
 from sondo.reproduce.grid import read_grid, recipes_of
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank, ingest
 from sondo.bank.schema import BankInfo
+from sondo.claim import claim_folder, write_json
 from sondo.classifier.config import FinetuneConfig
 from sondo.classifier.head import Head, probabilities_of
 from sondo.classifier.held_out import best_thresholds
@@ -32,7 +33,7 @@ from sondo.evaluate.intervals import bootstrap_weights, percentile_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.export import to_onnx
 from sondo.loading import load
-from sondo.recipe import AugmentConfig, TrainConfig, claim_folder, write_json
+from sondo.recipe import AugmentConfig, TrainConfig
 from sondo.runtime import OnnxClassifier
 from sondo.screen import progress, say, track
 from sondo.students import Student, TorchModel, save

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.audio.errors import AudioError
+from sondo.claim import write_json
 from sondo.classifier.encoder import Audio, Encoder, open_encoder
 from sondo.classifier.fit import HeldOut, cross_validate, fit_head
 from sondo.classifier.head import Head
@@ -22,7 +23,6 @@ from sondo.errors import MissingExtraError, SondoError, require
 from sondo.evaluate import Task, load_task
 from sondo.evaluate.embed import EmbedFile, embed_file
 from sondo.evaluate.task import check_task
-from sondo.recipe import write_json
 from sondo.screen import say, track
 
 MAX_BAD_SHARE = 0.05

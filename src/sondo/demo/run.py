@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from sondo.claim import claim_folder
 from sondo.demo.sounds import make_demo_sound
 from sondo.pipeline import distil
-from sondo.recipe import Recipe, StudentConfig, TrainConfig, claim_folder
+from sondo.recipe import Recipe, StudentConfig, TrainConfig
 from sondo.screen import say
 
 WIDTH_MULT = 0.4

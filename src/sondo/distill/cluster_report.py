@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from sondo.bank import Bank
+from sondo.claim import write_json
 from sondo.distill.cluster import bank_vectors, read_clusters
 from sondo.distill.cluster_picture import PICTURE_CLIPS, Projection, draw_clusters, project
 from sondo.distill.cluster_quality import ClusterQuality, measure_clusters, sample_rows
 from sondo.errors import require
-from sondo.recipe import write_json
 from sondo.screen import say
 
 NAMES = {"tsne": "t-SNE", "umap": "UMAP", "pca": "PCA"}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sondo.claim import make_folder
 from sondo.errors import SondoError
-from sondo.recipe import make_folder
 
 STUDENT = "student"
 _STATE = ("checkpoints", "views", STUDENT)

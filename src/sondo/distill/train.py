@@ -18,6 +18,7 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.bank.schema import TRAIN_SPLITS, VALID_SPLITS
+from sondo.claim import claim_folder
 from sondo.distill import losses
 from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
@@ -35,7 +36,7 @@ from sondo.distill.sound_views import SoundBatches
 from sondo.distill.supervised import classes_of, measure_map
 from sondo.distill.views import LogMelViews
 from sondo.errors import SondoError
-from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig, claim_folder
+from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
 from sondo.screen import say
 from sondo.students import Projector, ProjectorEnsemble, Student, create, save
 from sondo.students.dymn import EVEN_TEMPERATURE

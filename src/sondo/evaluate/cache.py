@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo import __version__
+from sondo.claim import write_json
 from sondo.errors import SondoError
 from sondo.evaluate.embed import EmbedFile, embed_file
 from sondo.evaluate.task import Task
-from sondo.recipe import write_json
 from sondo.screen import say, track
 
 _PART = 500

@@ -1,6 +1,6 @@
 """What a run looks like to a person: the tables that commands end with.
 
-May import: `sondo.screen`, `sondo.recipe` (to write JSON), rich. It reads the same figures that `summary.json` holds,
+May import: `sondo.screen`, `sondo.claim` (to write JSON), rich. It reads the same figures that `summary.json` holds,
 so the two cannot differ.
 """
 

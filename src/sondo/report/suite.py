@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sondo.recipe import write_json
+from sondo.claim import write_json
 from sondo.screen import output, tell
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sondo.bank import Bank
+from sondo.claim import flatten, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.teach import configured_column
 from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, embed_task, evaluate_vectors
-from sondo.recipe import Recipe, flatten, write_json
+from sondo.recipe import Recipe
 from sondo.students import TorchModel, load, load_projectors
 
 RESULT = "cell.json"

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from sondo.bank.schema import slug
+from sondo.claim import flatten
 from sondo.errors import SondoError
-from sondo.recipe import Recipe, flatten
+from sondo.recipe import Recipe
 from sondo.recipes import full_settings, make_recipe, merged
 from sondo.recipes.read import GRIDS, SUFFIXES, read_file
 from sondo.reproduce.paper import PaperTable, paper_table

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sondo.recipe import flatten
+from sondo.claim import flatten
 from sondo.reproduce.cell import Cell
 from sondo.reproduce.grid import Grid
 from sondo.reproduce.paper import AVERAGE, paper_tasks

@@ -10,10 +10,11 @@ from typing import Any
 
 from sondo.bank import Bank
 from sondo.bank.schema import slug
+from sondo.claim import claim_folder, write_json
 from sondo.distill.teach import configured_column
 from sondo.errors import SondoError, require
 from sondo.evaluate import Task, load_task
-from sondo.recipe import Recipe, claim_folder, write_json
+from sondo.recipe import Recipe
 from sondo.reproduce.cell import Cell, run_cell
 from sondo.reproduce.figure import draw
 from sondo.reproduce.grid import Grid, read_grid, recipes_of

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sondo.recipe import flatten
+from sondo.claim import flatten
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
 from sondo.screen import output, tell

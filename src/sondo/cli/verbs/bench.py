@@ -30,8 +30,8 @@ def run(settings: Any) -> None:
     """Measure, show, write."""
     from sondo.bench.run import bench
     from sondo.bench.tables import markdown, show
+    from sondo.claim import write_json
     from sondo.errors import check_places
-    from sondo.recipe import write_json
 
     check_places(settings.json, settings.markdown)
     result = bench(

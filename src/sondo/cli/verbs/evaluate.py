@@ -40,8 +40,8 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 
 def run(settings: Any) -> None:
     """Score and show."""
+    from sondo.claim import write_json
     from sondo.evaluate.run import evaluate
-    from sondo.recipe import write_json
     from sondo.report import show_task
 
     if (settings.task is None) == (settings.suite is None):
@@ -68,8 +68,8 @@ def run(settings: Any) -> None:
 
 def _run_several(settings: Any) -> None:
     """The table of models and tasks."""
+    from sondo.claim import write_json
     from sondo.evaluate.run import evaluate_suite
-    from sondo.recipe import write_json
     from sondo.report import beside_paper, show_suite, write_suite
     from sondo.reproduce.paper import paper_table, paper_tasks
     from sondo.screen import tell

@@ -29,7 +29,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 def run(settings: Any) -> None:
     """Search and show."""
     from sondo import search
-    from sondo.recipe import write_json
+    from sondo.claim import write_json
     from sondo.screen import tell
     from sondo.search.results import as_json, how_searched, show_hits, write_csv
 

@@ -1,0 +1,108 @@
+"""The folder of a run: whose it is, and the JSON notes in it.
+
+May import: the standard library and `sondo.errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sondo.errors import SondoError
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys: `{"train": {"epochs": 3}}` to `{"train.epochs": 3}`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+RUN_NOTES = ("recipe.json", "train.json")
+
+
+NEVER_BOUND = ("out", "workers", "max_bad_share")
+"""Settings that say nothing about what a run makes."""
+
+
+def claim_folder(
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    note: str = "recipe.json",
+    bound: Callable[[str], bool] | None = None,
+    advice: str = "",
+) -> set[str]:
+    """Make a folder the run of some settings, or find that it is that run already.
+
+    Args:
+        folder: The run's folder.
+        settings: What makes the run, JSON-able.
+        note: Name of the file that keeps them, one of `RUN_NOTES`.
+        bound: Which settings, by their dotted names, what lies in the folder was made with: those must be as they were,
+            others may change. Left out, all are once the run has left anything but its notes, but for `NEVER_BOUND`.
+        advice: What to do besides naming another folder, for the message.
+
+    Returns:
+        The dotted names of the settings that did change.
+
+    Raises:
+        SondoError: The folder holds a run of other settings, or files that are no run.
+    """
+    assert note in RUN_NOTES
+    file = folder / note
+    children = {child.name for child in folder.iterdir() if child.name[0] != "."} if folder.is_dir() else set()
+    is_run = bool(children & {*RUN_NOTES})
+    if folder.is_file() or (children and not is_run):
+        raise SondoError(f"{folder} holds something that is no run of sondo: name a new folder as --out")
+    if bound is None:
+        is_begun = bool(children - {*RUN_NOTES, "seconds.json"})
+        bound = lambda key: is_begun and key not in NEVER_BOUND  # noqa: E731
+    make_folder(folder)
+    changed = _changed(file, settings) if file.exists() else {}
+    if differs := [f"{key} was {was!r}, is now {now!r}" for key, (was, now) in changed.items() if bound(key)]:
+        raise SondoError(f"{folder} holds another run: {'; '.join(differs)}. Name another --out{advice}")
+    write_json(file, settings)
+    return set(changed)
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a run where it is missing.
+
+    Raises:
+        SondoError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SondoError(f"{folder} cannot be made a folder ({error.strerror}): name another --out") from error
+
+
+def _changed(file: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs, as it was and as it is. Two spellings of one path are the same."""
+    try:
+        standing = flatten(json.loads(file.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise SondoError(f"{file} is damaged ({error}): name another --out") from error
+    wanted = flatten(json.loads(json.dumps(settings)))
+    pairs = {key: (standing.get(key), wanted.get(key)) for key in sorted({*standing, *wanted})}
+    return {key: (was, now) for key, (was, now) in pairs.items() if was != now and not _one_path(was, now, file.parent)}
+
+
+def _one_path(first: Any, second: Any, folder: Path) -> bool:
+    """Whether both are the path of one thing, from here or from the run's folder, in which paths may be kept."""
+    if not (isinstance(first, str) and isinstance(second, str)):
+        return False
+    return any(os.path.realpath(root / first) == os.path.realpath(root / second) for root in (Path(), folder))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write JSON in one step: a kill leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.writing")
+    scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(scratch, path)
