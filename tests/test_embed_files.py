@@ -62,8 +62,8 @@ def test_an_interrupted_call_goes_on_and_leaves_nothing_behind(call, tmp_path):
 
 def test_a_file_that_changed_and_vectors_of_another_space_are_made_anew(call, tmp_path):
     call(stops_at=5)
-    (tmp_path / "2.wav").write_bytes(b"other")
-    os.utime(tmp_path / "2.wav", (4e9, 4e9))
+    (tmp_path / "2.wav").write_bytes(b"longer than before")
+    os.utime(tmp_path / "2.wav", (1e9, 1e9))
     assert call(stops_at=5)[0] == [2, 3, 5]
     assert call(space_id="elsewhere") == ([1, 2, 3, 4, 5], WHOLE)
 

@@ -60,20 +60,23 @@ def embed_files(
     encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
     begun = _Begun(out, encoder.space_id)
     names: list[str] = []
+    keys: list[str] = []
     vectors: list[NDArray[np.float32]] = []
     bad = []
     try:
         with track("embed", total=len(sounds), unit="files") as line:
             for sound in sounds:
                 try:
-                    vectors.append(begun.vectors[str(sound)] if begun.has(sound) else encoder.embed(sound))
+                    before = begun.vectors.get(key := _as_it_is(sound))
+                    vectors.append(encoder.embed(sound) if before is None else before)
                     names.append(str(sound))
+                    keys.append(key)
                 except SondoError as error:
                     bad.append(str(error))
-                begun.keep(names, vectors)
+                begun.keep(keys, vectors)
                 line.advance()
     except BaseException:
-        begun.keep(names, vectors, now=True)
+        begun.keep(keys, vectors, now=True)
         raise
     if not vectors:
         raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
@@ -84,27 +87,30 @@ def embed_files(
     return names, (len(vectors), encoder.embedding_dim)
 
 
+def _as_it_is(sound: Path) -> str:
+    """A name that a file has only until it changes, from wherever it is named."""
+    try:
+        stat = sound.stat()
+    except OSError:
+        return str(sound)  # embedding it says why
+    return f"{sound.absolute()} {stat.st_size} {stat.st_mtime_ns}"
+
+
 class _Begun:
-    """The vectors of a call that did not end, beside the file that it was to write."""
+    """The vectors of a call that did not end, by `_as_it_is`, beside the file that it was to write."""
 
     def __init__(self, out: Path, space_id: str) -> None:
         self._path, self._space_id, self._saved_s = out.with_name(f".{out.name}.begun.npz"), space_id, time.monotonic()
         self.vectors: dict[str, NDArray[np.float32]] = {}
-        self._mtime_ns = 0
-        with contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile):  # none, or one cut off: begin anew
-            with np.load(self._path) as kept:
-                if str(kept["space_id"]) == space_id:
-                    self.vectors = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
-            self._mtime_ns = self._path.stat().st_mtime_ns
+        none_or_cut_off = contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile)
+        with none_or_cut_off, np.load(self._path) as kept:
+            if str(kept["space_id"]) == space_id:
+                self.vectors = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
 
-    def has(self, sound: Path) -> bool:
-        """Whether there is a vector of the file as it is now."""
-        return str(sound) in self.vectors and sound.is_file() and sound.stat().st_mtime_ns < self._mtime_ns
-
-    def keep(self, names: list[str], vectors: list[NDArray[np.float32]], *, now: bool = False) -> None:
+    def keep(self, keys: list[str], vectors: list[NDArray[np.float32]], *, now: bool = False) -> None:
         """Write what there is, once a minute or now."""
         if vectors and (now or time.monotonic() - self._saved_s > _SAVE_EVERY_S):
-            write_embeddings(self._path, names, np.stack(vectors), space_id=self._space_id)
+            write_embeddings(self._path, keys, np.stack(vectors), space_id=self._space_id)
             self._saved_s = time.monotonic()
 
     def forget(self) -> None:

@@ -32,6 +32,9 @@ from sondo.students.registry import check_name
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
 
+_OF_THE_BANK, _AFTER_TRAINING = ("audio", "manifest", "bank", "compat"), ("task", "data", "int8")
+"""Settings that a bank was made with, and those of what follows on training."""
+
 
 def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     """Run a recipe.
@@ -55,7 +58,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         advice=f", with --bank {recipe.bank_path}" if Bank.exists(recipe.bank_path) else "",
     )
     summary_file = out / "summary.json"
-    if changed & {*_AFTER_TRAINING}:
+    if changed.intersection(_AFTER_TRAINING):
         summary_file.unlink(missing_ok=True)
     if summary_file.exists():
         say(f"{out} is finished; this is its summary")
@@ -81,9 +84,6 @@ def _check_teacher(teacher: Teacher, task: str | None) -> None:
             f"teacher {teacher.name} has vectors of the bank's clips alone, so it cannot be scored on {task}: "
             "leave out --task and --data, and score the student afterwards with `sondo evaluate`"
         )
-
-
-_OF_THE_BANK, _AFTER_TRAINING = ("audio", "manifest", "bank", "compat"), ("task", "data", "int8")
 
 
 def _bound(recipe: Recipe) -> Callable[[str], bool]:

@@ -104,6 +104,7 @@ def test_a_finished_student_stays_when_the_bank_grows_and_an_unfinished_one_is_t
     note.write_text(json.dumps(grown))
     assert run(bank, tmp_path / "r", epochs=1) == folder
     assert "the bank had 3 clips" in capsys.readouterr().err
+    assert json.loads(note.read_text()) == grown
     note.write_text(json.dumps(grown))
     (folder / "config.json").unlink()
     with pytest.raises(SondoError, match=r"holds another run: bank\.num_clips was 3.*the bank had 3 clips and has"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,24 +18,6 @@ _STATE = ("checkpoints", "views", STUDENT)
 def has_begun(out: Path) -> bool:
     """Whether training has left something that belongs to its settings."""
     return any((out / name).exists() for name in _STATE)
-
-
-def bound_by_training(out: Path, *, num_clips: int, was_num_clips: int | None) -> Callable[[str], bool]:
-    """Which of the settings of `train.json` must be as they were.
-
-    None before there is a state. A bank that has grown since does not undo a student that is finished; nor do its
-    clusters, whose number follows the clips.
-
-    Args:
-        out: Folder of the run.
-        num_clips: Clips of the bank.
-        was_num_clips: What it had when the run was noted down.
-    """
-    if not has_begun(out):
-        return lambda _: False
-    if (out / STUDENT / "config.json").exists() and was_num_clips not in (None, num_clips):
-        return lambda key: key != "clusters" and not key.startswith("bank.")
-    return lambda _: True
 
 
 @contextmanager

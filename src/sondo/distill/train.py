@@ -30,7 +30,7 @@ from sondo.distill.losses.matryoshka import prefix_embeddings
 from sondo.distill.module import Distillation
 from sondo.distill.objective import Objective
 from sondo.distill.online import Listening, OnlineTeacher, check_online
-from sondo.distill.run_folder import STUDENT, alone_in, bound_by_training, has_begun
+from sondo.distill.run_folder import STUDENT, alone_in, has_begun
 from sondo.distill.sampling import balanced_weights, class_balanced_weights
 from sondo.distill.sound_views import SoundBatches
 from sondo.distill.supervised import classes_of, measure_map
@@ -187,14 +187,21 @@ def check_fits(
 
 
 def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder that of this training, or find that it is."""
-    note = out / "train.json"
-    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() and has_begun(out) else {}
+    """Make the folder that of this training, or find that it is; settings are bound once training has left a state.
+
+    A bank that has grown since does not undo a student that is finished, nor do its clusters, whose number follows the
+    clips: the note goes on saying what it learned from.
+    """
+    note, begun = out / "train.json", has_begun(out)
+    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() and begun else {}
     was = before.get("bank", {}).get("num_clips")
     grown = f": the bank had {was} clips and has {len(bank)}" if was not in (None, len(bank)) else ""
-    bound = bound_by_training(out, num_clips=len(bank), was_num_clips=was)
-    changed = claim_folder(out, settings, note="train.json", bound=bound, advice=f", with --bank {bank.path}{grown}")
-    if grown and "bank.num_clips" in changed:
+    is_older = bool(grown) and (out / STUDENT / "config.json").exists()
+    if is_older:
+        settings = settings | {name: before[name] for name in ("bank", "clusters")}
+    advice = f", with --bank {bank.path}{grown}"
+    claim_folder(out, settings, note="train.json", bound=lambda _: begun, advice=advice)
+    if is_older:
         say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
 
 
