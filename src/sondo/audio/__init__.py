@@ -1,6 +1,6 @@
 """Sound in: decoding, resampling, clips, windows, and the one definition of the log-mel front-end.
 
-May import: `sondo.errors`, `sondo.screen`, numpy, soundfile, soxr; PyAV inside functions only. Never torch.
+May import: `sondo.errors`, numpy, soundfile, soxr; PyAV and `sondo.screen` inside functions only. Never torch.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import Cursor, SoundfileSource, Source, count_samples
 from sondo.audio.source_av import AV_EXTENSIONS, AvSource
 from sondo.errors import SondoError
-from sondo.screen import say
 
 __all__ = [
     "AUDIO_EXTENSIONS",
@@ -210,6 +209,8 @@ def list_audio_files(folder: str | Path) -> list[Path]:
                 _check_name(path)
                 found.append(path)
             except AudioError as error:
+                from sondo.screen import say
+
                 say(f"passed over: {error}")
     return sorted(found)
 
