@@ -18,6 +18,7 @@ from sondo.distill.module import Distillation
 from sondo.distill.train import memory_format, train
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig, StudentConfig, TrainConfig
+from sondo.screen import progress
 from sondo.students import create, load, load_projector, load_projectors
 from sondo.students.dymn_blocks import DynamicKernels
 
@@ -76,6 +77,19 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
     for name in ("model.safetensors", "projector.safetensors"):
         expected, found = load_file(whole / name), load_file(resumed / name)
         assert all(torch.equal(expected[key], found[key]) for key in expected)
+
+
+def test_a_failed_training_leaves_no_line_on_the_screen_for_others_to_join(bank, tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(Distillation, "training_step", fails)
+    with pytest.raises(RuntimeError, match="killed"):
+        run(bank, tmp_path / "r", epochs=1)
+    with progress() as first:
+        pass
+    with progress() as second:
+        assert second is not first
 
 
 @pytest.mark.slow

@@ -48,6 +48,12 @@ class ProgressLine(lightning.Callback):
         """Close the line, also after an interruption."""
         self._stack.close()
 
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the line where training fails: lightning tears nothing down then, and later work would join it."""
+        self._stack.close()
+
 
 class LossWatch(lightning.Callback):
     """Says once that the loss has lost half of what it had gained, which a learning rate that is too high does.
