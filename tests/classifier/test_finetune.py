@@ -1,6 +1,7 @@
 """Fine-tuning on made sound: it learns, it goes on after a kill, and it refuses what it cannot do."""
 
 import dataclasses
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -69,6 +70,20 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(start, class_folders, tm
     assert resumed["classifier"]["compared"]["same_first_class"] == 8
     with pytest.raises(SondoError, match="holds another run: finetune.epochs was 2, is now 3"):
         finetune(start, data=class_folders, out=tmp_path / "killed", config=dataclasses.replace(SHORT, epochs=3))
+
+
+@pytest.mark.slow
+def test_a_file_that_cannot_be_read_is_left_out(start, class_folders, tmp_path, capsys):
+    data = tmp_path / "data"
+    shutil.copytree(class_folders, data)
+    (data / "loud" / "5.wav").write_text("this is no sound")
+    config = FinetuneConfig(head_epochs=1, epochs=0, batch_size=8, valid_fold=1)
+    summary = finetune(start, data=data, out=tmp_path / "run", config=config)
+    assert sum(summary["clips"].values()) == 29
+    assert "1 of 30 files set aside: " in capsys.readouterr().err
+    (data / "loud" / "6.wav").write_text("this is no sound")
+    with pytest.raises(SondoError, match=r"2 of 30 files cannot be read, more than the share of 0\.05"):
+        finetune(start, data=data, out=tmp_path / "another", config=config)
 
 
 @pytest.mark.slow

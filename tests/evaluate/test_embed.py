@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sondo.audio.decode import load_audio
 from sondo.errors import SondoError
 from sondo.evaluate import Task, embed_task, teacher_embedder
+from sondo.evaluate.cache import VectorCache
 
 
 @pytest.fixture
@@ -36,6 +38,20 @@ def test_a_clip_that_fails_stops_the_work_and_is_named(task):
         embed_task(task, lambda path: np.array([np.nan if path.stem == "3" else 0.0]), description="embed")
     with pytest.raises(SondoError, match=r"1\.wav: the model gave an embedding of shape \(2,\), expected \(1,\)"):
         embed_task(task, lambda path: np.zeros(1 + (path.stem == "1")), description="embed")
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_all_files_that_cannot_be_read_are_named_at_once(task, tmp_path, cached):
+    task.paths[1].write_text("no sound")
+    task.paths[3].write_bytes(b"")
+
+    def embed(path):
+        return load_audio(path, sample_rate=16000)[:2]
+
+    way = VectorCache(folder=tmp_path / "kept", space="s").embed_task if cached else embed_task
+    with pytest.raises(SondoError, match=r"2 of 4 files cannot be read.*1\.wav: .*3\.wav: ") as raised:
+        way(task, embed, description="embed")
+    assert str(raised.value).count("1.wav") == 1
 
 
 class MeanTeacher:

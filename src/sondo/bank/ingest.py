@@ -253,9 +253,9 @@ class _Ingest:
 
     def _check_share(self) -> None:
         if len(self.rejected) > self.max_bad_share * self._num_files:
-            share = f", more than the share of {self.max_bad_share:g} that --max_bad_share allows"
             raise SondoError(
-                f"{len(self.rejected)} of {self._num_files} files cannot be read{share if self.max_bad_share else ''}: "
+                f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
+                f"{self.max_bad_share:g} that may be set aside (max_bad_share): "
                 f"{self._reasons()}. What was read is kept in the bank"
             )
 

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 
 from sondo.bank import Bank, ingest
+from sondo.bank.manifest import file_name
 from sondo.bank.schema import BankInfo
 from sondo.claim import claim_folder, write_json
 from sondo.classifier.config import FinetuneConfig
@@ -23,7 +24,8 @@ from sondo.classifier.head import Head, probabilities_of
 from sondo.classifier.held_out import best_thresholds
 from sondo.classifier.module import Finetuning, StopWhenNoBetter, labels_of
 from sondo.classifier.onnx_file import some_sound, write_classifier
-from sondo.classifier.parts import parts_of
+from sondo.classifier.parts import check_parts, parts_of
+from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankBatches, BankData
 from sondo.distill.fit import fit
@@ -69,7 +71,8 @@ def finetune(
         The summary, as it stands in `summary.json`. `valid` chose the epoch, so that its score flatters.
 
     Raises:
-        SondoError: An exported file, which cannot be trained; data that cannot be read; a folder of another run.
+        SondoError: An exported file, which cannot be trained; data of which more than 1 file in 20 cannot be read
+            (fewer are named on the screen and left out); a folder of another run.
     """
     out, data = Path(out), Path(data)
     config, augmentation = config or FinetuneConfig(), augmentation or AugmentConfig()
@@ -94,7 +97,7 @@ def finetune(
         finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
         return finished
     with progress():
-        summary = _Run(loaded.student, task, parts, config, augmentation, out).run()
+        summary = _Run(loaded.student, task, parts, config, augmentation, out).run(data)
     write_json(summary_file, summary)
     return summary
 
@@ -115,9 +118,9 @@ class _Run:
         self.config, self.augmentation, self.out = config, augmentation, out
         self.start = student.space_id
 
-    def run(self) -> dict[str, Any]:
+    def run(self, data_path: Path) -> dict[str, Any]:
         """Ingest, train, export, score."""
-        bank = self._bank()
+        bank = self._bank(data_path)
         config = self.config
         lightning.seed_everything(config.seed, verbose=False)
         model = self.student.with_head(self.task.classes, hidden_dim=config.hidden_dim)
@@ -140,8 +143,8 @@ class _Run:
         compared = self._export(head, epoch)
         return self._summary(epoch, compared)
 
-    def _bank(self) -> Bank:
-        """The log-mels of all clips, made once, with their labels and parts."""
+    def _bank(self, data_path: Path) -> Bank:
+        """The log-mels of all clips, made once, with their labels and parts; what cannot be read leaves the task."""
         manifest = self.out / "manifest.parquet"
         table = {
             "path": [str(path.absolute()) for path in self.task.paths],
@@ -152,7 +155,13 @@ class _Run:
         pyarrow.parquet.write_table(pa.table(table), scratch)
         scratch.replace(manifest)
         bank = self.out / "bank.lance"
-        ingest(bank, manifest=manifest, max_bad_share=0.0, info=BankInfo(front_end=self.student.front_end.config))
+        info = BankInfo(front_end=self.student.front_end.config)
+        bad = ingest(bank, manifest=manifest, max_bad_share=MAX_BAD_SHARE, info=info).rejected
+        if bad:
+            readable = [clip for clip, path in enumerate(self.task.paths) if file_name(path) not in bad]
+            self.task = readable_part(self.task, readable, data_path)
+            self.parts = tuple(self.parts[clip] for clip in readable)
+            check_parts(self.task, self.parts, data_path)
         return Bank(bank)
 
     def _data(self, bank: Bank) -> BankData:

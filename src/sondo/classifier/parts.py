@@ -29,7 +29,7 @@ def parts_of(task: Task, config: FinetuneConfig, where: Path) -> tuple[str, ...]
         parts = _with_validation(task)
     else:
         parts = _from_folds(task, config, where)
-    _check(task, parts, where)
+    check_parts(task, parts, where)
     return parts
 
 
@@ -58,7 +58,12 @@ def _with_validation(task: Task) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _check(task: Task, parts: tuple[str, ...], where: Path) -> None:
+def check_parts(task: Task, parts: tuple[str, ...], where: Path) -> None:
+    """Every class is trained on, something is validated on, and no clip or group is in two parts.
+
+    Raises:
+        SondoError: It is not so.
+    """
     trained = {
         label for labels, part in zip(task.label_sets, parts, strict=True) if part == "train" for label in labels
     }

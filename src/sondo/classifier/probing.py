@@ -19,14 +19,11 @@ from sondo.classifier.held_out import best_thresholds, class_table, confusion_ma
 from sondo.classifier.onnx_file import check_out, some_sound, write_classifier
 from sondo.classifier.picture import draw_confusion
 from sondo.classifier.published import HEADS, STUDENT, load_head
+from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.errors import MissingExtraError, SondoError, require
 from sondo.evaluate import Task, load_task
 from sondo.evaluate.embed import EmbedFile, embed_file
-from sondo.evaluate.task import check_task
 from sondo.screen import say, track
-
-MAX_BAD_SHARE = 0.05
-"""Share of files that may be unreadable before the work stops, as in an ingest."""
 
 _KINDS = ("linear", "mlp")
 _SHOWN = 3
@@ -154,11 +151,7 @@ def _embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDA
             line.advance()
     for message in bad:
         say(f"left out: {message}")
-    left = check_task(task.only(kept), data)
-    lost = sorted({*task.classes} - {*left.classes})
-    if lost:
-        raise SondoError(f"{data}: no clip of {', '.join(lost)} can be read. Mend them, or leave the class out")
-    return left, np.stack(vectors)
+    return readable_part(task, kept, data), np.stack(vectors)
 
 
 def _write(encoder: Encoder, head: Head, out: Path, *, note: dict[str, Any], clips: list[Audio]) -> dict[str, Any]:

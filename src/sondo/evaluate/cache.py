@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sondo import __version__
 from sondo.claim import write_json
 from sondo.errors import SondoError
-from sondo.evaluate.embed import EmbedFile, embed_file
+from sondo.evaluate.embed import EmbedFile, embed_file, naming_all_unreadable
 from sondo.evaluate.task import Task
 from sondo.screen import say, track
 
@@ -60,7 +60,8 @@ class VectorCache:
             for number in lacking:
                 rows: list[NDArray[np.float32]] = []
                 for path in task.paths[number * _PART : (number + 1) * _PART]:
-                    rows.append(embed_file(path, embed, like=like))
+                    with naming_all_unreadable(task, path):
+                        rows.append(embed_file(path, embed, like=like))
                     like = rows[0] if like is None else like
                     progress.advance()
                 _write(parts[number], np.stack(rows))

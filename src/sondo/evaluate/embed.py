@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.audio.decode import probe
+from sondo.audio.errors import AudioError
 from sondo.errors import SondoError
 from sondo.evaluate.task import Task
 from sondo.screen import track
+
+SHOWN_FILES = 10
 
 EmbedFile = Callable[[Path], NDArray[np.floating]]
 
 
 def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.float32]:
-    """Embed every clip of a task. A file that cannot be read stops the work: a score on fewer clips is another score.
+    """Embed every clip of a task.
+
+    Files that cannot be read stop the work, named together: a score on fewer clips is another score.
 
     Args:
         task: The task.
@@ -33,7 +40,8 @@ def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.
     vectors: list[NDArray[np.float32]] = []
     with track(description, total=len(task)) as progress:
         for path in task.paths:
-            vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
+            with naming_all_unreadable(task, path):
+                vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
             progress.advance()
     return np.stack(vectors)
 
@@ -63,6 +71,37 @@ def embed_file(path: Path, embed: EmbedFile, *, like: NDArray[np.float32] | None
     return vector
 
 
+@contextmanager
+def naming_all_unreadable(task: Task, path: Path) -> Iterator[None]:
+    """Where a file of a task cannot be read, look at the others too, so that one message names what is to be mended.
+
+    Args:
+        task: The task.
+        path: The file that is read in the block.
+
+    Raises:
+        SondoError: In place of the `AudioError` of one file.
+    """
+    try:
+        yield
+    except AudioError as error:
+        reasons = [str(error)]
+        with track(f"{task.name}: look for more unreadable files", total=len(task)) as progress:
+            for other in task.paths:
+                try:
+                    if other != path:
+                        probe(other)
+                except AudioError as another:
+                    reasons.append(str(another))
+                progress.advance()
+        shown = "; ".join(reasons[:SHOWN_FILES])
+        more = f"; and {len(reasons) - SHOWN_FILES} more" if len(reasons) > SHOWN_FILES else ""
+        raise SondoError(
+            f"{task.name}: {len(reasons)} of {len(task)} files cannot be read, and a score on fewer clips is another "
+            f"score: {shown}{more}. Mend them, or take them out of the data"
+        ) from error
+
+
 def teacher_embedder(teacher: Any) -> EmbedFile:
     """Let a teacher embed whole files: windows of 10 s, averaged with their durations as weights.
 
@@ -72,13 +111,13 @@ def teacher_embedder(teacher: Any) -> EmbedFile:
     import torch
 
     from sondo.audio.clips import plan_clips
-    from sondo.audio.decode import probe, read_clips
+    from sondo.audio.decode import read_clips
 
     def embed(path: Path) -> NDArray[np.float32]:
         total, num_samples = np.zeros((), dtype=np.float64), 0
         plan = plan_clips(probe(path).duration_s)
         if not plan:
-            raise SondoError(f"{path}: too short to embed.")
+            raise AudioError(f"{path}: too short to embed.")
         for audio in read_clips(path, plan, sample_rate=teacher.sample_rate):
             with torch.inference_mode():
                 vector = teacher.embed(torch.from_numpy(np.ascontiguousarray(audio))[None])[0]
