@@ -23,7 +23,8 @@ class TeacherConfig:
 
     Args:
         name: A teacher's name (see `sondo teachers`), `hf:MODEL`, `hear:package.module` or `package.module:function`.
-        checkpoint: File or folder of weights or vectors, for the teachers that need one.
+        checkpoint: File or folder of weights, for the teachers that need one; or of vectors for `precomputed`: Parquet
+            with columns `path` and `embedding`, .npy, a folder of .npz.
         label: What to call it: its column in the bank is `teacher.<label>`; left out, it follows from the name.
         sample_rate: Sample rate in Hz, for a teacher that does not say its own.
         pooling: How an `hf:` teacher's frames become one vector: mean, cls, pooler or projection.

@@ -90,6 +90,14 @@ def test_what_failed_is_asked_for_by_the_next_run(get, tmp_path):
     assert again.asked == [IDS[2]]
 
 
+def test_a_file_in_the_way_is_named_before_anything_is_asked_for(get, tmp_path):
+    (tmp_path / "out").touch()
+    youtube = FakeYouTube()
+    with pytest.raises(SondoError, match=r"out is a file, name another place"):
+        get(youtube)
+    assert youtube.asked == []
+
+
 def test_one_failure_after_the_other_stops_the_job(get, monkeypatch):
     monkeypatch.setattr(sys.modules["sondo.audioset.download"], "FAILURES_IN_A_ROW", 3)
     youtube = FakeYouTube(failing=IDS)

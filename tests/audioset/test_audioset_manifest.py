@@ -90,6 +90,9 @@ def test_labels_without_a_meaning_are_named(files, tmp_path):
 def test_what_makes_no_manifest(files, tmp_path):
     with pytest.raises(SondoError, match=r"m\.txt: a manifest is \.csv or \.parquet"):
         manifest(files, tmp_path / "m.txt")
+    (tmp_path / "file").touch()
+    with pytest.raises(SondoError, match=r"file is a file, name another place"):
+        manifest(files, tmp_path / "file" / "m.csv")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SondoError, match=r"none of the 4 segments.*--PJHxphWEs_30\.000\.flac"):
         manifest(files, tmp_path / "m.csv", audio=tmp_path / "empty")

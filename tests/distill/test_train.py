@@ -270,6 +270,12 @@ def test_a_loss_by_clusters_without_clusters_is_refused(bank, tmp_path):
         train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
 
 
+def test_dropping_teachers_needs_several(bank, tmp_path):
+    config = TrainConfig(epochs=1, sampling="uniform", teacher_dropping=0.5)
+    with pytest.raises(SondoError, match="chooses among several teachers, and there is one"):
+        train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
+
+
 def test_sampling_by_classes_needs_labels(bank, tmp_path):
     config = TrainConfig(epochs=1, sampling="classes")
     with pytest.raises(SondoError, match="class-balanced sampling needs labels"):

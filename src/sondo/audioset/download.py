@@ -21,7 +21,7 @@ from sondo.audioset.labels import check_known, read_labels
 from sondo.audioset.lists import fetch_labels, fetch_segments
 from sondo.audioset.manifest import ManifestReport, write_manifest
 from sondo.audioset.segments import SUBSETS, Segment, read_segments
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.screen import Tracker, say, track
 
 SAMPLE_RATE = 32000
@@ -80,6 +80,7 @@ def download(
     """
     if subset not in SUBSETS:
         raise SondoError(f"AudioSet has no subset {subset!r}: expected {', '.join(SUBSETS)}")
+    check_places(Path(out) / "gone.csv")
     fetcher = fetcher or YtDlp()
     lists = (fetch_segments(subset), fetch_labels())
     segments, labels = read_segments(lists[0]), read_labels(lists[1])

@@ -12,7 +12,7 @@ from typing import Any
 from sondo.audio.decode import list_audio_files
 from sondo.audioset.labels import Label, check_known, read_labels
 from sondo.audioset.segments import Segment, read_segments, subset_of
-from sondo.errors import SondoError, require
+from sondo.errors import SondoError, check_places, require
 
 COLUMNS = ("path", "split", "labels", "label_indices", "ytid", "start_s", "end_s")
 """`path`, `split` and `labels` are what an ingest reads. Labels and indices are lists: in CSV with `;` between them."""
@@ -47,6 +47,7 @@ def make_manifest(segments: Path, labels: Path, out: Path, *, audio: Path | None
     """
     if out.suffix.lower() not in FORMATS:
         raise SondoError(f"{out}: a manifest is {' or '.join(FORMATS)}")
+    check_places(out)
     listed, known = read_segments(segments), read_labels(labels)
     check_known(listed, known, lists=(segments, labels))
     files = None if audio is None else {path.stem: path for path in list_audio_files(audio)}

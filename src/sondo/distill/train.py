@@ -175,8 +175,11 @@ def check_fits(
         The loss of each teacher.
 
     Raises:
-        SondoError: No such loss or student, lengths that the embedding has not, or a loss without its clusters.
+        SondoError: No such loss or student, lengths that the embedding has not, a loss without its clusters, or teacher
+            dropping with one teacher.
     """
+    if config.teacher_dropping and len(teacher_dims) == 1:
+        raise SondoError("--train.teacher_dropping chooses among several teachers, and there is one: leave it out")
     goals = [losses.create(config.loss, teacher_dim=dim) for dim in teacher_dims]
     if not has_clusters and any(goal.needs_clusters for goal in goals):
         raise SondoError(f"the loss {config.loss!r} compares clips by their clusters: set --train.sampling balanced")
