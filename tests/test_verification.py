@@ -1,7 +1,9 @@
 """`sondo verify`: a file alone, a file beside its student, and one whose numbers are wrong."""
 
+import errno
 import json
 import shutil
+import sys
 
 import numpy as np
 import onnx
@@ -11,7 +13,7 @@ import torch
 
 import sondo
 from sondo.cli import main
-from sondo.errors import SondoError
+from sondo.errors import MissingExtraError, SondoError
 from sondo.export import verify
 from sondo.export.metadata import metadata
 from sondo.runtime.one_window import OneWindowModel
@@ -77,6 +79,18 @@ def test_a_file_in_its_run_is_compared_with_torch(run_folder, tmp_path, few_leng
     assert clip["seconds"] == 1.0
 
 
+def test_a_check_counts_where_its_report_cannot_be_kept(run_folder, few_lengths, capsys, monkeypatch):
+    def read_only(*_):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("sondo.export.verify_report.os.replace", read_only)
+    assert code_of(run_folder / "student.onnx") == 0
+    said = capsys.readouterr()
+    assert "beside its student: torch" in said.out
+    assert "the report is not kept" in said.err
+    assert "Read-only file system" in said.err
+
+
 def test_wrong_numbers_end_with_exit_code_1(run_folder, tmp_path, few_lengths, capsys):
     wrong = with_other_weights(run_folder / "student.onnx", tmp_path / "wrong.onnx")
     assert code_of(wrong) == 1
@@ -89,13 +103,17 @@ def test_a_threshold_that_is_out_of_reach_ends_with_exit_code_1(run_folder, few_
     assert code_of(run_folder / "student.onnx", "--threshold", "1.1") == 1
 
 
-def test_what_cannot_be_compared_is_said(run_folder, tmp_path):
+def test_what_cannot_be_compared_is_said(run_folder, tmp_path, monkeypatch):
     alone = tmp_path / "student.onnx"
     alone.write_bytes((run_folder / "student.onnx").read_bytes())
     with pytest.raises(SondoError, match="does not lie beside it"):
         verify_file(alone, threshold=0.9)
     with pytest.raises(SondoError, match="no such model file"):
         verify_file(tmp_path / "absent.onnx")
+    with monkeypatch.context() as without_torch:
+        without_torch.setitem(sys.modules, "torch", None)  # importing it fails as where it is not installed
+        with pytest.raises(MissingExtraError, match=r"sondo\[train\]"):
+            verify_file(run_folder / "student.onnx", threshold=0.9)
     save(create("mobilenetv3", width_mult=0.1), tmp_path / "other" / "student")
     with pytest.raises(SondoError, match="another student"):
         verify_file(alone, against=tmp_path / "other")

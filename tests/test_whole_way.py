@@ -10,6 +10,7 @@ import soundfile
 import sondo
 from sondo.cli import main
 from sondo.export.precision import LEAST_COSINE
+from sondo.report.tables import show_summary
 
 SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4"]
 
@@ -32,8 +33,9 @@ def finished(half_a_second, tmp_path_factory):
 
 def written_quickly(student, path, **options):
     """Exporting takes seconds and has tests of its own."""
-    path.write_bytes(b"a network")
-    path.with_name(f"{path.name}.json").write_text('{"judged_cosine": 1.0}')
+    path.write_bytes(b"a network with frames" if options.get("frames") else b"a network")
+    report = {"judged_cosine": 1.0, "judged": "every clip", "precision": options.get("precision", "float32")}
+    path.with_name(f"{path.name}.json").write_text(json.dumps(report))
     return path
 
 
@@ -80,6 +82,27 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
     assert stored["embeddings"].shape == (8, 2 * (8 + 8 + 8 + 8 + 16 + 16 + 96 + 128))
     expected = sondo.load(finished / "run" / "student.onnx").embed(str(stored["names"][2]))
     assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_summary_says_what_files_there_are(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sondo.exporting.to_onnx", written_quickly)
+    run = tmp_path / "run"
+    shutil.copytree(finished / "run", run)
+
+    def files():
+        return json.loads((run / "summary.json").read_text())["export"]
+
+    main(["export", str(run), "--weights", "float16"])
+    about = files()["onnx_float16"]
+    assert about["bytes"] == (run / "student.float16.onnx").stat().st_size
+    assert (about["precision"], about["judged"]) == ("float16", "every clip")
+    main(["export", str(run), "--frames", "--overwrite"])
+    assert files()["onnx"]["bytes"] == (run / "student.onnx").stat().st_size
+    main(["export", str(run), "--weights", "float16", "--out", str(run / "student.onnx"), "--overwrite"])
+    assert {name: about["path"] for name, about in files().items()} == {"onnx_float16": str(run / "student.onnx")}
+    capsys.readouterr()
+    show_summary(json.loads((run / "summary.json").read_text()))
+    assert f"{run / 'student.onnx'}: " in capsys.readouterr().out
 
 
 @pytest.mark.slow

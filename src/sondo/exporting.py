@@ -178,10 +178,17 @@ def about_file(path: Path) -> dict[str, Any]:
     """What the summary of a run says of an exported file, from the report beside it.
 
     Returns:
-        `path`, `bytes`, `cosine_to_torch`; and the `output` that it is the cosine of, where that is not the embedding.
+        `path`, `bytes`, `precision`, `cosine_to_torch` and what it is of (`judged`: the smallest of `every clip`, or
+        the mean of `real clips`); and the `output` that it is the cosine of, where that is not the embedding.
     """
     report = json.loads(path.with_name(f"{path.name}.json").read_text(encoding="utf-8"))
-    found = {"path": str(path), "bytes": path.stat().st_size, "cosine_to_torch": report["judged_cosine"]}
+    found = {
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "precision": report["precision"],
+        "cosine_to_torch": report["judged_cosine"],
+        "judged": report["judged"],
+    }
     output, _, _ = report.get("judged", "").rpartition(", ")
     return found | ({"output": output} if output else {})
 
@@ -196,27 +203,39 @@ def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any
     return {"task": task.name, "float32": found.teacher, "score": found.student, "retention": found.retention}
 
 
-def measure_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool = False) -> dict[str, Any]:
-    """Measure an int8 file on the task of the run that it was exported from, and write it into the run's summary.
+def note_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool = False) -> dict[str, Any]:
+    """Write what an exported file is into the summary of its run, in place of what was said of a file of that name.
+
+    A file that computes in int8 is measured on the run's task first.
 
     Args:
-        run: Where the file came from; only a folder of a run has a task.
+        run: Where the file came from; only a folder of a run has a summary and a task.
         path: The file.
         form: As in `export_run`.
         allow_code: As in `export_run`.
 
     Returns:
-        `about_file`, and `kept_in_file` where the run has a task whose data are there.
+        `about_file`, and of int8 `kept_in_file` where the run has a task whose data are there.
     """
-    task = _task_of_run(run)
-    student = TorchModel(read_source(run, allow_code=allow_code).student) if task is not None else None
-    found = about_file(path) | (kept_in_file(task, student, path) if student is not None else {})
+    found = about_file(path)
+    task = _task_of_run(run) if found["precision"] == "int8" else None
+    if task is not None:
+        found |= kept_in_file(task, TorchModel(read_source(run, allow_code=allow_code).student), path)
     file = run / "summary.json"
     if file.is_file():
         summary = json.loads(file.read_text(encoding="utf-8"))
-        summary["export"][f"{form}_int8"] = found
-        write_json(file, summary)
+        others = {
+            name: about
+            for name, about in summary["export"].items()
+            if Path(about.get("path", "")).resolve() != path.resolve()
+        }
+        write_json(file, summary | {"export": others | {form_name(form, found["precision"]): found}})
     return found
+
+
+def form_name(form: Form, precision: Precision) -> str:
+    """What a summary calls a file of that kind: `onnx`, `onnx_int8`, `executorch`, `litert_float16` and so on."""
+    return form if precision == "float32" else f"{form}_{precision}"
 
 
 def _task_of_run(folder: Path) -> Task | None:

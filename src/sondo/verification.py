@@ -14,6 +14,7 @@ from sondo.errors import SondoError, require
 from sondo.runtime.files import open_file
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.self_check import Check, self_check
+from sondo.screen import say
 
 if TYPE_CHECKING:
     from sondo.export import VerifyReport
@@ -38,7 +39,8 @@ def verify_file(
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Returns:
-        What the file was checked for by itself, and the comparison with torch, which also lies beside the file.
+        What the file was checked for by itself, and the comparison with torch, which also lies beside the file where
+        it can be written there.
 
     Raises:
         SondoError: No such file, or no such student; sound that cannot be read; a file of another student.
@@ -46,14 +48,15 @@ def verify_file(
     path = Path(path)
     checks = self_check(path)
     if against is None:
-        against = _student_beside(path)
-        if against is None:
-            if sounds or threshold is not None:
-                raise SondoError(f"the student of {path} does not lie beside it: name it, or its run (--against)")
+        beside, is_asked = _student_beside(path), bool(sounds) or threshold is not None
+        if beside is None and is_asked:
+            raise SondoError(f"the student of {path} does not lie beside it: name it, or its run (--against)")
+        if beside is None or (find_spec("torch") is None and not is_asked):
             return checks, None
+        against = beside
     require("torch", extra="train", why=f"Comparing {path} with torch")
-    from sondo.export import verify
     from sondo.export.precision import checked_precision
+    from sondo.export.verify import compare
     from sondo.export.verify_model import compare_model
     from sondo.exporting import read_source, sound_of_files
 
@@ -63,16 +66,22 @@ def verify_file(
     if sounds:
         clips += sound_of_files(sounds, student.sample_rate).all()
     if isinstance(model, OneWindowModel):
-        report = compare_model(student, model, clips=clips, threshold=threshold)
-        report.save()
-        return checks, report
+        return checks, _kept(compare_model(student, model, clips=clips, threshold=threshold))
     teacher = str((model.mapped_to or {}).get("name", ""))
     projector = source.projectors.get(teacher, next(iter(source.projectors.values()), None))
-    return checks, verify(student, path, clips=clips, threshold=threshold, projector=projector)
+    return checks, _kept(compare(student, path, clips=clips, threshold=threshold, projector=projector))
+
+
+def _kept(report: VerifyReport) -> VerifyReport:
+    """The report, on disk where there is a place for it: a file that passed has passed without one."""
+    try:
+        report.save()
+    except OSError as error:
+        say(f"the report is not kept: {report.json_path} cannot be written ({error.strerror})")
+    return report
 
 
 def _student_beside(path: Path) -> Path | None:
-    """The folder of the file, where it holds its student, and torch is there to read it."""
+    """The folder of the file, where it holds its student."""
     homes = (path.parent / "student", path.parent)
-    is_there = any((home / "config.json").is_file() for home in homes)
-    return path.parent if is_there and find_spec("torch") is not None else None
+    return path.parent if any((home / "config.json").is_file() for home in homes) else None

@@ -170,6 +170,13 @@ def test_missing_file_folder_and_header_without_sound(tmp_path):
         probe(tmp_path / "none.wav")
 
 
+def test_a_header_with_a_rate_that_no_sound_has_is_refused(tmp_path):
+    soundfile.write(tmp_path / "slow.wav", np.zeros(4000, np.float32), 7)
+    for read in (probe, load_audio):
+        with pytest.raises(AudioError, match=r"slow\.wav: a sample rate of 7 Hz, which sound has not"):
+            read(tmp_path / "slow.wav")
+
+
 @pytest.mark.parametrize("extension", ["wav", "flac", "mp3"])
 def test_truncated_files_are_refused_by_whoever_reads_the_end(tmp_path, extension):
     path = write(tmp_path / f"cut.{extension}", noise(30.0, 16000), 16000)

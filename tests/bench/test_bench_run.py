@@ -61,6 +61,8 @@ def test_settings_that_cannot_be_are_refused(settings, message):
         bench(["a.onnx"], **settings)
     with pytest.raises(SondoError, match="named twice"):
         bench(["a.onnx"], against="a.onnx")
+    with pytest.raises(SondoError, match=r"a\.pte: what is measured are \.onnx files"):
+        bench(["a.pte"])
 
 
 def test_the_machine_is_described():

@@ -1,6 +1,7 @@
 """Sound into an index: every clip of every file, once, whatever interrupts; and a teacher's vectors out of a bank."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import soundfile
 pytest.importorskip("lance", reason="needs the extra search")
 pytest.importorskip("torch", reason="needs the extra train")
 
+import lance
 import pyarrow as pa
 
 from sondo.bank import Bank, ingest
@@ -52,6 +54,37 @@ def test_every_clip_of_a_folder_is_there_and_finds_itself(sound_folder, student_
 def test_the_second_time_nothing_is_heard_again(sound_folder, student_folder, out, monkeypatch):
     build(sound_folder, out, model=student_folder)
     monkeypatch.setattr("sondo.students.TorchModel.embed", lambda *_, **__: pytest.fail("heard again"))
+    report = build(sound_folder, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (7, 0)
+
+
+@pytest.mark.parametrize("already", [False, True])
+def test_what_another_process_indexed_while_this_one_waited_is_not_there_twice(
+    sound_folder, student_folder, out, monkeypatch, already
+):
+    if already:
+        build(sound_folder / "deep", out, model=student_folder)
+    build_module = sys.modules["sondo.search.build"]
+    opened = build_module._open
+
+    def slowly(*arguments):
+        if already:
+            index = opened(*arguments)
+            monkeypatch.undo()
+            build(sound_folder, out, model=student_folder)
+            return index
+        monkeypatch.undo()
+        quicker = lance.write_dataset
+
+        def beaten(rows, uri):
+            monkeypatch.undo()
+            build(sound_folder, out, model=student_folder)
+            return quicker(rows, uri)
+
+        monkeypatch.setattr(lance, "write_dataset", beaten)
+        return opened(*arguments)
+
+    monkeypatch.setattr(build_module, "_open", slowly)
     report = build(sound_folder, out, model=student_folder)
     assert (report.num_clips, report.num_added) == (7, 0)
 

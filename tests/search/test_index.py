@@ -68,9 +68,11 @@ def test_from_a_number_of_rows_on_the_search_is_approximate_and_its_cosines_are_
     index.finish()
     assert index.is_approximate
     assert index.ann_kind == "IVF_HNSW_SQ"
-    hit, *_ = index.nearest(unit(300)[42], space_id="space-a", k=3)
+    hit, *others = index.nearest(unit(300)[42], space_id="space-a", k=120)
     assert hit.uri == "42.wav"
     assert hit.cosine == pytest.approx(1.0, abs=1e-5)
+    assert hit.cosine <= 1
+    assert len(others) == 119
 
 
 def test_what_is_added_to_an_approximate_index_is_found(index, monkeypatch):

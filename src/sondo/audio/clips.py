@@ -13,6 +13,9 @@ MIN_CLIP_S = 0.1
 MIN_REMAINDER_S = 1.0
 """The rest behind the last full window of a long sound is a clip of its own from this length on, in seconds."""
 
+LOWEST_HZ, HIGHEST_HZ = 1_000, 10_000_000
+"""Sample rates that sound can have: one outside of these is a damaged header, or was meant in kHz."""
+
 _ROUNDING_S = 1e-6
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.audio.arrays import resample, to_mono_at
-from sondo.audio.clips import MIN_CLIP_S, WINDOW_S
+from sondo.audio.clips import HIGHEST_HZ, LOWEST_HZ, MIN_CLIP_S, WINDOW_S
 from sondo.audio.errors import AudioError
 from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import Cursor, SoundfileSource, Source, count_samples
@@ -88,7 +88,7 @@ def probe(path: str | Path | SoundBytes) -> AudioInfo:
     """Say what a file holds. Decodes it only where its container does not tell the length.
 
     Raises:
-        AudioError: The file is not there, empty, no sound, or a truncated WAV file.
+        AudioError: The file is not there, empty, no sound, of a sample rate that no sound has, or a truncated WAV file.
         MissingExtraError: It needs PyAV, which is not installed.
     """
     source = _source(path)
@@ -224,6 +224,16 @@ def _check_name(path: Path) -> None:
 
 
 def _source(path: str | Path | SoundBytes) -> Source:
+    source = _opened(path)
+    if not LOWEST_HZ <= source.sample_rate <= HIGHEST_HZ:
+        raise AudioError(
+            f"{path}: a sample rate of {source.sample_rate:,} Hz, which sound has not ({LOWEST_HZ:,} to "
+            f"{HIGHEST_HZ:,} Hz): is the header damaged?"
+        )
+    return source
+
+
+def _opened(path: str | Path | SoundBytes) -> Source:
     if isinstance(path, SoundBytes):
         if not path.data:
             raise AudioError(f"{path}: the file is empty")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Bank:
         check_places(path)
         if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
             raise SondoError(f"{path} exists and is not a bank: name another path for the bank")
-        lance.write_dataset(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), str(path))
+        create_table(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), path)
         return cls(path)
 
     @property
@@ -72,9 +72,12 @@ class Bank:
         """Folder inside the bank for what is not the clip table: rejected files, unfinished columns, the lock."""
         return self.path / "_sondo"
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the bank for writing; a second process waits and is told who has it."""
-        return write_lock(self.side)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the bank for writing, as it is by then; a second process waits and is told who has it."""
+        with write_lock(self.side):
+            self.refresh()
+            yield
 
     def refresh(self) -> None:
         """See what other processes have committed."""
@@ -213,3 +216,12 @@ class Bank:
         if uris and self.exists(self._rejected_path):
             quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
             lance.dataset(str(self._rejected_path)).delete(f"uri IN ({quoted})")
+
+
+def create_table(rows: pa.Table, path: Path) -> None:
+    """Write a new table, unless another process was quicker; then its table stays as it is."""
+    try:
+        lance.write_dataset(rows, str(path))
+    except OSError:
+        if not Bank.exists(path):
+            raise

@@ -93,7 +93,6 @@ def ingest(
     if opened.info != info:
         raise SondoError(f"{bank} was made with {opened.info}, this ingest asks for {info}: use another bank")
     with opened.lock():
-        opened.refresh()
         return _Ingest(opened, sources, max_bad_share, workers or os.cpu_count() or 1).run()
 
 

@@ -17,6 +17,7 @@ from sondo.bench.machine import machine
 from sondo.bench.subject import Subject, open_model, set_threads
 from sondo.bench.timing import take_turns
 from sondo.errors import SondoError
+from sondo.runtime.files import FILES
 from sondo.screen import track
 
 COLD_STARTS = 3
@@ -60,7 +61,7 @@ def bench(
         `peak_bytes`, `cold_start`, `front_end_share` and `latency`, a list over threads and batches.
 
     Raises:
-        SondoError: No such model, the same one twice, or a setting that cannot be.
+        SondoError: No such model, the same one twice, one for ExecuTorch or LiteRT, or a setting that cannot be.
 
     Example:
         `bench(["student.onnx"])["models"][0]["latency"][0]["median_s"]`
@@ -145,6 +146,9 @@ def _noise(subject: Subject, size: int, seconds: float) -> NDArray[np.float32]:
 def _check(names: Sequence[str], threads: Sequence[int], batch: Sequence[int], seconds: float) -> None:
     if len(set(names)) < len(names):
         raise SondoError(f"a model is named twice: {', '.join(names)}")
+    for name in names:
+        if Path(name).suffix.lower() in FILES and Path(name).suffix.lower() != ".onnx":
+            raise SondoError(f"{name}: what is measured are .onnx files and students in torch, no .pte and no .tflite")
     if min(threads, default=0) < 1 or min(batch, default=0) < 1:
         raise SondoError(f"threads {list(threads)} and batch {list(batch)}: give one number or more, each 1 or above")
     if not seconds >= MIN_CLIP_S:

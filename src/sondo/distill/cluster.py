@@ -74,7 +74,6 @@ def cluster(bank: Bank, *, teacher: str, k: int | Sequence[int], seed: int = 0) 
     # refuses levels that do not fall, and seeds that scikit-learn does not take
     ClusterConfig(hierarchy=None if isinstance(k, int) else list(k), seed=seed)
     with bank.lock():
-        bank.refresh()
         require_complete(bank, teacher)
         num_clips = len(bank)
         if not 1 <= max(_levels(k)) <= num_clips:

@@ -73,7 +73,6 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
     column = teacher_column(teacher)
     kind = pa.list_(pa.float16(), teacher.embedding_dim)
     with bank.lock():
-        bank.refresh()
         writer = ColumnWriter(bank, column, kind, origin_of(teacher), overwrite=overwrite)
         if writer.complete:
             writer.discard()

@@ -38,18 +38,22 @@ def show_summary(summary: dict[str, Any]) -> None:
     for teacher_name, closeness in closeness_to.items() if taught else ():
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
-    onnx = summary["export"]["onnx"]
-    tell(
-        f"{onnx['path']}: {onnx['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
-        f"smallest cosine to torch {onnx['cosine_to_torch']:.6f}"
-    )
-    if "onnx_int8" in summary["export"]:
-        show_int8(summary["export"]["onnx_int8"])
+    for name, about in summary["export"].items():
+        (show_int8 if name.endswith("_int8") else show_file)(about)
     for teacher in teachers if taught else ():
         tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
     tell(f"took {sum(seconds.values()):.0f} s: {stages}")
+
+
+def show_file(about: dict[str, Any]) -> None:
+    """A file that computes in float32: its size, and how close it is to torch."""
+    which = "smallest" if about.get("judged", "every clip") == "every clip" else "mean"
+    tell(
+        f"{about['path']}: {about['bytes'] / 1e6:.2f} MB, raw sound in, embedding out; "
+        f"{which} cosine to torch {about['cosine_to_torch']:.6f}"
+    )
 
 
 def show_int8(about: dict[str, Any]) -> None:

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.audio.arrays import as_float
-from sondo.audio.clips import MIN_CLIP_S
+from sondo.audio.clips import HIGHEST_HZ, LOWEST_HZ, MIN_CLIP_S
 from sondo.audio.errors import AudioError
 from sondo.errors import SondoError
 
 Path = str | PathLike[str]
-
-_LOWEST_HZ, _HIGHEST_HZ = 1_000, 10_000_000
 
 
 def is_path(sound: Any) -> TypeGuard[Path]:
@@ -34,9 +32,9 @@ def checked_rate(sample_rate: Any) -> int:
     is_number = isinstance(sample_rate, int | float | np.integer | np.floating) and not isinstance(sample_rate, bool)
     if not is_number or sample_rate % 1:
         raise SondoError(f"a sample rate is a whole number of Hz, such as 16000, not {sample_rate!r}")
-    if not _LOWEST_HZ <= sample_rate <= _HIGHEST_HZ:
+    if not LOWEST_HZ <= sample_rate <= HIGHEST_HZ:
         raise SondoError(
-            f"a sample rate of {sample_rate:,} Hz is not one of sound: from {_LOWEST_HZ:,} to {_HIGHEST_HZ:,} Hz "
+            f"a sample rate of {sample_rate:,} Hz is not one of sound: from {LOWEST_HZ:,} to {HIGHEST_HZ:,} Hz "
             "(is it in kHz?)"
         )
     return int(sample_rate)

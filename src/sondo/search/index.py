@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sondo.bank import Bank
+from sondo.bank.bank import create_table
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError, check_places
 from sondo.runtime.space import SpaceMismatchError
@@ -85,7 +86,7 @@ class Index:
         check_places(path)
         if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
             raise SondoError(f"{path} exists and is not an index: name another path for the index")
-        lance.write_dataset(info.schema().empty_table(), str(path))
+        create_table(info.schema().empty_table(), path)
         return cls(path)
 
     def __len__(self) -> int:
@@ -96,9 +97,12 @@ class Index:
         """Folder inside the index for the lock and the list of files that were set aside."""
         return self.path / "_sondo"
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Hold the index for writing; a second process waits and is told who has it."""
-        return write_lock(self.side)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the index for writing, as it is by then; a second process waits and is told who has it."""
+        with write_lock(self.side):
+            self._dataset = lance.dataset(str(self.path))
+            yield
 
     @property
     def is_approximate(self) -> bool:
@@ -142,11 +146,12 @@ class Index:
         (unit,) = unit_rows(vector[None], ["the query"])
         nearest = {"column": "vector", "q": unit, "k": k, "metric": _METRIC, "use_index": not exact}
         if self.is_approximate and not exact:
-            nearest |= {"nprobes": _NUM_PROBES, "ef": max(_CANDIDATES, k), "refine_factor": _REFINE_FACTOR}
+            candidates = max(_CANDIDATES, _REFINE_FACTOR * k)  # Lance refuses fewer than it is to refine
+            nearest |= {"nprobes": _NUM_PROBES, "ef": candidates, "refine_factor": _REFINE_FACTOR}
         columns = ["uri", "offset_s", "duration_s", "labels", "_distance"]
         found = self._dataset.to_table(columns=columns, nearest=nearest).to_pylist()
         return [
-            Hit(1 - row["_distance"], row["uri"], row["offset_s"], row["duration_s"], tuple(row["labels"] or ()))
+            Hit(_cosine(row["_distance"]), row["uri"], row["offset_s"], row["duration_s"], tuple(row["labels"] or ()))
             for row in found
         ]
 
@@ -209,6 +214,11 @@ class Index:
         scratch = self.rejected_path.with_suffix(".writing")
         scratch.write_text(json.dumps(files, indent=1), encoding="utf-8")
         os.replace(scratch, self.rejected_path)
+
+
+def _cosine(distance: float) -> float:
+    """From Lance's distance, whose last bits may lie outside of 0 to 2."""
+    return max(-1.0, min(1.0, 1 - distance))
 
 
 def unit_rows(vectors: NDArray[np.floating], names: Sequence[str]) -> NDArray[np.float32]:

@@ -45,7 +45,6 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 def run(settings: Any) -> None:
     """Export, compare with torch, say how close."""
     from sondo.errors import SondoError, require
-    from sondo.screen import tell
 
     if settings.int8 and settings.weights != "float32":
         raise SondoError(
@@ -54,8 +53,8 @@ def run(settings: Any) -> None:
     if settings.teacher is not None and not settings.teacher_space:
         raise SondoError("--teacher says whose space the output of --teacher_space is: give both, or neither")
     require("torch", extra="train", why="Exporting needs torch and onnx")
-    from sondo.exporting import about_file, export_run, measure_in_run
-    from sondo.report.tables import show_int8
+    from sondo.exporting import export_run, note_in_run
+    from sondo.report.tables import show_file, show_int8
 
     weights: dict[str, Precision] = {"float32": "float32", "float16": "float16", "int8": "int8_weights"}
     path = export_run(
@@ -70,9 +69,5 @@ def run(settings: Any) -> None:
         sounds=[Path(sound) for sound in settings.sounds],
         form=settings.format,
     )
-    if settings.int8:
-        show_int8(measure_in_run(Path(settings.run), path, form=settings.format, allow_code=settings.allow_code))
-        return
-    about = about_file(path)
-    which = "mean" if settings.weights == "int8" else "smallest"
-    tell(f"{path}: {about['bytes']:,} bytes, {which} cosine to torch {about['cosine_to_torch']:.7f}")
+    about = note_in_run(Path(settings.run), path, form=settings.format, allow_code=settings.allow_code)
+    (show_int8 if settings.int8 else show_file)(about)
