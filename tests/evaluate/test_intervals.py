@@ -8,13 +8,14 @@ from scipy import stats
 
 from sondo.evaluate.intervals import (
     Interval,
+    bootstrap_interval,
     bootstrap_weights,
     fold_interval,
     fold_ratio_interval,
     mean_interval,
-    percentile_interval,
     widened,
 )
+from sondo.evaluate.metrics import metric_value, resampled_values
 
 
 def test_fold_interval_is_the_t_interval_of_scipy():
@@ -42,9 +43,28 @@ def test_bootstrap_of_a_share_is_the_binomial_interval():
     correct = np.repeat([1.0, 0.0], [80, 20])
     weights = bootstrap_weights(100, num_resamples=4000)
     assert (weights.sum(axis=1) == 100).all()
-    low, high = percentile_interval(weights @ correct / 100)
+    low, high = bootstrap_interval(weights @ correct / 100, 0.8)
     expected = stats.binom.ppf([0.025, 0.975], 100, 0.8) / 100
     assert (low, high) == pytest.approx(expected, abs=0.011)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("num_clips", "classes", "share", "signal"), [(100, 20, 0.06, 1.5), (200, 50, 0.03, 1.5), (500, 10, 0.1, 1.0)]
+)
+def test_bootstrap_of_map_holds_its_score_and_covers_what_other_test_clips_give(num_clips, classes, share, signal):
+    random = np.random.default_rng(0)
+    weights = bootstrap_weights(num_clips, num_resamples=400)
+    scores, intervals = [], []
+    for _ in range(150):
+        targets = (random.random((num_clips, classes)) < share).astype(np.int64)
+        targets[0] = 1  # every class is there
+        decision = random.standard_normal(targets.shape) + signal * targets
+        scores.append(metric_value(decision, targets, metric="map"))
+        intervals.append(bootstrap_interval(resampled_values(decision, targets, weights, metric="map"), scores[-1]))
+    assert all(low < score < high for (low, high), score in zip(intervals, scores, strict=True))
+    covered = np.mean([low <= np.mean(scores) <= high for low, high in intervals])
+    assert 0.92 <= covered <= 0.99
 
 
 def test_bootstrap_draws_groups_whole():

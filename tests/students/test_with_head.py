@@ -37,6 +37,8 @@ def test_a_value_that_never_changes_is_not_divided_by_nothing():
     head.standardise_by(torch.tensor([[3.0, 1.0], [3.0, 5.0]]))
     assert head.scale.tolist() == [1.0, 2.0]
     assert torch.isfinite(head(torch.tensor([[3.0, 3.0]]))).all()
+    head.standardise_by(torch.tensor([[1e-4, 1.0], [1e-4 + 5e-9, 5.0]]))  # the deviation of a band that is silent
+    assert head.scale.tolist() == [1.0, 2.0]
 
 
 def step(model, audio):

@@ -31,7 +31,7 @@ from sondo.distill.data import BankBatches, BankData
 from sondo.distill.fit import fit
 from sondo.errors import SondoError
 from sondo.evaluate import Task, load_task
-from sondo.evaluate.intervals import bootstrap_weights, percentile_interval
+from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.export import to_onnx
 from sondo.loading import load
@@ -281,10 +281,8 @@ class _Run:
         values = resampled_values(
             decision, targets, bootstrap_weights(len(clips), groups=groups), metric=self.task.metric
         )
-        return {
-            "score": metric_value(decision, targets, metric=self.task.metric),
-            "ci95": list(percentile_interval(values)),
-        }
+        score = metric_value(decision, targets, metric=self.task.metric)
+        return {"score": score, "ci95": list(bootstrap_interval(values, score))}
 
 
 def head_of(module: Finetuning, task: Task) -> Head:

@@ -14,9 +14,9 @@ from sondo.classifier.calibration import Calibration, calibrate, cross_entropy
 from sondo.classifier.head import Floats, Head, probabilities_of
 from sondo.errors import require
 from sondo.evaluate import Task
-from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
+from sondo.evaluate.intervals import Interval, bootstrap_interval, bootstrap_weights, fold_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
-from sondo.evaluate.probe import GRID, LinearProbe, fit_path
+from sondo.evaluate.probe import GRID, LinearProbe, fit_path, moments
 from sondo.evaluate.splits import partitions
 from sondo.screen import track
 
@@ -76,7 +76,8 @@ def cross_validate(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> 
     else:
         groups = None if task.groups is None else [task.groups[clip] for clip in clips]
         weights = bootstrap_weights(len(clips), groups=groups)
-        interval = percentile_interval(resampled_values(logits[0], targets[clips], weights, metric=task.metric))
+        drawn = resampled_values(logits[0], targets[clips], weights, metric=task.metric)
+        interval = bootstrap_interval(drawn, values[0])
     together = np.concatenate(logits)
     calibration = calibrate(together, targets[clips])
     return HeldOut(
@@ -141,16 +142,15 @@ def _fit_mlp(task: Task, vectors: NDArray[np.floating], targets: Index) -> Head:
     require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPClassifier
-    from sklearn.preprocessing import StandardScaler
 
-    scaler = StandardScaler().fit(vectors.astype(np.float64))
+    mean, scale = moments(vectors, np.arange(len(vectors)))
     model = MLPClassifier(hidden_layer_sizes=(HIDDEN_DIM,), alpha=_MLP_PENALTY, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the cap on epochs is part of the fit
-        model.fit(scaler.transform(vectors.astype(np.float64)), targets)
+        model.fit((vectors - mean) / scale, targets)
     return Head(
-        mean=scaler.mean_,
-        scale=scaler.scale_,
+        mean=mean,
+        scale=scale,
         layers=_layers(model, task),
         classes=task.classes,
         multi_label=task.multi_label,

@@ -66,10 +66,20 @@ def bootstrap_weights(
     return draws[:, group_of_clip].astype(np.float64)
 
 
-def percentile_interval(values: Floats) -> Interval:
-    """The middle 95 % of the resampled values."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+def bootstrap_interval(values: Floats, score: float) -> Interval:
+    """The middle 95 % of the resampled values, moved so that their mean is the score; not below 0.
+
+    Average precision rises where a positive is drawn twice, and a class that lost its positives drops out of the mean,
+    so that resamples lie above the score. Unmoved, the interval covers the expected mAP of other test clips in 78 to
+    94 % of the cases of `tests/evaluate/test_intervals.py`, and can leave the score itself out; moved, in 95 to 97 %.
+    For an accuracy nothing moves.
+
+    Args:
+        values: The metric on each resample.
+        score: The metric on the clips themselves.
+    """
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - values.mean() + score
+    return Interval(max(0.0, float(low)), float(high))
 
 
 def widened(interval: Interval, centre: float, per_seed: Sequence[float]) -> Interval:

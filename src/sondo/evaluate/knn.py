@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.evaluate.intervals import Interval, bootstrap_weights, fold_interval, percentile_interval
+from sondo.evaluate.intervals import Interval, bootstrap_interval, bootstrap_weights, fold_interval
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.evaluate.probe import moments
 from sondo.evaluate.splits import partitions
@@ -42,7 +42,8 @@ def knn_score(task: Task, vectors: NDArray[np.floating[Any]]) -> tuple[float, In
         if task.folds is None:
             groups = None if task.groups is None else [task.groups[clip] for clip in part.test]
             weights = bootstrap_weights(len(part.test), groups=groups)
-            interval = percentile_interval(resampled_values(decision, targets[part.test], weights, metric=task.metric))
+            drawn = resampled_values(decision, targets[part.test], weights, metric=task.metric)
+            interval = bootstrap_interval(drawn, values[0])
     return float(np.mean(values)), interval or fold_interval(values)
 
 

@@ -26,6 +26,8 @@ GRID = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 _ONE_THREAD_BELOW = 10_000_000
 _SINGLE_PRECISION_FROM = 1_000_000
 _ROWS_PER_STEP = 4096
+_LEAST_SHARE, _MOST = 1e-4, 0.9
+"""Below this share of the deviation at that quantile of all values, a value does not vary."""
 _PATIENCE = 2
 """Values of C without a gain after which the larger ones, which take longest to fit, are left out."""
 
@@ -36,7 +38,7 @@ class LinearProbe:
 
     Attributes:
         mean: (dim,) mean of the training vectors.
-        scale: (dim,) standard deviation of the training vectors, 1 where it is 0.
+        scale: (dim,) standard deviation of the training vectors, 1 where it is only rounding.
         weight: (dim, classes).
         bias: (classes,); minus infinity for a class without a training clip.
         inverse_regularisation: scikit-learn's C.
@@ -183,7 +185,11 @@ class _Space:
 
 
 def moments(vectors: Array, train: Index) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the training vectors, in blocks; the deviation is 1 where it is nothing.
+    """Mean and standard deviation of the training vectors, in blocks; the deviation is 1 where it is only rounding.
+
+    Divided by it, a value that never changes but for rounding would weigh as much as any other. What rounding leaves
+    does not show in the value itself where it was made from larger ones (the deviation of a mel band that is silent
+    throughout), so a value that varies far less than most others counts as one that does not vary.
 
     Shape:
         vectors: (clips, dim). train: (n,) index. Output: (dim,) and (dim,).
@@ -191,9 +197,9 @@ def moments(vectors: Array, train: Index) -> tuple[Floats, Floats]:
     blocks = [train[first : first + _ROWS_PER_STEP] for first in range(0, len(train), _ROWS_PER_STEP)]
     mean = sum(vectors[block].sum(axis=0, dtype=np.float64) for block in blocks) / len(train)
     variance = sum(((vectors[block] - mean) ** 2).sum(axis=0) for block in blocks) / len(train)
-    # Rounding leaves a constant a deviation of a few units in the last place.
-    constant = variance <= (10 * np.finfo(vectors.dtype).eps * np.abs(mean)) ** 2
-    return np.asarray(mean), np.where(constant, 1.0, np.sqrt(variance))
+    scale = np.sqrt(variance)
+    rounding = np.maximum(10 * np.finfo(vectors.dtype).eps * np.abs(mean), _LEAST_SHARE * np.quantile(scale, _MOST))
+    return np.asarray(mean), np.where(scale <= rounding, 1.0, scale)
 
 
 class _Problem:

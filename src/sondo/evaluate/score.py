@@ -13,10 +13,10 @@ from sondo.errors import SondoError
 from sondo.evaluate.intervals import (
     Floats,
     Interval,
+    bootstrap_interval,
     bootstrap_weights,
     fold_interval,
     fold_ratio_interval,
-    percentile_interval,
     widened,
 )
 from sondo.evaluate.metrics import metric_value, resampled_values
@@ -152,7 +152,7 @@ def evaluate_vectors(
         drawn.append([metric_value(other, targets[part.test], metric=task.metric) for other in others])
     score = float(np.mean(values))
     per_seed = tuple(float(np.mean(of_seed)) for of_seed in zip(*drawn, strict=True))
-    interval = fold_interval(values) if len(values) > 1 else percentile_interval(_resampled(task, parts[0]))
+    interval = fold_interval(values) if len(values) > 1 else bootstrap_interval(_resampled(task, parts[0]), score)
     return ProbeResult(
         metric=task.metric,
         score=score,
@@ -204,13 +204,13 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
     assert len(teacher.per_fold) == len(student.per_fold), "two results on one task"
     if teacher.score <= 0:
         raise SondoError(f"Task {task.name!r}: the teacher scores 0, so that the retention is not defined.")
+    retention = student.score / teacher.score
     if teacher.interval == "folds":
         interval = fold_ratio_interval(teacher.per_fold, student.per_fold)
     else:
         of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
         drawn = of_teacher > 0
-        interval = percentile_interval(of_student[drawn] / of_teacher[drawn])
-    retention = student.score / teacher.score
+        interval = bootstrap_interval(of_student[drawn] / of_teacher[drawn], retention)
     ratios = [ours / theirs for theirs, ours in zip(teacher.per_seed, student.per_seed, strict=True) if theirs > 0]
     return TaskComparison(
         task=task.name,

@@ -14,7 +14,9 @@ from sondo.errors import SondoError
 if TYPE_CHECKING:
     from sondo.students.student import Student
 
-_LEAST_SCALE = 1e-6
+_LEAST_SHARE, _MOST, _ROUNDING = 1e-4, 0.9, 1e-6
+"""A value that varies less than this share of the deviation at that quantile varies by rounding, as in
+`sondo.evaluate.probe.moments`; so does one that varies by less than this share of its mean."""
 
 
 class ClassHead(nn.Module):
@@ -42,12 +44,15 @@ class ClassHead(nn.Module):
     def standardise_by(self, vectors: Tensor) -> None:
         """Take the mean and the deviation of these embeddings for what every embedding is standardised by.
 
+        A value that varies by rounding alone is not divided by that.
+
         Shape:
             (n, embedding_dim).
         """
         deviation, mean = torch.std_mean(vectors.double(), dim=0, correction=0)
         self.mean.copy_(mean)
-        self.scale.copy_(torch.where(deviation > _LEAST_SCALE * mean.abs().clamp_min(1.0), deviation, 1.0))
+        rounding = torch.maximum(_ROUNDING * mean.abs(), _LEAST_SHARE * deviation.quantile(_MOST))
+        self.scale.copy_(torch.where(deviation > rounding, deviation, 1.0))
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Logits of embeddings."""
