@@ -1,5 +1,7 @@
 """What int8 is calibrated with and compared on: clips of all clusters, and never the same for both."""
 
+import sys
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,7 +11,8 @@ from sondo.cli import main
 from sondo.distill.cluster import cluster
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
-from sondo.exporting import export_run, sound_of_bank, sound_of_files
+from sondo.exporting import check_own_student, export_run, sound_of_bank, sound_of_files
+from sondo.recipe import StudentConfig
 from sondo.report.tables import show_int8
 from sondo.students import create, save
 from sondo.teachers import create as create_teacher
@@ -76,3 +79,39 @@ def test_a_file_in_int8_without_a_task_is_told_of(capsys):
     assert "s.int8.onnx: 1.50 MB in int8, mean cosine to torch 0.998700\n" in said
     assert "esc10 90.0, 91.0 in float32" in said
     assert "no file in int8: too little sound" in said
+
+
+OWN = """
+from torch import nn
+
+def pooled(*size):
+    values = size[0] * size[1]
+    return nn.Sequential(nn.AdaptiveAvgPool2d(size), nn.Flatten(), nn.Linear(values, 7))
+
+def any_length():
+    return pooled(1, 1)
+
+def one_length():
+    return pooled(4, 8)
+
+def otherwise():
+    return pooled(4, 1)  # exported as a mean over as many frames as ten seconds have, whatever comes
+"""
+
+
+@pytest.mark.slow
+def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(bank, tmp_path, monkeypatch, capsys):
+    (tmp_path / "ownnets.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    check_own_student(StudentConfig(name="ownnets:any_length"), tmp_path / "run")
+    with pytest.raises(SystemExit):
+        main(["distill", "--bank", str(bank.path), "--student", "ownnets:one_length", "--out", "run"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the same graph for any number of frames" in said
+    assert "train:" not in said
+    with pytest.raises(SystemExit):
+        main(["train", "--bank", str(bank.path), "--student", "ownnets:otherwise", "--out", "by_hand"])
+    assert "is another network once exported: cosine" in " ".join(capsys.readouterr().err.split())
+    (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
+    check_own_student(StudentConfig(name="ownnets:one_length"), tmp_path / "begun")
+    sys.modules.pop("ownnets")

@@ -20,15 +20,18 @@ from sondo.audio.errors import AudioError
 from sondo.bank import Bank
 from sondo.bank.sound import open_sound
 from sondo.claim import write_json
+from sondo.distill.run_folder import has_begun
 from sondo.distill.sampling import balanced_weights, draw
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
+from sondo.export.onnx_file import check_exports
 from sondo.export.precision import ON_AVERAGE, Precision
 from sondo.loading import load as open_model
+from sondo.recipe import StudentConfig
 from sondo.runtime import Model
 from sondo.screen import say
-from sondo.students import Projector, Student, TorchModel, load, load_projectors
+from sondo.students import Projector, Student, TorchModel, available, create, load, load_projectors
 from sondo.students.published import load_published
 
 NUM_CALIBRATION_CLIPS = 128
@@ -172,6 +175,22 @@ def _writer(form: Form) -> Callable[..., Path]:
     from sondo.export.litert import to_litert
 
     return to_litert
+
+
+def check_own_student(config: StudentConfig, out: Path) -> None:
+    """Export a network that is not one of sondo's before it is trained, so that training does not end in a refusal.
+
+    Args:
+        config: Which student.
+        out: Folder of the run; where training has begun, nothing is looked at again.
+
+    Raises:
+        SondoError: No file can be made of it, or one that differs from torch.
+    """
+    if has_begun(out) or config.name in {info.name for info in available()}:
+        return
+    say(f"student {config.name}: trying the export of the untrained network")
+    check_exports(create(config.name, **config.options()))
 
 
 def about_file(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from sondo.distill.train import check_fits, train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
-from sondo.exporting import RealSound, about_file, file_name, kept_in_file, sound_of_bank
+from sondo.exporting import RealSound, about_file, check_own_student, file_name, kept_in_file, sound_of_bank
 from sondo.recipe import Recipe
 from sondo.screen import progress, say
 from sondo.students import Student, TorchModel, load, load_projectors
@@ -70,6 +70,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         if recipe.train.supervised < 1:
             say_licence(each)
     _check_training(recipe, teachers)
+    check_own_student(recipe.student, out)
     clock = _Clock(out / "seconds.json")
     with progress():
         summary = _stages(recipe, teachers, clock)

@@ -21,6 +21,7 @@ from sondo.distill.data import BankData
 from sondo.distill.progress import LossWatch, ProgressLine
 from sondo.distill.schedule import WarmUpRampDown
 from sondo.recipe import TrainConfig
+from sondo.screen import say
 
 WARMUP_SHARE, RAMP_DOWN_SHARE = 0.08, 0.2
 
@@ -39,6 +40,21 @@ def schedule_of(config: TrainConfig) -> WarmUpRampDown:
     return WarmUpRampDown(
         warmup_epochs=warmup, ramp_down_start=start, ramp_down_epochs=length, last_factor=config.last_factor
     )
+
+
+def tell_of_schedule(config: TrainConfig) -> None:
+    """Say where the settings of the rate are those of a longer run, as of a recipe whose epochs alone were changed."""
+    schedule, epochs = schedule_of(config), config.epochs
+    if schedule.warmup_epochs >= epochs:
+        say(
+            f"train: {epochs} epochs, and the rate warms up for {schedule.warmup_epochs:g}: it reaches "
+            f"{schedule(epochs) * config.learning_rate:.2g} of {config.learning_rate:g}. Set train.warmup_epochs too"
+        )
+    elif config.last_factor < 1 and schedule.ramp_down_start >= epochs:
+        say(
+            f"train: {epochs} epochs, and the rate falls from epoch {schedule.ramp_down_start:g} on: it does not fall. "
+            "Set train.ramp_down_start and train.ramp_down_epochs too"
+        )
 
 
 def _precision(config: TrainConfig) -> Any:

@@ -24,7 +24,7 @@ from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankBatches, BankData, vectors_of
 from sondo.distill.finish import finish
-from sondo.distill.fit import fit, optimizer_of, schedule_of
+from sondo.distill.fit import fit, optimizer_of, schedule_of, tell_of_schedule
 from sondo.distill.geometry import TargetGeometry
 from sondo.distill.losses.matryoshka import prefix_embeddings
 from sondo.distill.module import Distillation
@@ -149,6 +149,7 @@ def _train(
         seed=seed,
     )
     network.backbone.to(memory_format=memory_format(network.backbone))  # type: ignore[call-overload]
+    tell_of_schedule(config)
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
     measured = functools.partial(data.large_batches, config.epochs, times=TIMES_TRAINING, most=BATCHES)

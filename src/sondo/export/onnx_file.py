@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.errors import SondoError
 from sondo.export.graph import student_model
 from sondo.export.precision import Precision
 from sondo.export.verify import compare
 from sondo.export.written import checked_target, write_verified
 from sondo.students import Projector, Student
+
+_TRIED_S = (0.5, 10.0)
+
+
+def check_exports(student: Student) -> None:
+    """Refuse a network that no file can be made of, before it is trained.
+
+    Args:
+        student: The student, with any weights.
+
+    Raises:
+        SondoError: Exporting it fails, or the file fails or differs from torch for sound of some length.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "student.onnx"
+        file.write_bytes(student_model(student).SerializeToString())
+        report = compare(student, file, lengths_s=_TRIED_S)
+    if not report.passed:
+        raise SondoError(
+            f"student {student.name} is another network once exported: cosine {report.judged_cosine:.6f} to torch, "
+            f"{report.threshold:g} is asked for. It must be the same graph for any number of frames"
+        )
 
 
 def to_onnx(

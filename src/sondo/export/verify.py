@@ -51,7 +51,7 @@ def verify(
         projector: The mapping head that `teacher_space` is compared with; that output is passed over without.
 
     Raises:
-        SondoError: The file cannot be opened, belongs to another student, or gives values that are not finite.
+        SondoError: The file cannot be opened, belongs to another student, fails, or gives values that are not finite.
     """
     report = compare(student, path, clips=clips, threshold=threshold, lengths_s=lengths_s, projector=projector)
     report.save()
@@ -162,7 +162,13 @@ def _open(student: Student, path: Path) -> Any:
 
 
 def _of_file(session: Any, output: str, audio: Audio, name: str) -> Audio:
-    (values,) = session.run([output], {"audio": audio})
+    try:
+        (values,) = session.run([output], {"audio": audio})
+    except Exception as error:  # onnxruntime raises a dozen classes that share no base
+        raise SondoError(
+            f"the exported file fails for {name} of {audio.shape[1]} samples ({str(error).splitlines()[0]}): its "
+            "network must be the same graph for any number of frames, as adaptive pooling to several frames is not"
+        ) from error
     if not np.isfinite(values).all():
         raise SondoError(f"the exported file gives values that are not finite for {name}: its weights are damaged")
     return np.asarray(values, dtype=np.float32)

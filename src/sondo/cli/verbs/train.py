@@ -37,6 +37,7 @@ def run(settings: Any) -> None:
     from sondo.distill.cluster import cluster_column, configured_k
     from sondo.distill.online import OnlineTeacher
     from sondo.distill.train import train
+    from sondo.exporting import check_own_student
     from sondo.teachers import create
 
     bank = Bank(settings.bank)
@@ -47,11 +48,13 @@ def run(settings: Any) -> None:
         for teacher in teacher_configs(settings)
         if teacher.online
     ]
+    student = instance(StudentConfig, settings.student)
+    check_own_student(student, Path(settings.out))
     folder = train(
         bank,
         teachers=columns,
         clusters=cluster_column(columns[0], configured_k(clusters, len(bank))) if balanced else None,
-        student=instance(StudentConfig, settings.student),
+        student=student,
         config=config,
         augmentation=instance(AugmentConfig, settings.augment),
         online=online,
