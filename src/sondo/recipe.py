@@ -28,6 +28,8 @@ class TeacherConfig:
         label: What to call it: its column in the bank is `teacher.<label>`; left out, it follows from the name.
         sample_rate: Sample rate in Hz, for a teacher that does not say its own.
         pooling: How an `hf:` teacher's frames become one vector: mean, cls, pooler or projection.
+        layer: Which layer's frames an `hf:` teacher gives, from 1 (0 is what the first one takes), or `mean` of all;
+            left out, what the model itself gives.
         revision: Commit, branch or tag of an `hf:` teacher.
         trust_remote_code: Run the code that comes with an `hf:` teacher.
         input_size: Bands x frames of an M2D checkpoint whose folder's name does not say it, e.g. 80x608.
@@ -42,6 +44,7 @@ class TeacherConfig:
     label: str | None = None
     sample_rate: int | None = None
     pooling: str | None = None
+    layer: int | Literal["mean"] | None = None
     revision: str | None = None
     trust_remote_code: bool = False
     input_size: str | None = None
@@ -52,7 +55,12 @@ class TeacherConfig:
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.teachers.create`, without those that were not set."""
         values = dataclasses.asdict(self)
-        return {key: value for key, value in values.items() if key not in ("name", "batch_size", "online") and value}
+        passed_over = ("name", "batch_size", "online")
+        return {
+            key: value
+            for key, value in values.items()
+            if key not in passed_over and value is not None and value is not False
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

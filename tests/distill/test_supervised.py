@@ -80,6 +80,9 @@ def test_average_precision_over_batches_is_scikit_learns():
 def test_labels_alone_teach_without_a_teacher(bank, tmp_path):
     folder = run(bank, tmp_path / "r", supervised=1.0, epochs=5, clips_per_epoch=24)
     losses = logged(tmp_path / "r", "train_loss")
+    rates = logged(tmp_path / "r", "lr-Adam")
+    assert len(rates) == len(losses)
+    assert 0 < rates[-1] < max(rates) <= 3e-3
     assert losses[-1] < 0.7 * losses[0]
     student = load(folder)
     assert student.teacher == {}
@@ -127,7 +130,8 @@ def test_nobody_to_learn_from_is_refused(bank, tmp_path):
 def test_the_whole_way_on_labels_alone_hands_no_licence_down(bank, sound_folder, tmp_path, monkeypatch, capsys):
     def written_quickly(student, path, **options):
         path.write_bytes(b"a network")
-        path.with_name(f"{path.name}.json").write_text('{"judged_cosine": 1.0}')
+        report = {"judged_cosine": 1.0, "judged": "every clip", "precision": "float32"}
+        path.with_name(f"{path.name}.json").write_text(json.dumps(report))
 
     monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
     options = [

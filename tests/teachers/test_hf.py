@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 
 WAVE = {
     "hidden_size": 16,
-    "num_hidden_layers": 1,
+    "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "intermediate_size": 16,
     "conv_dim": (8, 8, 8),
@@ -175,6 +175,33 @@ def test_the_poolings_of_ast(folders):
     # 32 bands give 2 rows of patches every 10 bands; 50 frames of sound begin 5 patches every 10 frames.
     patches = tokens[2:].reshape(2, 12, 16)
     torch.testing.assert_close(vectors["mean"], patches[:, :5].mean((0, 1)), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["hubert", "ast", "whisper"])
+def test_the_frames_of_any_layer(folders, kind):
+    model, extractor = make(kind)
+    audio = noise(16000, 2.0 if kind == "whisper" else 1.28)  # as long as the model's window
+    features = extractor(audio[0].numpy(), sampling_rate=16000, return_tensors="pt")
+    heard = model.eval().get_encoder() if kind == "whisper" else model.eval()
+    with torch.inference_mode():
+        states = heard(**{k: v for k, v in features.items() if k != "attention_mask"}, output_hidden_states=True)
+        layers = dict(enumerate(states.hidden_states))
+        for layer, frames in {**layers, "mean": torch.stack([*layers.values()][1:]).mean(0)}.items():
+            teacher = create(f"hf:{folders[kind]}", layer=layer)
+            assert teacher.pooling == "mean"
+            wanted = (frames[0, 2:] if kind == "ast" else frames[0]).mean(0)
+            torch.testing.assert_close(teacher.embed(audio)[0], wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_there_are_not(folders):
+    with pytest.raises(SondoError, match="layer 3: the model has the layers 1 to 2"):
+        create(f"hf:{folders['hubert']}", layer=3)
+    with pytest.raises(SondoError, match="has no pooling 'pooler' of a layer: it has mean, cls"):
+        create(f"hf:{folders['ast']}", layer=1, pooling="pooler")
+    with pytest.raises(SondoError, match="gives no frames of its layers"):
+        create(f"hf:{folders['clap']}", layer=1)
+    plain, first = (create(f"hf:{folders['hubert']}", **options) for options in ({}, {"layer": 1}))
+    assert plain.fingerprint != first.fingerprint
 
 
 def test_fingerprint_and_licence(folders):

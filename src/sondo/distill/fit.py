@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import nn
 
@@ -97,6 +97,7 @@ def fit(
                 ModelCheckpoint(out / "checkpoints", filename="last", save_top_k=1, enable_version_counter=False),
                 ProgressLine(epochs=config.epochs, clips_per_epoch=data.clips_per_epoch),
                 LossWatch(learning_rate=config.learning_rate),
+                LearningRateMonitor(logging_interval="epoch"),
             ],
             plugins=[SafetensorsCheckpointIO()],
             use_distributed_sampler=False,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.errors import SondoError, require
-from sondo.teachers.hf_families import Family, family_of
+from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, family_of
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _MIN_REST_S = 0.1
@@ -29,13 +29,14 @@ class TransformersTeacher:
         model: The part of the model that hears.
         extractor: Its feature extractor.
         family: How this kind of model is fed and read.
-        pooling: One of the family's poolings; its first when left out.
+        pooling: One of the family's poolings; its first when left out, or the first that a layer has.
+        layer: Whose frames are pooled, as `AtLayer` takes it; the model's own when left out.
         fingerprint: What identifies weights and settings.
         licence: Licence of the weights.
         source: Where they are from.
 
     Raises:
-        SondoError: A pooling that this model does not have.
+        SondoError: A pooling or a layer that this model does not have.
     """
 
     def __init__(
@@ -46,19 +47,25 @@ class TransformersTeacher:
         extractor: Any,
         family: Family,
         pooling: str | None,
+        layer: Layer | None,
         fingerprint: str,
         licence: str,
         source: str,
     ) -> None:
         self.name, self.licence, self.source = name, licence, source
-        self.pooling = pooling or next(iter(family.poolings))
-        if self.pooling not in family.poolings:
-            raise SondoError(f"{source} has no pooling {self.pooling!r}: it has {', '.join(family.poolings)}")
-        self.fingerprint = hashlib.sha256(f"{fingerprint} {self.pooling}".encode()).hexdigest()
+        poolings = [name for name in family.poolings if layer is None or name in OF_FRAMES]
+        if not poolings:
+            raise SondoError(f"{source} gives no frames of its layers: leave layer out")
+        self.pooling = pooling or poolings[0]
+        if self.pooling not in poolings:
+            of_layer = "" if layer is None else " of a layer"
+            raise SondoError(f"{source} has no pooling {self.pooling!r}{of_layer}: it has {', '.join(poolings)}")
+        of_layer = "" if layer is None else f" layer {layer}"
+        self.fingerprint = hashlib.sha256(f"{fingerprint} {self.pooling}{of_layer}".encode()).hexdigest()
         self.sample_rate = int(extractor.sampling_rate)
         self.num_params = sum(parameter.numel() for parameter in model.parameters())
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._model = model.eval().to(self._device)
+        self._model = (model if layer is None else AtLayer(model, layer)).eval().to(self._device)
         self._extractor, self._family = extractor, family
         window_s = family.window_s(extractor)
         self._window = None if window_s is None else int(window_s * self.sample_rate)
@@ -102,6 +109,7 @@ def make_hf_teacher(
     *,
     checkpoint: str | None = None,
     pooling: str | None = None,
+    layer: Layer | None = None,
     revision: str | None = None,
     trust_remote_code: bool = False,
 ) -> TransformersTeacher:
@@ -111,6 +119,7 @@ def make_hf_teacher(
         name: `hf:` and the id of a model on the hub, or a folder that `save_pretrained` wrote.
         checkpoint: Not used: the weights belong to the model.
         pooling: `mean` (masked, over what was heard), `cls`, `pooler` or `projection`, as the model has them.
+        layer: Which layer, from 1 (0 is what the first takes), or `mean` of all; the model's own when left out.
         revision: Commit, branch or tag on the hub.
         trust_remote_code: Run the code that comes with the model.
 
@@ -142,6 +151,7 @@ def make_hf_teacher(
         extractor=extractor,
         family=family,
         pooling=pooling,
+        layer=layer,
         fingerprint=_fingerprint(folder, config, source),
         licence=_licence(folder, source, revision),
         source=source,

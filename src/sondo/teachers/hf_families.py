@@ -8,13 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+
+from sondo.errors import SondoError
 
 Pool = Callable[[nn.Module, dict[str, Tensor], int], Tensor]
 """(model, inputs of the extractor, samples that were heard) -> (batch, dim)."""
@@ -35,6 +38,45 @@ class Family:
     prepare: Callable[[Any, Sequence[NDArray[np.float32]], int], dict[str, Tensor]]
     window_s: Callable[[Any], float | None]
     poolings: dict[str, Pool]
+
+
+OF_FRAMES = ("mean", "cls")
+"""Poolings that read frames, which any layer has."""
+
+Layer = int | Literal["mean"]
+
+
+class AtLayer(nn.Module):
+    """A model that gives the frames of one of its layers, or the mean of all layers' frames, instead of its last.
+
+    Args:
+        model: A model of transformers that gives `hidden_states`.
+        layer: From 1; 0 is what the first layer takes; `mean` is of all behind that.
+    """
+
+    def __init__(self, model: nn.Module, layer: Layer) -> None:
+        super().__init__()
+        self.model, self.layer = model, layer
+
+    @property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return self.model.config
+
+    def forward(self, **inputs: Tensor) -> SimpleNamespace:
+        """What the poolings of frames read.
+
+        Raises:
+            SondoError: The model has no such layer.
+        """
+        states = self.model(**inputs, output_hidden_states=True).hidden_states
+        if self.layer == "mean":
+            return SimpleNamespace(last_hidden_state=torch.stack(states[1:]).mean(0))
+        if not 0 <= self.layer < len(states):
+            raise SondoError(
+                f"layer {self.layer}: the model has the layers 1 to {len(states) - 1}, and 0 for what the first takes"
+            )
+        return SimpleNamespace(last_hidden_state=states[self.layer])
 
 
 def family_of(config: Any) -> Family:
