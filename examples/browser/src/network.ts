@@ -64,14 +64,19 @@ export class Network {
    * Embed one sound. The graph cuts it into windows of 10 s and averages them by their log-mel frames, and asks the
    * head about the average; so the sound goes in whole.
    *
-   * @throws UserError where it is shorter than 0.1 s.
+   * @throws UserError where it is shorter than 0.1 s, or its vector is not finite: one such vector would spoil the map,
+   *   and JSON has no word for it.
    */
   async hear(samples: Float32Array, called: string): Promise<Heard> {
     if (!isLongEnough(samples.length, this.info.frontEnd)) {
       throw new UserError(`${called} is shorter than 0.1 s: too short to embed.`);
     }
     const outputs = this.info.classes.length ? ["embedding", "probabilities"] : ["embedding"];
-    return (await this.#ask({ kind: "run", samples, outputs }, [])) as Heard;
+    const heard = (await this.#ask({ kind: "run", samples, outputs }, [])) as Heard;
+    if (![...heard.embedding, ...(heard.probabilities ?? [])].every(Number.isFinite)) {
+      throw new UserError(`${called}: the model's answer is not finite. Are the samples between -1 and 1?`);
+    }
+    return heard;
   }
 
   close(): void {

@@ -10,7 +10,7 @@ export const MAX_SOUND_S = 600;
  * Decode a file. The browser resamples while it decodes, which is better than playing into a context of another rate:
  * Chromium interpolates linearly there.
  *
- * @throws UserError where the browser cannot decode it, or it is too long.
+ * @throws UserError where the browser cannot decode it, it is too long, or a sample of it is not a finite number.
  */
 export async function decode(file: Blob, called: string, sampleRate: number): Promise<Float32Array> {
   const context = new OfflineAudioContext(1, 1, sampleRate);
@@ -24,7 +24,13 @@ export async function decode(file: Blob, called: string, sampleRate: number): Pr
     const minutes = (decoded.duration / 60).toFixed(1);
     throw new UserError(`${called} is ${minutes} min long, this page takes ${MAX_SOUND_S / 60}: use \`sondo embed\`.`);
   }
-  return mono(Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i)));
+  const samples = mono(Array.from({ length: decoded.numberOfChannels }, (_, i) => decoded.getChannelData(i)));
+  const place = samples.findIndex((sample) => !Number.isFinite(sample));
+  if (place >= 0) {
+    const at = (place / sampleRate).toFixed(3);
+    throw new UserError(`${called} holds a sample that is not a finite number, at ${at} s.`);
+  }
+  return samples;
 }
 
 /** The mean of channels of one length. */

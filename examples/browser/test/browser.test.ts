@@ -176,6 +176,9 @@ describe("what is refused, in words", () => {
     ["#open-model", "text.onnx", "text.onnx is no ONNX file."],
     ["#open-sound", "no-sound.wav", "no-sound.wav: this browser cannot decode it as sound."],
     ["#open-sound", "too-short.wav", "too-short.wav is shorter than 0.1 s"],
+    ["#open-sound", "not-a-number.wav", "not-a-number.wav holds a sample that is not a finite number, at 0.023 s."],
+    ["#open-sound", "infinite.wav", "infinite.wav holds a sample that is not a finite number, at 0.023 s."],
+    ["#open-sound", "far-too-loud.wav", "far-too-loud.wav: the model's answer is not finite."],
   ])("%s %s", async (input, name, message) => {
     await page.setInputFiles(input, made(name));
     await page.locator("#status.error").getByText(message).waitFor();

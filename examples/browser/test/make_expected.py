@@ -45,6 +45,10 @@ def main() -> None:
         }
     first, _ = soundfile.read(folder / "0.5s.wav", dtype="float32")
     soundfile.write(folder / "too-short.wav", np.zeros(1600, dtype=np.float32), SAMPLE_RATE)
+    for name, sample in (("not-a-number.wav", np.nan), ("infinite.wav", np.inf), ("far-too-loud.wav", 1e30)):
+        spoilt = first.copy()
+        spoilt[736] = sample  # at 0.023 s
+        soundfile.write(folder / name, spoilt, SAMPLE_RATE, subtype="FLOAT")
     for name in ("no-sound.wav", "text.onnx"):
         (folder / name).write_text("this is a text", encoding="utf-8")
     write_foreign(folder / "foreign.onnx")
