@@ -23,6 +23,7 @@ interface Opened {
 
 let opened: Opened | undefined;
 let sounds: Sound[] = [];
+let isSaved = true; // whether every sound's vector is in a file that was saved
 let live: Sound[] = [];
 let selected = -1;
 let recording: Recording | undefined;
@@ -50,12 +51,16 @@ function next(job: () => Promise<void>): void {
 async function openModel(file: Uint8Array, called: string): Promise<void> {
   say(`Opening ${called}…`);
   const network = await Network.open(file, called);
-  await stopListening();
+  if (!isSaved && !confirm(`Open ${called}? Sounds and vectors of the present model go, and not all are saved.`)) {
+    network.close();
+    say(`${called} was not opened: the sounds and their vectors are still here.`);
+    return;
+  }
   opened?.network.close();
   const { info } = network;
   const map = new MapView(info.classes, choose);
   opened = { network, logMel: new LogMel(info.frontEnd), picture: new LogMelView(info.frontEnd), map };
-  [sounds, live, selected] = [[], [], -1];
+  [sounds, live, selected, isSaved] = [[], [], -1, true];
   const kind = info.classes.length ? `classifier of ${info.classes.length} labels` : "student";
   element("model").textContent = `${called}: ${info.name}, ${kind}, vectors of ${info.embeddingDim} numbers`;
   element("licence").textContent = `Licence of the model: ${info.licence}`;
@@ -92,6 +97,7 @@ async function hearFile(file: File): Promise<void> {
   const samples = await decode(file, file.name, sampleRate);
   const heard = await network.hear(samples, file.name);
   sounds.push(sound(file.name, samples.length / sampleRate, logMel.all(samples), heard, network.info));
+  isSaved = false;
   choose(sounds.length - 1);
 }
 
@@ -175,6 +181,7 @@ function saveVectors(): void {
   link.download = "vectors.json";
   link.click();
   URL.revokeObjectURL(link.href);
+  isSaved = true;
 }
 
 for (const id of ["open-sound", "open-model"]) {

@@ -216,6 +216,30 @@ test("?model= of nothing, then a model by hand", async () => {
   await status(page).getByText("Ready").waitFor();
 });
 
+test("another model takes vectors that were not saved only when it may", async () => {
+  const [page] = await open();
+  await status(page).getByText("Ready").waitFor();
+  await hear(page, ["3s.wav"]);
+  const asked: string[] = [];
+  page.on("dialog", (dialog) => asked.push(dialog.message()));
+  page.once("dialog", (dialog) => void dialog.dismiss());
+  await page.setInputFiles("#open-model", made("student.onnx"));
+  await status(page).getByText("student.onnx was not opened").waitFor();
+  expect(asked).toEqual([expect.stringContaining("Open student.onnx?")]);
+  expect((await saved(page)).sounds.length).toBe(1);
+
+  page.once("dialog", (dialog) => void dialog.accept());
+  await page.setInputFiles("#open-model", made("student.onnx")); // saved now: there is nothing to ask
+  await status(page).getByText("Ready").waitFor();
+  expect(asked.length).toBe(1);
+  expect(await page.locator("#sounds li").count()).toBe(0);
+
+  await hear(page, ["3s.wav"]);
+  await page.setInputFiles("#open-model", made("model.onnx"));
+  await status(page).getByText("Ready").waitFor();
+  expect(asked.length).toBe(2);
+});
+
 test("the microphone, live", async () => {
   const [page, server, context] = await open("", { microphone: made("10s.wav") });
   await context.grantPermissions(["microphone"], { origin: server.url });
