@@ -1,6 +1,6 @@
 """What the microphone hears, live, on a Raspberry Pi or any other small computer.
 
-    pip install sondo                                     # the base install: no torch
+    pip install .                                         # in a clone of sondo; the base install: no torch
     python raspberry_pi.py student.onnx                   # the microphone, through ALSA's arecord
     python raspberry_pi.py classifier.onnx garden.wav     # a file, as fast as it goes
 

@@ -10,7 +10,8 @@ from sondo.bank import Bank, ingest
 from sondo.cli import main
 from sondo.distill.cluster import cluster
 from sondo.distill.teach import teach
-from sondo.errors import SondoError
+from sondo.errors import MissingExtraError, SondoError
+from sondo.export.litert import to_litert
 from sondo.exporting import check_own_student, export_run, sound_of_bank, sound_of_files
 from sondo.recipe import StudentConfig
 from sondo.report.tables import show_int8
@@ -115,3 +116,9 @@ def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(ban
     (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
     check_own_student(StudentConfig(name="ownnets:one_length"), tmp_path / "begun")
     sys.modules.pop("ownnets")
+
+
+def test_a_converter_in_a_new_environment_comes_with_sondo_from_a_clone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "litert_torch", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "\.\[train\]" litert-torch.*clone'):
+        to_litert(create("mobilenetv3", width_mult=0.1), tmp_path / "student.tflite")

@@ -117,7 +117,7 @@ def _converter() -> ModuleType:
             raise
         raise MissingExtraError(
             "exporting a .tflite file needs litert-torch, in an environment of its own: "
-            'pip install "sondo[train]" litert-torch==0.10.0 (docs/litert.md)'
+            'pip install ".[train]" litert-torch==0.10.0, from a clone of sondo (docs/litert.md)'
         ) from error
 
 
