@@ -56,6 +56,7 @@ async function openModel(file: Uint8Array, called: string): Promise<void> {
     say(`${called} was not opened: the sounds and their vectors are still here.`);
     return;
   }
+  await stopListening();
   opened?.network.close();
   const { info } = network;
   const map = new MapView(info.classes, choose);

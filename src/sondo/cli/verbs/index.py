@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jsonargparse
@@ -26,6 +27,8 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 
 def run(settings: Any) -> None:
     """Index and say how much."""
+    # Lance warns of clusters that came out empty, as equal vectors make them: nothing that a user could mend.
+    os.environ.setdefault("LANCE_LOG", "error")
     from sondo import search
     from sondo.screen import tell
     from sondo.search.results import how_searched
