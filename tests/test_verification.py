@@ -14,8 +14,8 @@ import torch
 import sondo
 from sondo.cli import main
 from sondo.errors import MissingExtraError, SondoError
-from sondo.export import verify
 from sondo.export.metadata import metadata
+from sondo.export.verify import compare
 from sondo.runtime.one_window import OneWindowModel
 from sondo.students import create, load, save
 from sondo.verification import verify_file
@@ -34,7 +34,7 @@ def run_folder(exported, tmp_path_factory):
 @pytest.fixture
 def few_lengths(monkeypatch):
     """Compare on a second of sound: what is tested here is not the lengths."""
-    monkeypatch.setattr(verify, "__kwdefaults__", verify.__kwdefaults__ | {"lengths_s": (0.5, 1.0)})
+    monkeypatch.setattr(compare, "__kwdefaults__", compare.__kwdefaults__ | {"lengths_s": (0.5, 1.0)})
 
 
 def code_of(*arguments):
