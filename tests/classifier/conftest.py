@@ -58,14 +58,14 @@ def class_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def several_labels(tmp_path_factory):
-    """A CSV of sounds that are loud, have clicks, both, or neither (`still`), in four folds."""
+    """A CSV of sounds that are loud, have clicks, both, or neither (no label), in four folds."""
     folder = tmp_path_factory.mktemp("several")
     rows = []
     for number in range(32):
         loud, clicks = bool(number & 1), bool(number & 2)
         level = (0.3 if loud else 0.01) * (1 + 0.01 * number)
         path = write_sound(folder / f"{number}.wav", level=level, clicks=40 * clicks, seed=number)
-        labels = [name for name, holds in (("loud", loud), ("clicks", clicks)) if holds] or ["still"]
+        labels = [name for name, holds in (("loud", loud), ("clicks", clicks)) if holds]
         rows.append({"path": path.name, "labels": ";".join(labels), "fold": number // 4 % 4})
     table = folder / "labels.csv"
     with table.open("w", newline="") as file:

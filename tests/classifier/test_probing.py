@@ -96,6 +96,9 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
     both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))
     assert {item.label for item in both if item.is_chosen} == {"loud", "clicks"}
     assert sum(item.probability for item in both) > 1.2
+    assert [(row["label"], row["clips"]) for row in report["by_class"]] == [("clicks", 16), ("loud", 16)]
+    neither = classifier.classify(write_sound(tmp_path / "n.wav", level=0.01, seed=96))
+    assert not any(item.is_chosen for item in neither)
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,43 @@ def test_table_with_several_labels_and_groups(tmp_path):
     assert load_task("folder", tmp_path / "labels.csv") == task
 
 
+def test_an_empty_cell_is_none_of_the_classes_where_clips_have_several(tmp_path, capfd):
+    rows = [(f"{i}.wav", ("a;b", "b", "a", "")[i % 4]) for i in range(40)]
+    write_table(tmp_path / "labels.csv", "path,labels", rows)
+    task = load_task("folder", tmp_path)
+    assert "10 of 40 rows have no label: they are taken as clips of none" in capfd.readouterr().err
+    assert task.labels[:4] == (("a", "b"), ("b",), ("a",), ())
+    assert task.targets()[:4].tolist() == [[1, 1], [0, 1], [1, 0], [0, 0]]
+    per_fold = Counter(fold for fold, labels in zip(task.folds, task.labels, strict=True) if not labels)
+    assert set(per_fold.values()) == {2}
+    assert task.only([3, 0]).multi_label
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ("dog,living", "rain", "cat,living", "saw"),  # as in FSD50K
+        ("dog|living", "rain", "cat|living", "saw"),
+        ("dog, living", "dog", "rain, living", "rain"),
+        ("a | b", "b | c", "a", "a | c"),
+    ],
+)
+def test_labels_with_another_separator_are_named(tmp_path, cells):
+    quoted = [(f"{i}.wav", f'"{cell}"') for i, cell in enumerate(cells * 5)]
+    write_table(tmp_path / "labels.csv", "path,label", quoted)
+    with pytest.raises(SondoError, match=r"reads like several labels.*separated by ';'; if it is the name of one"):
+        load_task("folder", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "cells", [("Inside, small room", "Inside, public space", "Rain"), ("Speech, male;Rain", "Speech", "male", "Rain")]
+)
+def test_a_comma_in_a_name_is_part_of_the_name(tmp_path, cells):
+    quoted = [(f"{i}.wav", f'"{cell}"') for i, cell in enumerate(cells * 5)]
+    write_table(tmp_path / "labels.csv", "path,label", quoted)
+    assert load_task("folder", tmp_path).classes == tuple(sorted({one for cell in cells for one in cell.split(";")}))
+
+
 def test_a_fold_column_is_taken_as_it_is(tmp_path):
     rows = [(f"{i}.wav", "ab"[i % 2], i // 2 + 7) for i in range(6)]
     write_table(tmp_path / "labels.csv", "path,label,fold", rows)
@@ -133,7 +170,21 @@ FIVE = [(f"{i}.wav", "ab"[i % 2]) for i in range(10)]
     ("header", "rows", "message"),
     [
         ("path,label", [(f"{i}.wav", "a") for i in range(6)], "two classes"),
-        ("path,label", [*FIVE[:8], ("8.wav", ""), ("9.wav", "")], r"2 of 10 rows have no label \(8.wav, 9.wav\)"),
+        (
+            "path,label",
+            [*FIVE[:8], ("8.wav", ""), ("9.wav", "")],
+            r"2 of 10 rows .* \(8.wav, 9.wav\). Give them a class",
+        ),
+        (
+            "path,label,fold",
+            [("x.wav", "a;b", 1), ("y.wav", "a;b", 2), ("z.wav", "", 3)],
+            "no clip of fold 3 has a label",
+        ),
+        (
+            "path,label,split",
+            [("x.wav", "a;b", "train"), ("y.wav", "", "test")],
+            "no clip of split test has a label",
+        ),
         ("path,label", [*FIVE, ("x.wav", "rare")], r"1 classes have fewer clips than the 5 folds \(rare: 1\)"),
         ("path,label", [*FIVE, ("0.wav", "a")], "listed more than once"),
         ("path,label,fold", [(*row, "one") for row in FIVE], "fold 'one' is not a whole number"),

@@ -12,6 +12,11 @@ from sondo.recipes.read import MORE_TEACHERS
 
 _Config = TypeVar("_Config")
 
+LABELLED_DATA = (
+    "a folder of class folders, or a CSV (path, label; optional fold, split, group); several labels of a clip are "
+    "separated by ';'"
+)
+
 
 def add_teachers(verb: jsonargparse.ArgumentParser) -> None:
     """The options that name one teacher or several."""

@@ -141,7 +141,7 @@ def check_task(task: Task, where: Path) -> Task:
 
     Raises:
         SondoError: One class only, a file listed twice, a split without clips, a class that some training part
-            lacks, or a source (group) that is spread over folds or splits.
+            lacks, a test part without a label, or a source (group) that is spread over folds or splits.
     """
     if len(task.classes) < 2:
         raise SondoError(f"{where}: all clips have the label {', '.join(task.classes)!r}; a probe needs two classes.")
@@ -161,6 +161,7 @@ def check_task(task: Task, where: Path) -> Task:
         parts = task.splits
         _check_splits(task.splits, where)
     _check_classes(task, where)
+    _check_tested(task, where)
     if task.groups is not None:
         seen: dict[str, set[str]] = {}
         for group, part in zip(task.groups, parts, strict=True):
@@ -201,6 +202,19 @@ def _check_classes(task: Task, where: Path) -> None:
         raise SondoError(
             f"{where}: all clips of {len(lacking)} classes ({_some(lacking)}) are in one fold, so that the probe would "
             "be tested on a class that it never saw. Add clips, change the folds, or leave the class out."
+        )
+
+
+def _check_tested(task: Task, where: Path) -> None:
+    """Every test part needs a clip with a label, or there is nothing to find in it."""
+    parts = task.folds or task.splits or ()
+    tested = set(parts) if task.folds is not None else {"test"}
+    bare = tested - {part for labels, part in zip(task.label_sets, parts, strict=True) if labels}
+    if bare:
+        kind = "fold" if task.folds is not None else "split"
+        raise SondoError(
+            f"{where}: no clip of {kind} {min(bare, key=str)} has a label, so that nothing can be found in it. Spread "
+            f"the clips of no class over the {kind}s."
         )
 
 

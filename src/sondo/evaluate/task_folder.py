@@ -21,12 +21,14 @@ INFO = TaskInfo(
     source="your own",
     layout=(
         "a folder of class folders (also below train/, valid/ and test/), or a folder with a CSV, or a CSV: "
-        "path|filename|file, label|labels|category|class (several labels separated by ';'), optional fold, split, group"
+        "path|filename|file, label|labels|category|class (several labels separated by ';', and then an empty cell for "
+        "a clip of none of the classes), optional fold, split, group"
     ),
     options=("title", "num_folds", "seed"),
 )
 _PATH_COLUMNS = ("path", "filename", "file")
 _LABEL_COLUMNS = ("label", "labels", "category", "class")
+_SEPARATOR, _OTHER_SEPARATORS = ";", (",", "|")
 _SPLIT_NAMES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid", "testing": "test"} | {
     name: name for name in SPLITS
 }
@@ -43,7 +45,8 @@ def load(data: Path, *, title: str = "folder", num_folds: int = 5, seed: int = 0
         seed: Seed of those folds.
 
     Raises:
-        SondoError: Nothing labelled is found, files or labels are missing, or a class has fewer clips than folds.
+        SondoError: Nothing labelled is found, files or labels are missing, labels are separated by something else than
+            ';', or a class has fewer clips than folds.
     """
     if num_folds < 2:
         raise SondoError(f"num_folds is {num_folds}; two folds or more are needed.")
@@ -112,10 +115,11 @@ def _from_table(table: Path, *, title: str, num_folds: int, seed: int) -> Task:
     rows = read_rows(table, needed=(path_column or _PATH_COLUMNS[0], label_column or _LABEL_COLUMNS[0]))
     assert path_column is not None
     assert label_column is not None
+    _check_separator([row[label_column] for row in rows], table)
     label_sets = [tuple(dict.fromkeys(_labels(row[label_column]))) for row in rows]
     unlabelled = [row[path_column] for row, labels in zip(rows, label_sets, strict=True) if not labels]
     if unlabelled:
-        raise SondoError(f"{table}: {len(unlabelled)} of {len(rows)} rows have no label ({', '.join(unlabelled[:3])}).")
+        _admit_unlabelled(unlabelled, label_sets, table)
     return _assemble(
         table,
         title=title,
@@ -132,7 +136,42 @@ def _from_table(table: Path, *, title: str, num_folds: int, seed: int) -> Task:
 
 
 def _labels(cell: str) -> list[str]:
-    return [label.strip() for label in cell.split(";") if label.strip()]
+    return [label.strip() for label in cell.split(_SEPARATOR) if label.strip()]
+
+
+def _check_separator(cells: Sequence[str], table: Path) -> None:
+    """Refuse labels that are separated by something else, of which every combination would become a class.
+
+    A cell is such a list where one of its parts is in another cell too; with a space behind the separator, as in names
+    (`Inside, small room`), where each of them is.
+    """
+    if any(_SEPARATOR in cell for cell in cells):
+        return
+    for separator in _OTHER_SEPARATORS:
+        parts = {cell: {part.strip() for part in cell.split(separator)} - {""} for cell in cells}
+        counts = Counter(part for held in parts.values() for part in held)
+        for cell, held in parts.items():
+            shared = sorted(part for part in held if counts[part] > 1)
+            if len(held) > 1 and len(shared) >= (len(held) if f"{separator} " in cell else 1):
+                raise SondoError(
+                    f"{table}: {cell!r} reads like several labels, for {' and '.join(shared)} is in other cells too. "
+                    f"Labels are separated by {_SEPARATOR!r}; if it is the name of one class, write it without "
+                    f"{separator!r}."
+                )
+
+
+def _admit_unlabelled(names: Sequence[str], label_sets: Sequence[tuple[str, ...]], table: Path) -> None:
+    """Clips without a label are of none of the classes where a clip can have several, and a mistake where it has one.
+
+    Raises:
+        SondoError: No clip has several labels.
+    """
+    count = f"{len(names)} of {len(label_sets)} rows have no label"
+    if all(len(labels) < 2 for labels in label_sets):
+        raise SondoError(
+            f"{table}: {count} ({', '.join(names[:3])}). Give them a class of their own, or take the rows out."
+        )
+    say(f"{table}: {count}: they are taken as clips of none of the classes")
 
 
 def _filled(rows: Sequence[Row], column: str, table: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import jsonargparse
 
 from sondo.classifier.config import FinetuneConfig
-from sondo.cli.shared import add_code, instance
+from sondo.cli.shared import LABELLED_DATA, add_code, instance
 from sondo.recipe import AugmentConfig
 
 HELP = "a student and a head trained together on your classes"
@@ -19,9 +19,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument(
         "model", help="the student to start from: a run, a student's folder, a published .ckpt or its name"
     )
-    verb.add_argument(
-        "--data", required=True, help="a folder of class folders, or a CSV (path, label; fold, split, group)"
-    )
+    verb.add_argument("--data", required=True, help=LABELLED_DATA)
     verb.add_argument("--out", required=True, help="folder of the run")
     verb.add_argument("--num_folds", type=int, default=5, help="folds that are made where the data brings none")
     verb.add_class_arguments(FinetuneConfig, "finetune")

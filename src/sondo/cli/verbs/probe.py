@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_code
+from sondo.cli.shared import LABELLED_DATA, add_code
 
 HELP = "a classifier for your classes on a student, as one file"
 
@@ -15,7 +15,7 @@ HELP = "a classifier for your classes on a student, as one file"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("model", help="an .onnx file, the folder of a run or of a student, a published .ckpt or its name")
-    verb.add_argument("--data", help="a folder of class folders, or a CSV (path, label; optional fold, split, group)")
+    verb.add_argument("--data", help=LABELLED_DATA)
     verb.add_argument("--out", required=True, help="the classifier to write, ending in .onnx")
     verb.add_argument(
         "--head",
