@@ -66,16 +66,21 @@ def test_what_is_measured_afterwards_may_be_asked_for_later(begun, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("train", "message"),
+    ("settings", "message"),
     [
-        ({"loss": "cosin"}, "no loss is called 'cosin'"),
-        ({"matryoshka": [64, 100_000]}, "do not fit an embedding of"),
-        ({"loss": "cluster_aware", "sampling": "uniform"}, "compares clips by their clusters"),
+        ({"train": {"loss": "cosin"}}, "no loss is called 'cosin'"),
+        ({"train": {"matryoshka": [64, 100_000]}}, "do not fit an embedding of"),
+        ({"train": {"loss": "cluster_aware", "sampling": "uniform"}}, "compares clips by their clusters"),
+        (
+            {"student": {"name": "dymn", "width_mult": 0.4, "init": "efficientat/dymn10_im"}},
+            "has width 1 and this student 0.4: take --student.init efficientat/dymn04_im or",
+        ),
+        ({"student": {"width_mult": 0.1, "init": "mn01.pt"}}, "no weights at mn01.pt"),
     ],
 )
-def test_what_does_not_fit_is_said_before_anything_is_done(sound_folder, tmp_path, train, message):
+def test_what_does_not_fit_is_said_before_anything_is_done(sound_folder, tmp_path, settings, message):
     with pytest.raises(SondoError, match=message):
-        sondo.distill(audio=sound_folder, out=tmp_path / "r", student={"width_mult": 0.1}, train=train)
+        sondo.distill(**{"audio": sound_folder, "out": tmp_path / "r", "student": {"width_mult": 0.1}} | settings)
     assert not (tmp_path / "r" / "bank.lance").exists()
 
 

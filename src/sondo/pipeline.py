@@ -28,6 +28,7 @@ from sondo.exporting import RealSound, about_file, check_own_student, file_name,
 from sondo.recipe import Recipe
 from sondo.screen import progress, say
 from sondo.students import Student, TorchModel, load, load_projectors
+from sondo.students.efficientat import check_start
 from sondo.students.registry import check_name
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
@@ -109,7 +110,10 @@ def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
 
 def _check_names(recipe: Recipe) -> None:
     """Refuse early what would fail after an hour."""
-    check_name(recipe.student.name)
+    student = recipe.student
+    check_name(student.name)
+    if student.init is not None and not has_begun(Path(recipe.out)):
+        check_start(student.init, student_name=student.name, width_mult=student.width_mult or 1.0)
     if recipe.audio is None and recipe.manifest is None and not Bank.exists(recipe.bank_path):
         raise SondoError("nothing to listen to: give a folder of sound (--audio) or a bank that exists (--bank)")
 

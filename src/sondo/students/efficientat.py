@@ -111,13 +111,29 @@ def start_from(
         SondoError: As `efficientat_weights`, or weights of another student, width or temperature, or a file that does
             not fit. What a name says is compared before anything is downloaded.
     """
+    check_start(reference, student_name=student_name, width_mult=width_mult)
     name = _name(reference)
     if name is not None:
-        _check_match(name, student_name, width_mult)
         _check_temperature(name, backbone)
     tensors, note = efficientat_weights(reference)
     fill(backbone, tensors, path=reference, what=f"a {student_name} of width {width_mult:g}")
     return note
+
+
+def check_start(reference: str | Path, *, student_name: str, width_mult: float = 1.0) -> None:
+    """Compare what the name of weights to start from says with a student; nothing is downloaded.
+
+    Args:
+        reference: As for `efficientat_weights`.
+        student_name: Which student it is.
+        width_mult: Its width.
+
+    Raises:
+        SondoError: No weights of that name, no such file, or weights of another student or width.
+    """
+    name = _name(reference)
+    if name is not None:
+        _check_match(name, student_name, width_mult)
 
 
 def _name(reference: str | Path) -> str | None:
