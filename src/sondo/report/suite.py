@@ -76,7 +76,7 @@ def beside_paper(table: PaperTable, tasks: Sequence[str], *, all_tasks: Sequence
         rows.append(
             {
                 "model": row.name,
-                "params": None if row.params_millions is None else row.params_millions * 1e6,
+                "params": None if row.params_millions is None else round(row.params_millions * 1e6),
                 "tasks": {task: {"percent": row.scores[task], "half": row.ci95.get(task)} for task in shared},
                 "average": row.scores.get("average") if whole else mean,
                 "kept": row.kept_percent if whole else None,
@@ -174,7 +174,8 @@ def _csv(results: Mapping[str, Any]) -> str:
             score, half = task["percent"] / 100, task["half"]
             ends = [None, None] if half is None else [round(score - half / 100, 6), round(score + half / 100, 6)]
             metric = results["tasks"][name]["metric"]
-            writer.writerow(["paper", row["model"], row["params"], None, name, metric, round(score, 6), *ends])
+            about = ["paper", row["model"], row["params"], None, name, metric]
+            writer.writerow([*about, round(score, 6), *ends, *[None] * (len(_FIELDS) - 3)])
     return text.getvalue()
 
 
