@@ -15,6 +15,7 @@ from sondo.cli import main
 from sondo.errors import SondoError
 from sondo.evaluate.contender import Contender, open_contender
 from sondo.evaluate.run import evaluate_suite
+from sondo.evaluate.scored import score_contender
 from sondo.evaluate.suite import SUITES, evaluate_all, find_tasks
 from sondo.evaluate.tasks.gtzan_split import SPLIT
 from sondo.report import beside_paper, show_suite, write_suite
@@ -109,8 +110,11 @@ def test_the_table_has_the_papers_form_and_its_lines(results, capsys, tmp_path):
     paths = write_suite(with_paper, tmp_path)
     assert [path.name for path in paths] == ["evaluation.json", "evaluation.csv", "evaluation.tex"]
     assert json.loads(paths[0].read_text())["rows"] == results["rows"]
-    with paths[1].open() as file:
-        rows = list(csv.DictReader(file))
+    lines = list(csv.reader(paths[1].read_text().splitlines()))
+    assert {len(line) for line in lines} == {len(lines[0])}
+    rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+    assert {row["params"] for row in rows if row["source"] == "paper"} >= {"2900000"}
+    assert all(row["params"].isdigit() for row in rows if row["params"])
     ours = [row for row in rows if row["source"] == "sondo"]
     assert len(ours) == 4 * (7 + 1)
     entry = next(row for row in ours if (row["model"], row["task"]) == ("deaf", "us8k"))
@@ -219,11 +223,33 @@ def test_the_verb_prints_the_table_and_writes_its_files(root, model, tmp_path, m
     assert json.loads((tmp_path / "evaluation" / "evaluation.json").read_text())["rows"] == values["rows"]
 
 
+def test_what_was_scored_is_written_where_a_later_task_fails(root, tmp_path, monkeypatch, capsys):
+    (tmp_path / "few").mkdir()
+    for name in ("us8k", "esc50"):
+        (tmp_path / "few" / name).symlink_to(root / BUILDERS[name][1])
+
+    def score(task, *arguments, **settings):
+        if task.name == "us8k":
+            raise SondoError("7.wav cannot be decoded")
+        return score_contender(task, *arguments, **settings)
+
+    monkeypatch.setattr("sondo.evaluate.suite.score_contender", score)
+    monkeypatch.setattr("sondo.evaluate.run.open_contender", lambda *_, **__: contender())
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit):
+        main(["evaluate", "student", "--suite", "paper", "--data", str(tmp_path / "few"), "--out", str(out)])
+    assert "7.wav cannot be decoded" in capsys.readouterr().err
+    values = json.loads((out / "evaluation.json").read_text())
+    assert list(values["rows"][0]["tasks"]) == list(values["tasks"]) == ["esc50"]
+    assert values["absent"]["us8k"] == "not scored yet"
+    assert "us8k, not scored yet" in (out / "evaluation.tex").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--data", "x"], "name what to score on: --task NAME"),
-        (["--task", "esc50", "--suite", "paper", "--data", "x"], "name what to score on: --task NAME"),
+        (["--task", "esc50", "--suite", "paper", "--data", "x"], "--task esc50 and --suite paper: give one, not both"),
         (["--suite", "papers", "--data", "x"], "No suite is called 'papers'. There are: paper."),
         (["--suite", "paper", "--data", "x", "--seeds", "1"], "one draw has no spread"),
         (["--suite", "paper", "--data", "nowhere"], "no such folder: nowhere"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def evaluate_suite(
     cache: Path | None = None,
     seeds: int = 0,
     allow_code: bool = False,
+    after_task: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Score models on the tasks of a suite, or on one task, with the same probe for all.
 
@@ -91,6 +92,8 @@ def evaluate_suite(
         cache: Folder of vectors that are kept, for the next time.
         seeds: As for `evaluate_vectors`.
         allow_code: As for `sondo.load`.
+        after_task: Called after each task with the results so far, in which the tasks to come are absent: what is
+            kept of them is not lost where a later task fails.
 
     Returns:
         What `evaluate_all` says, with `suite` and `absent`: the tasks of the suite that are not there, and what was
@@ -108,8 +111,13 @@ def evaluate_suite(
     contenders, baselines = _lines(models, given, teacher, dims)
     for name, reason in absent.items():
         say(f"{name} is absent: {reason}")
-    results = evaluate_all(contenders, folders, baselines=baselines, cache=cache, seeds=seeds)
-    return {"suite": suite, "absent": absent, **results}
+
+    def whole(results: dict[str, Any]) -> dict[str, Any]:
+        to_come = {name: "not scored yet" for name in folders if name not in results["tasks"]}
+        return {"suite": suite, "absent": absent | to_come, **results}
+
+    told = None if after_task is None else lambda results: after_task(whole(results))
+    return whole(evaluate_all(contenders, folders, baselines=baselines, cache=cache, seeds=seeds, after_task=told))
 
 
 def _lines(

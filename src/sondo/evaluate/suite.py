@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def evaluate_all(
     baselines: Sequence[int | None],
     cache: Path | None = None,
     seeds: int = 0,
+    after_task: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Probe every model on every task, with the same data and the same probe.
 
@@ -69,6 +70,7 @@ def evaluate_all(
         baselines: For each model the number of the teacher that it is compared with.
         cache: Folder of vectors and scores that are kept, for the next time.
         seeds: As for `evaluate_vectors`.
+        after_task: Called after each task with the results so far.
 
     Returns:
         `tasks` (what was scored: `title`, `metric`, `clips`, `complete`, `note`, `licence`, `citation`) by name, and
@@ -81,6 +83,7 @@ def evaluate_all(
     """
     tasks = {name: load_task(name, folder) for name, folder in folders.items()}
     rows: list[dict[str, Any]] = [_about(contender) for contender in contenders]
+    done: dict[str, Any] = {}
     for name, task in tasks.items():
         results: list[ProbeResult] = []
         for contender, row in zip(contenders, rows, strict=True):
@@ -93,15 +96,13 @@ def evaluate_all(
             if baseline is not None:
                 beside = compare_results(task, results[baseline], result)
                 row["tasks"][name] |= {"retention": beside.retention, "ci95_retention": list(beside.ci95_retention)}
-    for row, baseline in zip(rows, baselines, strict=True):
-        row["baseline"] = None if baseline is None else contenders[baseline].name
-        row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])
-    return {
-        "tasks": {name: _about_task(task, folders[name]) for name, task in tasks.items()},
-        "neighbours": NUM_NEIGHBOURS,
-        "seeds": seeds,
-        "rows": rows,
-    }
+        for row, baseline in zip(rows, baselines, strict=True):
+            row["baseline"] = None if baseline is None else contenders[baseline].name
+            row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])
+        done[name] = _about_task(task, folders[name])
+        if after_task is not None:
+            after_task({"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows})
+    return {"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows}
 
 
 def _average(tasks: Mapping[str, Any], teacher: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -44,7 +44,9 @@ def run(settings: Any) -> None:
     from sondo.evaluate.run import evaluate
     from sondo.report import show_task
 
-    if (settings.task is None) == (settings.suite is None):
+    if settings.task is not None and settings.suite is not None:
+        raise SondoError(f"--task {settings.task} and --suite {settings.suite}: give one, not both")
+    if settings.task is None and settings.suite is None:
         raise SondoError("name what to score on: --task NAME, see `sondo tasks`, or --suite paper")
     if settings.seeds < 0 or settings.seeds == 1:
         raise SondoError(f"--seeds is {settings.seeds}: one draw has no spread, give 2 or more, or leave it out")
@@ -77,6 +79,13 @@ def _run_several(settings: Any) -> None:
     out = Path(settings.out or "evaluation") if settings.suite or settings.out else None
     check_places(out and out / "evaluation.json")
     cache = settings.cache or (out / "vectors" if out else None)
+
+    def write(results: dict[str, Any]) -> list[Path]:
+        if settings.compare:
+            tasks = list(results["tasks"])
+            results["paper"] = beside_paper(paper_table("table1"), tasks, all_tasks=list(paper_tasks()))
+        return [] if out is None else write_suite(results, out)
+
     results = evaluate_suite(
         settings.models,
         data=Path(settings.data),
@@ -87,13 +96,12 @@ def _run_several(settings: Any) -> None:
         cache=None if cache is None else Path(cache),
         seeds=settings.seeds,
         allow_code=settings.allow_code,
+        after_task=write,
     )
-    if settings.compare:
-        tasks = list(results["tasks"])
-        results["paper"] = beside_paper(paper_table("table1"), tasks, all_tasks=list(paper_tasks()))
+    written = write(results)
     show_suite(results)
-    if out is not None:
-        tell(f"written: {', '.join(map(str, write_suite(results, out)))}")
+    if written:
+        tell(f"written: {', '.join(map(str, written))}")
     if settings.json:
         write_json(Path(settings.json), results)
 
