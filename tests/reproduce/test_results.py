@@ -87,6 +87,7 @@ def test_the_csv_has_a_line_for_each_score(losses, tmp_path):
     assert mine["cosine", "esc10"]["seeds"] == "2"
     assert (mine["l1", "average"]["paper"], mine["l1", "average"]["ours"]) == ("65.6", "")
     assert (mine["cosine", "average"]["paper"], mine["cosine", "average"]["seeds"]) == ("72.7", "")
+    assert float(mine["cosine", "cosine"]["ours"]) == pytest.approx(0.425)
 
 
 def test_where_the_tasks_are_the_papers_there_is_a_difference(tmp_path, made_up):

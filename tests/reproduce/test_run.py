@@ -151,6 +151,25 @@ def test_a_task_that_is_added_later_scores_the_students_that_are_there(unscored,
     assert times_of_students(finished) == trained
 
 
+def test_a_call_without_a_task_keeps_the_table_that_is_there(place, tmp_path, monkeypatch, capsys, made_up):
+    def run_cell(cell, bank, tasks):
+        return made_up(cell.variant, cell.recipe, dict.fromkeys(tasks, 0.5)).standing()
+
+    monkeypatch.setattr(run, "run_cell", run_cell)
+    settings = {"bank": place / "b.lance", "out": tmp_path / "o"}
+    reproduce(str(place / "losses.yaml"), **settings)
+    assert "cosine,cosine,,0.5" in (tmp_path / "o" / "table.csv").read_text()
+    reproduce(str(place / "losses.yaml"), tasks=[("folder", place / "sound")], **settings)
+    table = (tmp_path / "o" / "table.csv").read_text()
+    assert "cosine,folder,,50.0" in table
+    reproduce(str(place / "losses.yaml"), **settings)
+    assert (tmp_path / "o" / "table.csv").read_text() == table
+    assert "not scored" not in capsys.readouterr().err
+    reproduce(str(place / "losses.yaml"), seeds=(0, 1), **settings)
+    assert (tmp_path / "o" / "table.csv").read_text() == table
+    assert "2 of 4 runs are not scored on folder and not in the table" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_variant_whose_settings_were_edited_is_refused(place, tmp_path):
     file = tmp_path / "losses.yaml"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -42,8 +43,8 @@ def reproduce(
         bank: The bank; it has the teachers' columns. Clusters are made where they are lacking.
         out: Folder of the results: `results.json`, `table.md`, `table.csv`, a picture, and `cells/`, a run for each
             variant and seed.
-        tasks: Names and folders of the tasks that the students are scored on; without one there is the cosine to the
-            teacher alone.
+        tasks: Names and folders of the tasks that the students are scored on; without one the table keeps the tasks
+            that it had, and where it had none there is the cosine to the teacher alone.
         scale: Factor on the clips that each run sees, see `sondo.reproduce.scale`.
         seeds: Seeds of weights, draws and dropout; each variant is run with each.
         teacher: Label of the teacher of all variants; where left out and the bank has one teacher alone, that one.
@@ -75,8 +76,10 @@ def reproduce(
     }
     cells = _cells(recipes, opened, scale=scale, seeds=seeds)
     claim_folder(out, about)
+    shown = list(loaded) or _tasks_of_before(out / "results.json")
     failures = _run(grid, cells, opened, loaded)
-    results = summarise(grid, cells, failures, tasks=list(loaded), about=about)
+    _say_unscored(cells, shown)
+    results = summarise(grid, cells, failures, tasks=shown, about=about)
     write_json(out / "results.json", results)
     write_tables(results, out)
     if grid.figure is not None and len(failures) < len(cells):
@@ -141,6 +144,27 @@ def _run(grid: Grid, cells: Sequence[Cell], bank: Bank, tasks: Mapping[str, Task
                 view.remove_task(finished)
             line.advance()
     return failures
+
+
+def _tasks_of_before(file: Path) -> list[str]:
+    """The tasks of the table that is there, so that a call without one does not empty it."""
+    if not file.exists():
+        return []
+    try:
+        tasks: list[str] = json.loads(file.read_text(encoding="utf-8"))["tasks"]
+    except ValueError as error:
+        raise SondoError(f"{file} is damaged ({error}): delete it, and it is made again from the cells") from error
+    return tasks
+
+
+def _say_unscored(cells: Sequence[Cell], tasks: Sequence[str]) -> None:
+    results = [cell.standing() for cell in cells]
+    count = sum(bool(result and set(tasks) - set(result["tasks"])) for result in results)
+    if count:
+        say(
+            f"{count} of {len(cells)} runs are not scored on {', '.join(tasks)} and not in the table: name the tasks "
+            "with --task and --data"
+        )
 
 
 def _keep_traceback(cell: Cell) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +123,9 @@ def _csv(results: Mapping[str, Any]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([results["rows_are"], "score", "paper", "ours", "deviation", "difference", "seeds"])
     for row in results["rows"]:
-        names: Sequence[str] = list(dict.fromkeys([*row["paper"], *row["ours"]]))
-        for name in names:
-            ours = row["ours"].get(name, {})
+        found = row["ours"] | ({COSINE: row[COSINE]} if COSINE in row else {})
+        for name in dict.fromkeys([*row["paper"], *found]):
+            ours = found.get(name, {})
             writer.writerow(
                 [
                     row["variant"],

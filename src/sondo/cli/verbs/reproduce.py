@@ -18,7 +18,12 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("grid", help="table1, table2 or fig2 of the paper, or a YAML file with `base` and `variants`")
     verb.add_argument("--bank", required=True, help="the bank; the teachers' columns must be there")
-    verb.add_argument("--task", action="append", default=[], help="task to score on; repeat for several, with --data")
+    verb.add_argument(
+        "--task",
+        action="append",
+        default=[],
+        help="task to score on, with --data; repeat for several. Without one the table keeps those that it had",
+    )
     verb.add_argument("--data", action="append", default=[], help="folder of the task")
     verb.add_argument("--scale", type=float, default=1.0, help="factor on the clips that each run sees, such as 0.01")
     verb.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds; each variant is trained with each")
