@@ -12,6 +12,7 @@ import sondo
 from sondo.classifier import Head, probe
 from sondo.classifier.onnx_file import write_classifier
 from sondo.errors import SondoError
+from sondo.report.classifier import show_classifier
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.self_check import self_check
 
@@ -87,7 +88,7 @@ def test_a_class_that_cannot_be_heard_at_all_stops_the_work(tiny_student, class_
         probe(tiny_student, data=tmp_path / "m.csv", out=tmp_path / "c.onnx")
 
 
-def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp_path):
+def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp_path, capsys):
     report = probe(tiny_student, data=several_labels, out=tmp_path / "c.onnx")
     assert (report["multi_label"], len(report["per_fold"]), "confusion" in report) == (True, 4, False)
     assert report["score"] > 0.9
@@ -96,6 +97,10 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
     both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))
     assert {item.label for item in both if item.is_chosen} == {"loud", "clicks"}
     assert sum(item.probability for item in both) > 1.2
+    show_classifier(report)
+    said = capsys.readouterr().out
+    assert "map 100.0, mean over 4 folds (95 % interval" in said
+    assert "the thresholds were chosen on these held-out clips, so that F1, found and false alarms flatter" in said
     assert [(row["label"], row["clips"]) for row in report["by_class"]] == [("clicks", 16), ("loud", 16)]
     neither = classifier.classify(write_sound(tmp_path / "n.wav", level=0.01, seed=96))
     assert not any(item.is_chosen for item in neither)

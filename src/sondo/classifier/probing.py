@@ -26,6 +26,7 @@ from sondo.evaluate.embed import EmbedFile, embed_file
 from sondo.screen import say, track
 
 _KINDS = ("linear", "mlp")
+_FLATTERS = "the thresholds were chosen on these held-out clips, so that F1, found and false alarms flatter"
 _SHOWN = 3
 
 
@@ -94,7 +95,7 @@ def probe(
     report |= note | {
         "ci95": list(held_out.ci95),
         "per_fold": list(held_out.per_fold),
-        "note": task.note,
+        "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
         "by_class": class_table(task, held_out, thresholds),
     }
     return _keep(task, held_out, report, out)
@@ -184,7 +185,7 @@ def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> d
     if not task.multi_label:
         counts = confusion_matrix(task, held_out)
         report["confusion"] = counts.tolist()
-        title = f"{task.name}: {100 * held_out.score:.1f} % of held-out clips right"
+        title = f"{task.name}: {counts.trace()} of {counts.sum()} held-out clips right"
         try:
             report["picture"] = str(
                 draw_confusion(counts, task.classes, out.with_suffix(".confusion.png"), title=title)

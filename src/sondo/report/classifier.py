@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sondo.screen import output, say, tell
+from sondo.screen import output, tell
 
 _MOST_CLASSES = 60
 
@@ -31,9 +31,13 @@ def show_classifier(report: dict[str, Any]) -> None:
         if len(rows) > _MOST_CLASSES:
             tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
         low, high = report["ci95"]
-        tell(f"{report['metric']} {100 * report['score']:.1f} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
+        # The table adds up all clips, the score is taken in each fold.
+        folds = len(report["per_fold"])
+        mean = f", mean over {folds} folds" if folds > 1 else ""
+        score = f"{report['metric']} {100 * report['score']:.1f}{mean}"
+        tell(f"{score} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
         if report["note"]:
-            say(report["note"])
+            tell(report["note"])
     if report.get("picture"):
         tell(f"confusion matrix: {report['picture']}")
     _tell_file(report, num_classes=len(report["classes"]), compared_with=report["compared"]["with"])
