@@ -54,6 +54,18 @@ def test_a_hierarchy_is_kept_and_made_again_for_other_vectors(vector_bank, blobs
     assert not np.array_equal(before, read_clusters(bank, column)[:, 0])
 
 
+def test_clusters_that_are_there_are_named_with_their_option(vector_bank, blobs):
+    bank = vector_bank(blobs(4, 10)[0])
+    with pytest.raises(SondoError, match=r"clusters there: none\): run `sondo cluster` first$"):
+        read_clusters(bank, "cluster.given.5")
+    cluster(bank, teacher="teacher.given", k=4)
+    cluster(bank, teacher="teacher.given", k=[8, 4])
+    with pytest.raises(SondoError, match=r"that are there: --cluster.k 4 or --cluster.hierarchy '\[8, 4\]'$"):
+        read_clusters(bank, "cluster.given.5")
+    with pytest.raises(SondoError, match=r"run `sondo cluster` first$"):
+        read_clusters(bank, "cluster.another.5")
+
+
 @pytest.mark.parametrize("levels", [[4, 8], [4, 4], [4], [4, 0]])
 def test_levels_that_do_not_fall_are_refused(vector_bank, blobs, levels):
     bank = vector_bank(blobs(4, 10)[0])

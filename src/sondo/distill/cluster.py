@@ -103,8 +103,12 @@ def read_clusters(bank: Bank, column: str) -> NDArray[np.int64]:
     teacher = f"teacher.{column.removeprefix('cluster.').rpartition('.')[0]}"
     origin = bank.origin(column)
     if origin is None:
-        there = ", ".join(bank.columns("cluster")) or "none"
-        raise SondoError(f"{bank.path} has no column {column} (clusters there: {there}): run `sondo cluster` first")
+        there = bank.columns("cluster")
+        options = [_option(one) for one in there if one.rpartition(".")[0] == column.rpartition(".")[0]]
+        raise SondoError(
+            f"{bank.path} has no column {column} (clusters there: {', '.join(there) or 'none'}): run `sondo cluster` "
+            f"first{', or take those that are there: ' if options else ''}{' or '.join(options)}"
+        )
     if _identity(origin) != cluster_origin(bank, teacher, origin["k"], origin["seed"]):
         raise SondoError(
             f"{bank.path}: column {column} is stale: it was made from other vectors than {teacher} holds now. "
@@ -148,6 +152,12 @@ def _fit(bank: Bank, column: str, k: int | Sequence[int], seed: int) -> tuple[ND
             return assign(take, num_clips, centres, advance=line.advance)[0], []
     with track("cluster", total=work(num_clips, k)) as line:
         return fit_hierarchy(take, num_clips, k, seed=seed, advance=line.advance)
+
+
+def _option(column: str) -> str:
+    """The option that takes a column of clusters."""
+    levels = column.rpartition(".")[2].split("-")
+    return f"--cluster.k {levels[0]}" if len(levels) == 1 else f"--cluster.hierarchy '[{', '.join(levels)}]'"
 
 
 def _levels(k: int | Sequence[int]) -> Sequence[int]:
