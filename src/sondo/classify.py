@@ -13,19 +13,22 @@ from sondo.loading import load
 from sondo.runtime import OnnxClassifier, Prediction
 from sondo.screen import say, tell
 
+_TOP = 3
+
 
 def classify_files(
-    model: str | Path, files: list[Path], *, top: int = 3, segments: bool = False, threads: int | None = None
+    model: str | Path, files: list[Path], *, top: int | None = None, segments: bool = False, threads: int | None = None
 ) -> int:
     """Tell what is heard in files, as soon as each is done.
 
     A line is for a whole sound, of any length: the head is asked about the average embedding of its windows. With one
-    label per sound it shows the most probable classes, with several all that reach their thresholds.
+    label per sound it shows the most probable classes, with several all that reach their thresholds; or as many of
+    several as `top` says, with a `*` at those that reach their thresholds.
 
     Args:
         model: A classifier's `.onnx` file, or `hf://owner/repository/file.onnx`.
         files: Sound files, or folders of them.
-        top: Classes to show where one is the answer.
+        top: Classes to show; left out, 3 where one is the answer, and with several those that reach their thresholds.
         segments: A line for each window of 10 s instead.
         threads: Threads of onnxruntime.
 
@@ -62,8 +65,12 @@ def classify_files(
     return len(sounds) - len(bad)
 
 
-def _line(predictions: list[Prediction], *, top: int, multi_label: bool) -> str:
-    shown = [item for item in predictions if item.is_chosen] if multi_label else predictions[:top]
+def _line(predictions: list[Prediction], *, top: int | None, multi_label: bool) -> str:
+    if not multi_label:
+        return ", ".join(map(_item, predictions[: _TOP if top is None else top]))
+    if top is not None:
+        return ", ".join(f"{_item(item)}{'*' if item.is_chosen else ''}" for item in predictions[:top])
+    shown = [item for item in predictions if item.is_chosen]
     if not shown:
         return f"no class reaches its threshold (highest: {_item(predictions[0])})"
     return ", ".join(map(_item, shown))

@@ -6,6 +6,7 @@ import soundfile
 from test_onnx_model import METADATA, write
 
 from sondo.classify import classify_files
+from sondo.cli import main
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import OnnxClassifier, OnnxModel, open_onnx
@@ -169,8 +170,17 @@ def test_a_line_for_each_window(tmp_path, sounds, capsys):
 )
 def test_several_labels_show_what_reaches_its_threshold(tmp_path, sounds, capsys, thresholds, line):
     path = classifier(tmp_path / "c.onnx", SEVERAL | {"sondo.thresholds": thresholds}, final="Sigmoid")
-    classify_files(path, [sounds / "b.wav"], top=1)
+    classify_files(path, [sounds / "b.wav"])
     assert capsys.readouterr().out == f"{sounds}/b.wav: {line}\n"
+
+
+def test_several_labels_show_as_many_as_asked_for(tmp_path, sounds, capsys):
+    path = classifier(tmp_path / "c.onnx", SEVERAL | {"sondo.thresholds": "[0.6, 0.9]"}, final="Sigmoid")
+    main(["classify", str(path), str(sounds / "b.wav"), "--top", "2"])
+    main(["classify", str(path), str(sounds / "b.wav"), "--top", "1"])
+    main(["classify", str(path), str(sounds / "b.wav")])
+    lines = [line.partition("b.wav: ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["high 0.993*, low 0.500", "high 0.993*", "high 0.993"]
 
 
 def test_what_cannot_be_classified(tmp_path, sounds):

@@ -14,7 +14,12 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("model", help="a classifier that `sondo probe` or `sondo finetune` wrote, an .onnx file")
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
-    verb.add_argument("--top", type=jsonargparse.typing.PositiveInt, default=3, help="classes to show for a sound")
+    verb.add_argument(
+        "--top",
+        type=jsonargparse.typing.PositiveInt | None,
+        help="classes to show for a sound, with several labels a * at those that reach their thresholds; left out, 3, "
+        "or with several labels those that reach their thresholds",
+    )
     verb.add_argument("--segments", action="store_true", help="a line for each window of 10 s, with its times")
     verb.add_argument("--threads", type=int | None, help="threads; all cores by default")
 
