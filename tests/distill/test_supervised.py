@@ -149,6 +149,8 @@ def test_the_whole_way_on_labels_alone_hands_no_licence_down(bank, sound_folder,
     assert not bank.has_column("teacher.modulation")
     said = capsys.readouterr()
     assert "trained on labels alone" in " ".join(said.out.split())
+    assert "modulation" not in said.out
+    assert "teacher" not in said.out
     assert "licence" not in said.out + said.err
 
 

@@ -24,11 +24,16 @@ def show_summary(summary: dict[str, Any]) -> None:
     names = " and ".join(teacher["name"] for teacher in teachers)
     closeness_to = summary.get("alignments") or {"the teacher": summary["alignment"]}
     taught = None not in closeness_to.values()
-    how = "distilled from" if taught else "trained on labels alone, beside"
-    table = Table(title=f"{student['name']} {how} {names}", title_justify="left")
-    for name in ("", "teacher", "student", "kept"):
+    # Labels alone ask no teacher: it has a column where a task compares with it.
+    beside = taught or bool(summary["tasks"])
+    how = f"distilled from {names}" if taught else f"trained on labels alone{f', beside {names}' if beside else ''}"
+    table = Table(title=f"{student['name']} {how}", title_justify="left")
+    for name in ("", "teacher", "student", "kept") if beside else ("", "student"):
         table.add_column(name, justify="left" if not name else "right")
-    for teacher in teachers:
+    if not beside:
+        table.add_row("parameters", _count(student["params"]))
+        table.add_row("embedding", f"{student['embedding_dim']}")
+    for teacher in teachers if beside else ():
         of = f" ({teacher['name']})" if len(teachers) > 1 else ""
         table.add_row(f"parameters{of}", _count(teacher["params"]), _count(student["params"]), "")
         table.add_row(f"embedding{of}", f"{teacher['embedding_dim']}", f"{student['embedding_dim']}", "")
