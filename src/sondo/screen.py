@@ -84,11 +84,12 @@ class Tracker:
         self._note = text
         self._view.update(self._task, note=text)
 
-    def tell(self) -> None:
-        """Write how far the work is, with rate and time left, as a line of a log."""
+    def tell(self, *, is_over: bool = False) -> None:
+        """Write how far the work is, with rate and, unless it is over, time left, as a line of a log."""
         self._told_s = time.monotonic()
         rate = (self._done - self._done_before) / max(self._told_s - self._start_s, 1e-9)
-        left = f", {(self._total - self._done) / rate:,.0f} s left" if rate > 0 and self._done < self._total else ""
+        goes_on = not is_over and rate > 0 and self._done < self._total
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if goes_on else ""
         note = f", {self._note}" if self._note else ""
         amount = f"{self._done:,.0f}/{self._total:,.0f} {self._unit}"
         console.print(f"{self._description}: {amount}, {rate:,.1f} {self._unit}/s{left}{note}")
@@ -98,7 +99,7 @@ class Tracker:
         self._view.stop_task(self._task)
         self._view.refresh()
         if not console.is_terminal:
-            self.tell()
+            self.tell(is_over=True)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Fine-tuning on made sound: it learns, it goes on after a kill, and it refuses what it cannot do."""
 
 import dataclasses
+import re
 import shutil
 from itertools import pairwise
 
@@ -84,6 +85,20 @@ def test_a_file_that_cannot_be_read_is_left_out(start, class_folders, tmp_path, 
     (data / "loud" / "6.wav").write_text("this is no sound")
     with pytest.raises(SondoError, match=r"2 of 30 files cannot be read, more than the share of 0\.05"):
         finetune(start, data=data, out=tmp_path / "another", config=config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rate", "why"), [(0.1, r"no lower loss on the .* since epoch (\d+)\n"), (3.0, "is no number")]
+)
+def test_it_says_that_it_stopped_early(start, class_folders, tmp_path, capsys, rate, why):
+    config = FinetuneConfig(head_epochs=2, epochs=20, patience=2, batch_size=8, learning_rate=rate)
+    finetune(start, data=class_folders, out=tmp_path / "run", config=config)
+    err = capsys.readouterr().err
+    said = re.search(rf"train: stopped early, in epoch (\d+) of 22: .*{why}", err)
+    assert said is not None, err
+    if said.lastindex == 2:
+        assert int(said[1]) - int(said[2]) == 2
 
 
 @pytest.mark.slow

@@ -200,7 +200,10 @@ class _Run:
             enable_version_counter=False,
         )
         stop = StopWhenNoBetter(head_epochs=config.head_epochs, patience=config.patience)
-        fit(module, data, self._train_config(), self.out, callbacks=[stop, best])
+        settings = self._train_config()
+        fit(module, data, settings, self.out, callbacks=[stop, best])
+        if early := stop.said(epochs=settings.epochs):
+            say(f"train: {early}")
         module.cpu()
 
     def _standardise(self, module: Finetuning, data: BankData) -> None:

@@ -138,3 +138,13 @@ class StopWhenNoBetter(EarlyStopping):
         """Look at the loss."""
         if trainer.current_epoch >= self._head_epochs:
             super().on_train_epoch_end(trainer, pl_module)
+
+    def said(self, *, epochs: int) -> str:
+        """That training stopped before its last epoch, and why; empty where it did not."""
+        stopped = self.stopped_epoch + 1
+        if not self.stopped_epoch or stopped == epochs:
+            return ""
+        why = f"no lower loss on the validation part since epoch {stopped - self.wait_count}"
+        if self.wait_count < self.patience:
+            why = "the loss on the validation part is no number any more; a lower --finetune.learning_rate may help"
+        return f"stopped early, in epoch {stopped} of {epochs}: {why}"
