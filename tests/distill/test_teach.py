@@ -94,6 +94,22 @@ def test_vectors_that_are_none_are_refused(bank, vector, message):
         teach(bank, teacher)
 
 
+def test_a_teacher_that_gave_zero_is_mended_in_the_same_bank(bank):
+    teach(bank, Loudness())
+    before = column(bank).tolist()
+    mended = Loudness()
+    mended.name, heard = "other", mended.embed
+    mended.embed = lambda audio: 0 * heard(audio)
+    with pytest.raises(
+        SondoError, match=r"let the teacher give such sound a fixed vector .* other teachers said stays"
+    ):
+        teach(bank, mended)
+    mended.embed, mended.fingerprint = lambda audio: 0 * heard(audio) + 0.5, "mended"
+    teach(bank, mended)
+    assert np.all(column(bank, "teacher.other") == 0.5)
+    assert column(bank).tolist() == before
+
+
 def test_sound_that_is_gone_is_named(bank, sound_folder):
     (sound_folder / "3.wav").unlink()
     with pytest.raises(SondoError, match=r"3\.wav is gone"):

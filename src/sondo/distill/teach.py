@@ -174,6 +174,8 @@ def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: T
         if value == 0:
             raise SondoError(
                 f"teacher {teacher.name} gave a zero vector for {name}, which has no direction to learn "
-                "(is it silent?): take it out of the folder or the manifest and ingest into a new bank"
+                "(is it silent?): let the teacher give such sound a fixed vector other than zero, and the bank with "
+                "what other teachers said stays as it is; or take it out of the folder or the manifest and ingest into "
+                "a new bank"
             )
     return vectors
