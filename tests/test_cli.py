@@ -121,6 +121,8 @@ def test_every_verb_has_help(capsys):
         (["embed", "absent.onnx", "x.wav", "--out", "e.npz"], "no model at absent.onnx"),
         (["export", "absent"], "absent"),
         (["frobnicate"], "frobnicate"),
+        (["distil"], "(see sondo --help)"),
+        (["embed"], "required: model, files, out (see sondo embed --help)"),
         (["embed", "a:x:b[c].onnx", "x.wav", "--out", "e.npz"], "no model at a:x:b[c].onnx"),
     ],
 )

@@ -85,3 +85,14 @@ def test_what_is_done_is_kept_now_and_then(call, tmp_path, monkeypatch):
 def test_a_damaged_beginning_counts_for_nothing(call, tmp_path):
     (tmp_path / ".o.npz.begun.npz").write_bytes(b"PK\x03\x04 cut off")
     assert call() == ([1, 2, 3, 4, 5], WHOLE)
+
+
+def test_what_another_process_has_written_meanwhile_stays(call, tmp_path, monkeypatch):
+    def written_meanwhile(path):
+        (tmp_path / "o.npz").write_bytes(b"of another process")
+        return np.zeros(1, dtype=np.float32)
+
+    monkeypatch.setattr(Encoder, "embed", lambda self, path: written_meanwhile(path))
+    with pytest.raises(SondoError, match="is there already"):
+        call()
+    assert (tmp_path / "o.npz").read_bytes() == b"of another process"

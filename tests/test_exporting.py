@@ -95,6 +95,17 @@ def any_length():
 def one_length():
     return pooled(4, 8)
 
+class Louder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = pooled(1, 1)
+
+    def forward(self, log_mel):
+        return self.network(log_mel) * (2 if log_mel.shape[3] > 300 else 1)
+
+def of_another_length():
+    return Louder()
+
 def otherwise():
     return pooled(4, 1)  # exported as a mean over as many frames as ten seconds have, whatever comes
 """
@@ -113,6 +124,8 @@ def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(ban
     with pytest.raises(SystemExit):
         main(["train", "--bank", str(bank.path), "--student", "ownnets:otherwise", "--out", "by_hand"])
     assert "is another network once exported: cosine" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SondoError, match=r"vectors whose length differs by (1e\+02|50|100) %"):
+        check_own_student(StudentConfig(name="ownnets:of_another_length"), tmp_path / "other")
     (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
     check_own_student(StudentConfig(name="ownnets:one_length"), tmp_path / "begun")
     sys.modules.pop("ownnets")

@@ -51,10 +51,10 @@ def test_a_moved_run_is_the_same_run(begun, tmp_path):
 def test_until_training_begins_only_the_banks_sound_is_fixed(begun, tmp_path):
     (tmp_path / "r" / "summary.json").unlink()
     assert begun(train=TrainConfig(epochs=2, loss="l1"))
-    with pytest.raises(SondoError, match=r"audio was '.*sound', is now '.*other'.*with --bank r/bank\.lance"):
-        begun(audio="other")
+    with pytest.raises(SondoError, match=r"audio was '.*sound', is now '.*other'. Name another --out$"):
+        begun(audio="other")  # in the same bank, training would take both
     (tmp_path / "r" / "checkpoints").mkdir()
-    with pytest.raises(SondoError, match=r"train\.epochs was 2, is now 3"):
+    with pytest.raises(SondoError, match=r"was 2, is now 3. Name another --out, with --bank r/bank\.lance"):
         begun(train=TrainConfig(epochs=3, loss="l1"))
 
 
@@ -87,6 +87,14 @@ def test_what_does_not_fit_is_said_before_anything_is_done(sound_folder, tmp_pat
 def test_fields_of_the_recipe_that_do_not_exist_are_named(tmp_path):
     with pytest.raises(SondoError, match=r"TrainConfig.*'epoch'"):
         sondo.distill(audio="x", out=tmp_path / "r", train={"epoch": 1})
+    with pytest.raises(SondoError, match=r"Recipe.*'epochs'"):
+        sondo.distill(audio="x", out=tmp_path / "r", epochs=3)
+    with pytest.raises(SondoError, match=r"TeacherConfig.*'nam'"):
+        sondo.distill(audio="x", out=tmp_path / "r", more_teachers=[{"nam": "m2d"}])
+    with pytest.raises(SondoError, match="workers is -1: expected at least 1"):
+        sondo.distill(audio="x", out=tmp_path / "r", workers=-1)
+    with pytest.raises(SondoError, match="has no name, sample_rate, embedding_dim, embed: give a name"):
+        sondo.distill(audio="x", out=tmp_path / "r", teacher=lambda audio: audio)
     with pytest.raises(SondoError, match=r"train\.seed is -1: expected from 0 to 4294967295"):
         sondo.distill(audio="x", out=tmp_path / "r", train={"seed": -1})
 

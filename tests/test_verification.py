@@ -165,7 +165,11 @@ def test_golden_vectors_of_a_file_for_a_phone_count(run_folder, as_phone):
     assert [check.name for check in checks if not check.passed] == [
         f"golden vector of {samples} samples" for samples in (3200, 320000, 400000)
     ]
-    assert report.passed, "a factor changes no cosine"
+    assert report.passed, "a factor changes no cosine, and lengths may differ by so much"
+    as_phone(factor=1.05)
+    _, report = verify_file(file)
+    assert (report.judged_cosine > 0.9999, report.passed) == (True, False)
+    assert report.length_difference == pytest.approx(0.05, abs=1e-4)
 
 
 def test_the_precision_of_a_file_says_what_is_judged(run_folder, as_phone, tmp_path):

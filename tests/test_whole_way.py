@@ -100,6 +100,9 @@ def test_the_summary_says_what_files_there_are(finished, tmp_path, monkeypatch, 
     assert files()["onnx"]["bytes"] == (run / "student.onnx").stat().st_size
     main(["export", str(run), "--weights", "float16", "--out", str(run / "student.onnx"), "--overwrite"])
     assert {name: about["path"] for name, about in files().items()} == {"onnx_float16": str(run / "student.onnx")}
+    main(["export", str(run), "--weights", "float16", "--out", str(tmp_path / "elsewhere.onnx")])
+    main(["export", str(run), "--frames", "--out", str(run / "frames.onnx")])
+    assert {*files()} == {"onnx_float16", "frames.onnx"}
     capsys.readouterr()
     show_summary(json.loads((run / "summary.json").read_text()))
     assert f"{run / 'student.onnx'}: " in capsys.readouterr().out

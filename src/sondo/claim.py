@@ -29,6 +29,9 @@ NEVER_BOUND = ("out", "workers", "max_bad_share")
 """Settings that say nothing about what a run makes."""
 
 
+_OF_THE_SOUND = ("audio", "manifest", "compat")
+
+
 def claim_folder(
     folder: Path,
     settings: dict[str, Any],
@@ -45,7 +48,7 @@ def claim_folder(
         note: Name of the file that keeps them, one of `RUN_NOTES`.
         bound: Which settings, by their dotted names, what lies in the folder was made with: those must be as they were,
             others may change. Left out, all are once the run has left anything but its notes, but for `NEVER_BOUND`.
-        advice: What to do besides naming another folder, for the message.
+        advice: What to do besides naming another folder, for the message; passed over where the sound is another.
 
     Returns:
         The dotted names of the settings that did change.
@@ -65,7 +68,8 @@ def claim_folder(
     make_folder(folder)
     changed = _changed(file, settings) if file.exists() else {}
     if differs := [f"{key} was {was!r}, is now {now!r}" for key, (was, now) in changed.items() if bound(key)]:
-        raise SondoError(f"{folder} holds another run: {'; '.join(differs)}. Name another --out{advice}")
+        way = "" if changed.keys() & {*_OF_THE_SOUND} else advice  # its bank would hold both
+        raise SondoError(f"{folder} holds another run: {'; '.join(differs)}. Name another --out{way}")
     write_json(file, settings)
     return set(changed)
 

@@ -82,6 +82,11 @@ def embed_files(
         raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
     for message in bad:
         say(f"left out: {message}")
+    try:
+        check_writable(out, overwrite=overwrite)  # another process may have written it since
+    except SondoError:
+        begun.keep(keys, vectors, now=True)
+        raise
     write_embeddings(out, names, np.stack(vectors), space_id=encoder.space_id)
     begun.forget()
     return names, (len(vectors), encoder.embedding_dim)

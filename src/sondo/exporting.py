@@ -225,7 +225,8 @@ def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any
 def note_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool = False) -> dict[str, Any]:
     """Write what an exported file is into the summary of its run, in place of what was said of a file of that name.
 
-    A file that computes in int8 is measured on the run's task first.
+    A file that computes in int8 is measured on the run's task first. A file outside of the run's folder leaves the
+    summary as it is.
 
     Args:
         run: Where the file came from; only a folder of a run has a summary and a task.
@@ -241,19 +242,21 @@ def note_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool 
     if task is not None:
         found |= kept_in_file(task, TorchModel(read_source(run, allow_code=allow_code).student), path)
     file = run / "summary.json"
-    if file.is_file():
+    if file.is_file() and path.resolve().parent == run.resolve():
         summary = json.loads(file.read_text(encoding="utf-8"))
         others = {
             name: about
             for name, about in summary["export"].items()
             if Path(about.get("path", "")).resolve() != path.resolve()
         }
-        write_json(file, summary | {"export": others | {form_name(form, found["precision"]): found}})
+        write_json(file, summary | {"export": others | {_summary_key(path, form, found["precision"]): found}})
     return found
 
 
-def form_name(form: Form, precision: Precision) -> str:
-    """What a summary calls a file of that kind: `onnx`, `onnx_int8`, `executorch`, `litert_float16` and so on."""
+def _summary_key(path: Path, form: Form, precision: Precision) -> str:
+    """What a summary calls a file: `onnx`, `onnx_int8`, `executorch` and so on; its name where that is another."""
+    if path.name not in (file_name(precision, form), file_name("float32", form)):
+        return path.name
     return form if precision == "float32" else f"{form}_{precision}"
 
 

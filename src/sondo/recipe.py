@@ -304,6 +304,8 @@ class Recipe:
     def __post_init__(self) -> None:
         if (self.task is None) != (self.data is None):
             raise SondoError("task and data go together: name the task (--task) and its folder (--data), or neither")
+        if self.workers is not None and self.workers < 1:
+            raise SondoError(f"workers is {self.workers}: expected at least 1, or leave it out for one on each core")
 
     @property
     def teachers(self) -> list[TeacherConfig]:

@@ -7,6 +7,7 @@ import torch
 
 from sondo.distill.data import Batch
 from sondo.distill.progress import LossWatch, ProgressLine
+from sondo.errors import SondoError
 from sondo.screen import console
 
 
@@ -37,6 +38,9 @@ def test_a_loss_that_climbs_back_is_told_once(losses, said, capsys):
     for epoch, loss in enumerate(losses, start=2):  # a run that goes on after two epochs
         metrics = {"train_loss": torch.tensor(loss)}
         trainer = types.SimpleNamespace(is_global_zero=True, current_epoch=epoch, callback_metrics=metrics)
+        watch.on_train_epoch_end(trainer, None)
+    metrics["train_loss"] = torch.tensor(float("nan"))
+    with pytest.raises(SondoError, match=f"the loss is no number in epoch {epoch + 1}: train anew, in another --out"):
         watch.on_train_epoch_end(trainer, None)
     found = " ".join(capsys.readouterr().err.split())
     assert found.count("the loss climbed") == bool(said)

@@ -84,6 +84,7 @@ def test_another_version_of_a_teacher_is_named_as_stale(bank):
         ([float("nan"), 0, 0], "gave nan for"),
         ([1e6, 0, 0], "float16"),
         ([0, 0, 0], "a zero vector"),
+        ([1e-10, 0, 2e-8], "a zero vector"),  # in float16, which the bank keeps
         ([1, 2], r"shape \(\d, 2\)"),
     ],
 )

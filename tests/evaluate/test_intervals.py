@@ -48,6 +48,13 @@ def test_bootstrap_of_a_share_is_the_binomial_interval():
     assert (low, high) == pytest.approx(expected, abs=0.011)
 
 
+def test_bootstrap_stays_between_0_and_1_but_for_a_retention():
+    values = np.array([0.9, 1.0, 1.0, 0.99])
+    assert bootstrap_interval(values, 1.0).high == 1.0
+    assert bootstrap_interval(values, 1.0, highest=np.inf).high > 1.0
+    assert bootstrap_interval(values - 0.9, 0.0).low == 0.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("num_clips", "classes", "share", "signal"), [(100, 20, 0.06, 1.5), (200, 50, 0.03, 1.5), (500, 10, 0.1, 1.0)]

@@ -83,6 +83,21 @@ def test_a_name_that_is_none_names_those_that_exist(name, student, message):
         named_recipe(name, student=student)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train: {epochs: 1}\nteacher: m2d\ntrain: {seed: 7}\n", "line 1: train stands there twice"),
+        ("train: 5\n", "train is 5: expected settings"),
+        ("teacher: []\n", "teacher is \\[\\]: expected settings"),
+        ("student: [mobilenetv3, dymn]\n", "student is .*: expected settings"),
+    ],
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path, text, message):
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(SondoError, match=message):
+        read_recipe(tmp_path / "r.yaml")
+
+
 def test_an_unknown_setting_is_named_with_its_dotted_key():
     with pytest.raises(SondoError, match="epoch"):
         make_recipe({"out": "x", "train": {"epoch": 3}})

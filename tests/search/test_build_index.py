@@ -147,6 +147,8 @@ def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_fold
     assert build(elsewhere, out, model=student_folder).num_dropped == 1
     assert Index(out).rejected() == {}
     (elsewhere / "new.wav").unlink()
+    build(sound_folder, out, model=student_folder)
+    assert "1 files of the index are gone, such as" in capfd.readouterr().err
     with pytest.raises(SondoError, match="no audio in"):  # a disk that is not mounted looks the same
         build(elsewhere, out, model=student_folder)
     assert len(Index(out)) == 5

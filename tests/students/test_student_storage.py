@@ -1,6 +1,7 @@
 """A student on disk: what was saved comes back, and what is damaged is named."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -41,6 +42,15 @@ def test_weights_lie_under_the_published_names(folder):
     assert set(load_file(folder / "projector.safetensors")) == {
         f"mlp.{i}.{n}" for i in (0, 3) for n in ("weight", "bias")
     }
+
+
+def test_others_may_read_the_weights_as_far_as_the_umask_says(student, tmp_path):
+    before = os.umask(0o022)
+    try:
+        folder = save(student, tmp_path / "s", projector=student.make_projector(3))
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in folder.iterdir()} == {"0o644"}
 
 
 def test_a_student_without_a_head_has_none(student, tmp_path):

@@ -27,7 +27,7 @@ from sondo.bank.bank import Bank
 from sondo.bank.manifest import Source
 from sondo.bank.schema import CLIP_SCHEMA, TRAIN_SPLITS, VALID_SPLITS, BankInfo, clip_id
 from sondo.bank.shards import split_name
-from sondo.bank.sound import open_sound, stamp_of
+from sondo.bank.sound import is_gone, open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
 from sondo.screen import say, track
@@ -105,6 +105,7 @@ class _Ingest:
         self._rows: list[dict[str, Any]] = []
         self._bad: list[dict[str, Any]] = []
         self._mended: list[str] = []
+        self._seen: set[str] = set()
         self._num_files = sources.num_files
         known = bank.read(["uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
         self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
@@ -131,6 +132,7 @@ class _Ingest:
         if self.rejected:
             say(f"{len(self.rejected)} of {self._num_files} files set aside: {self._reasons()}")
         self._tell_other_splits()
+        self._tell_gone()
         return IngestReport(num_clips=len(self.bank), num_added=len(self.bank) - before, rejected=self.rejected)
 
     def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[tuple[_Job, list[dict[str, Any]]]]:
@@ -150,6 +152,7 @@ class _Ingest:
     def _jobs(self) -> Iterator[_Job]:
         for source in self.sources.each:
             uri = source.uri
+            self._seen.add(uri)
             try:
                 stamp = stamp_of(uri)
             except OSError as error:
@@ -271,6 +274,15 @@ class _Ingest:
             say(
                 f"splits that training passes over: {', '.join(other[:SHOWN_SPLITS])}{more}; it takes clips without a "
                 f"split or of {', '.join(TRAIN_SPLITS)}, and watches {', '.join(VALID_SPLITS)}"
+            )
+
+    def _tell_gone(self) -> None:
+        """Say which files of earlier ingests are no more: a folder that was renamed is in the bank twice."""
+        gone = sorted(uri for uri in self._stamps.keys() - self._seen if is_gone(uri))
+        if gone:
+            say(
+                f"{len(gone)} files that the bank has clips of are gone, such as {gone[0]}, and training takes their "
+                "clips all the same. If their folder was renamed or moved, ingest into a new bank"
             )
 
     def _reasons(self) -> str:

@@ -24,6 +24,17 @@ def stamp_of(uri: str) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
+def is_gone(uri: str) -> bool:
+    """Whether there is no such file; one that only cannot be looked at now is not gone."""
+    try:
+        stamp_of(uri)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def open_sound(uri: str) -> Path | SoundBytes:
     """The sound of a row, as `probe` and `read_clips` take it.
 

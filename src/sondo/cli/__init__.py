@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sondo.cli.arguments import spelled_out
 from sondo.cli.parser import make_parser
-from sondo.cli.verbs import load_verb
+from sondo.cli.verbs import NAMES, load_verb
 from sondo.errors import SondoError
 from sondo.screen import console
 
@@ -36,7 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen = str(settings.command)
         load_verb(chosen).run(settings[chosen])
     except jsonargparse.ArgumentError as error:
-        _fail(f"{error} (see sondo {' '.join(given[:1])} --help)", code=2)
+        verb = given[0] if given[:1] and given[0] in NAMES else ""
+        message = str(error).replace(f" {verb}.", " ") if verb else str(error)
+        _fail(f"{message} (see {' '.join(filter(None, ('sondo', verb, '--help')))})", code=2)
     except SondoError as error:
         _fail(str(error), code=1)
     except OSError as error:

@@ -38,6 +38,7 @@ def distill(
     Raises:
         SondoError: Whatever a user can put right; the message says how.
     """
+    from sondo.errors import SondoError
     from sondo.pipeline import distil
     from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
 
@@ -46,14 +47,24 @@ def distill(
     kinds = {"cluster": ClusterConfig, "train": TrainConfig, "augment": AugmentConfig}
     settings |= {name: _config(kind, settings[name]) for name, kind in kinds.items() if name in settings}
     ready = None if isinstance(taught, TeacherConfig) else taught
-    recipe = Recipe(
-        out=str(out),
-        audio=None if audio is None else str(audio),
-        teacher=TeacherConfig(name=ready.name) if ready is not None else taught,
-        student=learns,
-        **settings,
-    )
+    if more := settings.get("more_teachers"):
+        settings["more_teachers"] = [_config(TeacherConfig, {"name": m} if isinstance(m, str) else m) for m in more]
+    if lacking := [part for part in _TEACHERS_SHAPE if ready is not None and not hasattr(ready, part)]:
+        raise SondoError(
+            f"the teacher {ready!r} has no {', '.join(lacking)}: give a name, the fields of a "
+            "sondo.recipe.TeacherConfig, or an object with what sondo.teachers.Teacher asks for"
+        )
+    parts = {
+        "out": str(out),
+        "audio": None if audio is None else str(audio),
+        "teacher": TeacherConfig(name=ready.name) if ready is not None else taught,
+        "student": learns,
+    }
+    recipe = _config(Recipe, parts | settings)
     return distil(recipe, teacher=ready)
+
+
+_TEACHERS_SHAPE = ("name", "sample_rate", "embedding_dim", "embed")
 
 
 def _config(kind: Callable[..., Any], value: Any) -> Any:

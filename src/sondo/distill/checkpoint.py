@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as as_safetensors
 from torch import Tensor
 
 from sondo.errors import SondoError
@@ -32,7 +32,8 @@ class SafetensorsCheckpointIO(CheckpointIO):
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{path.name}.writing")
-        save_file(tensors, scratch, metadata={STATE_KEY: plain})
+        # from bytes: safetensors' own files can be read by their owner alone
+        scratch.write_bytes(as_safetensors(tensors, metadata={STATE_KEY: plain}))
         os.replace(scratch, path)
 
     def load_checkpoint(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from typing import Any
 
 import lightning
 
+from sondo.errors import SondoError
 from sondo.screen import Tracker, say, track
 
 _GAIN_SHARE, _LEAST_GAIN = 0.5, 0.1
@@ -41,7 +43,8 @@ class ProgressLine(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Show the loss of the epoch."""
         if self._line is not None:
-            values = [f"{name} {float(value):.4f}" for name, value in trainer.callback_metrics.items()]
+            shown = {name: value for name, value in trainer.callback_metrics.items() if not name.startswith("lr-")}
+            values = [f"{name} {float(value):.4f}" for name, value in shown.items()]
             self._line.note(f"epoch {trainer.current_epoch + 1}/{self.epochs}, " + ", ".join(values))
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
@@ -58,7 +61,8 @@ class ProgressLine(lightning.Callback):
 class LossWatch(lightning.Callback):
     """Says once that the loss has lost half of what it had gained, which a learning rate that is too high does.
 
-    Gains of less than a tenth of the first epoch's loss are passed over.
+    Gains of less than a tenth of the first epoch's loss are passed over. A loss that is no number ends the training:
+    what follows would be none either.
 
     Args:
         learning_rate: The highest learning rate, for the message.
@@ -71,7 +75,15 @@ class LossWatch(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Look at the loss of the epoch."""
-        if self._has_spoken or not trainer.is_global_zero or "train_loss" not in trainer.callback_metrics:
+        if "train_loss" not in trainer.callback_metrics:
+            return
+        if not math.isfinite(float(trainer.callback_metrics["train_loss"])):
+            raise SondoError(
+                f"the loss is no number in epoch {trainer.current_epoch + 1}: train anew, in another --out, with a "
+                f"learning rate below {self.learning_rate:g} (--train.learning_rate), milder augmentation, or other "
+                "weights to start from"
+            )
+        if self._has_spoken or not trainer.is_global_zero:
             return
         self._losses.append(float(trainer.callback_metrics["train_loss"]))
         first, lowest, last = self._losses[0], min(self._losses), self._losses[-1]

@@ -171,11 +171,11 @@ def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: T
                 f"teacher {teacher.name} gave {value} for {name}: "
                 f"expected finite values below {FLOAT16_MAX:g}, which float16 holds"
             )
-        if value == 0:
+        if np.float16(value) == 0:
             raise SondoError(
-                f"teacher {teacher.name} gave a zero vector for {name}, which has no direction to learn "
-                "(is it silent?): let the teacher give such sound a fixed vector other than zero, and the bank with "
-                "what other teachers said stays as it is; or take it out of the folder or the manifest and ingest into "
-                "a new bank"
+                f"teacher {teacher.name} gave a zero vector for {name}, or one that float16 takes for zero (below "
+                "6e-8), which has no direction to learn (is it silent?): let the teacher give such sound a fixed "
+                "vector other than zero, and the bank with what other teachers said stays as it is; or take it out of "
+                "the folder or the manifest and ingest into a new bank"
             )
     return vectors

@@ -66,8 +66,8 @@ def bootstrap_weights(
     return draws[:, group_of_clip].astype(np.float64)
 
 
-def bootstrap_interval(values: Floats, score: float) -> Interval:
-    """The middle 95 % of the resampled values, moved so that their mean is the score; not below 0.
+def bootstrap_interval(values: Floats, score: float, *, highest: float = 1.0) -> Interval:
+    """The middle 95 % of the resampled values, moved so that their mean is the score; from 0 to `highest`.
 
     Average precision rises where a positive is drawn twice, and a class that lost its positives drops out of the mean,
     so that resamples lie above the score. Unmoved, the interval covers the expected mAP of other test clips in 78 to
@@ -77,9 +77,10 @@ def bootstrap_interval(values: Floats, score: float) -> Interval:
     Args:
         values: The metric on each resample.
         score: The metric on the clips themselves.
+        highest: What the metric can be at most.
     """
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) - values.mean() + score
-    return Interval(max(0.0, float(low)), float(high))
+    return Interval(max(0.0, float(low)), min(highest, float(high)))
 
 
 def widened(interval: Interval, centre: float, per_seed: Sequence[float]) -> Interval:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -210,7 +211,7 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
     else:
         of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
         drawn = of_teacher > 0
-        interval = bootstrap_interval(of_student[drawn] / of_teacher[drawn], retention)
+        interval = bootstrap_interval(of_student[drawn] / of_teacher[drawn], retention, highest=math.inf)
     ratios = [ours / theirs for theirs, ours in zip(teacher.per_seed, student.per_seed, strict=True) if theirs > 0]
     return TaskComparison(
         task=task.name,

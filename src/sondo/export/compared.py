@@ -25,6 +25,9 @@ from sondo.students.front_end import LogMel
 _TIMES_ROUNDING = 10.0
 """How far a file may be from float64, as an angle, in multiples of what rounding makes of the vector."""
 
+LENGTH_TOLERANCE = 0.02
+"""By what share of its length a vector may be longer or shorter than torch's, where every clip is judged."""
+
 _SHAKEN, _LAST_BITS = 3, 8
 """How often weights are changed at random, and by how many of float32's last bits at most.
 
@@ -77,10 +80,11 @@ def compared(
     """
     rows = len(audio)
     each = _cosines(wanted.reshape(rows, -1), found.reshape(rows, -1))
+    lengths = _length_differences(wanted, found)
+    agrees = (each >= LEAST_COSINE["float32"]) & (lengths <= LENGTH_TOLERANCE)
     is_determined: NDArray[np.bool_] = np.ones(rows, dtype=np.bool_)
-    if precision not in ON_AVERAGE and each.min() < LEAST_COSINE["float32"]:
-        is_rounding = _is_rounding(wanted, found, student, lambda network: of(network, audio))
-        is_determined = (each >= LEAST_COSINE["float32"]) | ~is_rounding
+    if precision not in ON_AVERAGE and not agrees.all():
+        is_determined = agrees | ~_is_rounding(wanted, found, student, lambda network: of(network, audio))
     case = VerifyCase(
         name=name if output == "embedding" else f"{output}, {name}",
         seconds=round(audio.shape[1] / student.sample_rate, 3),
@@ -90,6 +94,7 @@ def compared(
         largest_difference=float(np.abs(found - wanted).max()),
         undetermined=int((~is_determined).sum()),
         judged_cosine=float(each[is_determined].min(initial=1.0)),
+        length_difference=float(lengths[is_determined].max(initial=0.0)),
     )
     return Compared(case, each, is_determined, output, is_real=name.startswith(REAL))
 
@@ -112,6 +117,11 @@ def judge(found: Sequence[Compared], precision: Precision) -> tuple[str, float]:
     return sound if least == "embedding" else f"{least}, {sound}", means[least]
 
 
+def lengths_agree(cases: Sequence[VerifyCase], precision: Precision) -> bool:
+    """Whether vectors are as long as torch's: a cosine does not see a factor, a classifier's head does."""
+    return precision in ON_AVERAGE or all(case.length_difference <= LENGTH_TOLERANCE for case in cases)
+
+
 def of_torch(student: Student, audio: Audio) -> Audio:
     """What torch gives.
 
@@ -125,6 +135,14 @@ def of_torch(student: Student, audio: Audio) -> Audio:
     finally:
         torch.set_num_threads(threads)
     return vectors
+
+
+def _length_differences(wanted: Audio, found: Audio) -> NDArray[np.float64]:
+    """By what share of its length each vector is longer or shorter; 1 where torch's is zero and the file's is not."""
+    first, second = (np.linalg.norm(each.reshape(len(each), -1).astype(np.float64), axis=1) for each in (wanted, found))
+    differences = np.abs(second - first)
+    shares = np.divide(differences, first, out=(differences > 0).astype(np.float64), where=first > 0)
+    return np.asarray(shares, dtype=np.float64)
 
 
 def _in_double(student: Student) -> Student:
@@ -160,10 +178,14 @@ def _is_rounding(wanted: Audio, found: Audio, student: Student, of: Callable[[St
         truth = of(exact)
     except RuntimeError:  # someone's own network that holds on to float32: all of it counts
         return np.zeros(len(wanted), dtype=np.bool_)
-    others = [wanted, *(of(_shaken(exact, seed)) for seed in range(_SHAKEN))]
-    truth, found = truth.reshape(len(truth), -1), found.reshape(len(found), -1)
-    rounding = np.max([_angles(truth, other.reshape(len(truth), -1)) for other in others], axis=0)
-    return np.asarray(_angles(truth, found) <= _TIMES_ROUNDING * rounding)
+    truth, found, *others = (
+        each.reshape(len(each), -1) for each in (truth, found, wanted, *(of(_shaken(exact, s)) for s in range(_SHAKEN)))
+    )
+    turned = np.max([_angles(truth, other) for other in others], axis=0)
+    stretched = np.max([_length_differences(truth, other) for other in others], axis=0)
+    is_turned = _angles(truth, found) <= _TIMES_ROUNDING * turned
+    is_stretched = _length_differences(truth, found) <= np.maximum(_TIMES_ROUNDING * stretched, LENGTH_TOLERANCE)
+    return np.asarray(is_turned & is_stretched)
 
 
 def _shaken(exact: Student, seed: int) -> Student:

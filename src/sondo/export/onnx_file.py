@@ -35,7 +35,8 @@ def check_exports(student: Student) -> None:
     if not report.passed:
         raise SondoError(
             f"student {student.name} is another network once exported: cosine {report.judged_cosine:.6f} to torch, "
-            f"{report.threshold:g} is asked for. It must be the same graph for any number of frames"
+            f"{report.threshold:g} is asked for, and vectors whose length differs by "
+            f"{100 * report.length_difference:.2g} %. It must be the same graph for any number of frames"
         )
 
 
@@ -83,6 +84,11 @@ def to_onnx(
     Example:
         `to_onnx(sondo.students.load("student/"), "student.onnx")`
     """
+    if not isinstance(student, Student):
+        raise SondoError(
+            f"{type(student).__name__} is no student of sondo: give sondo.students.create(NAME), or with a network of "
+            'your own sondo.students.create("package.module:function")'
+        )
     path = checked_target(path, student, suffix=".onnx", overwrite=overwrite)
     model = student_model(
         student, frames=frames, projector=projector, teacher=teacher, precision=precision, sound=sound

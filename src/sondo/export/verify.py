@@ -14,7 +14,7 @@ import torch
 
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
-from sondo.export.compared import Compared, compared, judge, of_torch
+from sondo.export.compared import Compared, compared, judge, lengths_agree, of_torch
 from sondo.export.precision import LEAST_COSINE, Precision, checked_precision
 from sondo.export.sounds import LENGTHS_S, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
@@ -85,6 +85,7 @@ def compare(
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
     differences = [alone_difference, *([] if padded_difference is None else [padded_difference])]
+    cases = tuple(each.case for each in found)
     return VerifyReport(
         path=str(path),
         space_id=student.space_id,
@@ -92,14 +93,14 @@ def compare(
         threshold=threshold,
         judged=judged,
         judged_cosine=judged_cosine,
-        passed=judged_cosine >= threshold and max(differences) <= ALONE_TOLERANCE,
+        passed=judged_cosine >= threshold and max(differences) <= ALONE_TOLERANCE and lengths_agree(cases, precision),
         smallest_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
         largest_difference=max(each.case.largest_difference for each in found),
         alone_difference=alone_difference,
         padded_difference=padded_difference,
         versions={"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
-        cases=tuple(each.case for each in found),
+        cases=cases,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sondo.errors import SondoError
-from sondo.export.compared import compared, judge, of_torch
+from sondo.export.compared import compared, judge, lengths_agree, of_torch
 from sondo.export.precision import LEAST_COSINE, checked_precision
 from sondo.export.sounds import Audio, sounds
 from sondo.export.verify_report import VerifyReport
@@ -55,6 +55,7 @@ def compare_model(
     cosines = np.concatenate([each.cosines for each in found])
     judged, judged_cosine = judge(found, precision)
     threshold = LEAST_COSINE[precision] if threshold is None else threshold
+    cases = tuple(each.case for each in found)
     return VerifyReport(
         path=str(model.path),
         space_id=student.space_id,
@@ -62,11 +63,11 @@ def compare_model(
         threshold=threshold,
         judged=judged,
         judged_cosine=judged_cosine,
-        passed=judged_cosine >= threshold,
+        passed=judged_cosine >= threshold and lengths_agree(cases, precision),
         smallest_cosine=float(cosines.min()),
         mean_cosine=float(cosines.mean()),
         largest_difference=max(each.case.largest_difference for each in found),
         alone_difference=0.0,  # each sound is a call of its own
         versions={"torch": torch.__version__, **model.versions()},
-        cases=tuple(each.case for each in found),
+        cases=cases,
     )

@@ -24,6 +24,7 @@ class VerifyCase:
         largest_difference: Of any value of any vector, absolute.
         undetermined: Clips for which rounding alone gives other vectors in torch, so that they are not judged.
         judged_cosine: The smallest of the clips that are judged; 1 where none is.
+        length_difference: Likewise the largest difference of a vector's length, over the length in torch.
     """
 
     name: str
@@ -34,6 +35,7 @@ class VerifyCase:
     largest_difference: float
     undetermined: int = 0
     judged_cosine: float = 1.0
+    length_difference: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +50,8 @@ class VerifyReport:
         judged: What must reach it: `every clip` that is determined, or on average `real clips` (`all clips` where
             there are none), of the output that agrees least, which is named where it is not the embedding.
         judged_cosine: The cosine that is judged.
-        passed: Whether it reaches the threshold, and each clip gives the same vector alone, in a batch and padded in
-            one (1e-5).
+        passed: Whether it reaches the threshold, vectors are as long as torch's (2 %, where every clip is judged), and
+            each clip gives the same vector alone, in a batch and padded in one (1e-5).
         smallest_cosine: Over all cases.
         mean_cosine: Over all clips of all cases.
         largest_difference: Over all cases, absolute.
@@ -85,6 +87,11 @@ class VerifyReport:
             f"not judged, since this network amplifies rounding there, and torch itself gives another vector in "
             f"float64 or where weights change in their last bits: {'; '.join(names)}"
         )
+
+    @property
+    def length_difference(self) -> float:
+        """The largest of all cases."""
+        return max(case.length_difference for case in self.cases)
 
     @property
     def json_path(self) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sondo.errors import SondoError, check_places
+from sondo.export.compared import LENGTH_TOLERANCE
 from sondo.export.precision import ON_AVERAGE
 from sondo.export.verify_report import VerifyReport
 from sondo.screen import say
@@ -74,6 +75,13 @@ def write_verified(path: Path, content: bytes, compare: Callable[[Path], VerifyR
 
 
 def _refusal(report: VerifyReport) -> str:
+    if report.judged_cosine >= report.threshold and report.length_difference > LENGTH_TOLERANCE:
+        worst = max(report.cases, key=lambda case: case.length_difference)
+        return (
+            f"{report.path} was not written: its vectors have torch's direction and another length, by "
+            f"{100 * worst.length_difference:.0f} % ({worst.name}, {worst.seconds:g} s). Its network must be the same "
+            "graph for any number of frames"
+        )
     if report.judged_cosine >= report.threshold:
         return (
             f"{report.path} was not written: a clip alone and in a batch differ by {report.alone_difference:.2g}, "

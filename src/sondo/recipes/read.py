@@ -25,7 +25,20 @@ START = "recipe"
 HERE = Path(__file__).resolve().parent
 GRIDS = HERE / "grids"
 SUFFIXES = (".yaml", ".yml")
+_GROUPS = {"teacher", "student", "cluster", "train", "augment"}
 _MOST_FILES = 20
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML's plain values, and no key twice in one place: the first would be passed over without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A mapping."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {', '.join(twice)} stands there twice")
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 def read_recipe(path: str | Path) -> dict[str, Any]:
@@ -93,7 +106,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
         SondoError: No such file, no YAML, or no settings.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_OnceLoader)  # noqa: S506, a SafeLoader
     except OSError as error:
         raise SondoError(f"no recipe at {path} ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -126,6 +139,9 @@ def _spelled_out(values: dict[str, Any]) -> dict[str, Any]:
     for group in SHORT_GROUPS:
         if group in values:
             values[group] = _named(values[group])
+    for group in _GROUPS & values.keys():
+        if not isinstance(values[group], dict):
+            raise SondoError(f"{group} is {values[group]!r}: expected settings, such as `{group}: {{...}}`")
     return values
 
 

@@ -44,7 +44,8 @@ def show_summary(summary: dict[str, Any]) -> None:
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
     for name, about in summary["export"].items():
-        (show_int8 if name.endswith("_int8") else show_file)(about)
+        is_int8 = name.endswith("_int8") or about.get("precision") == "int8"
+        (show_int8 if is_int8 else show_file)(about)
     for teacher in teachers if taught else ():
         tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]

@@ -46,7 +46,8 @@ def show_comparison(report: VerifyReport) -> None:
     tell(
         f"{_PASSED[report.passed]} in {report.precision}: cosine of {report.judged} {report.judged_cosine:.7f} (at "
         f"least {report.threshold:g}), smallest {report.smallest_cosine:.7f}, mean {report.mean_cosine:.7f}, largest "
-        f"difference {report.largest_difference:.2g}; report: {report.json_path}"
+        f"difference {report.largest_difference:.2g}, of lengths {100 * report.length_difference:.2g} %; "
+        f"report: {report.json_path}"
     )
     if report.undetermined:
         tell(report.undetermined)

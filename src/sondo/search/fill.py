@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.bank.sound import stamp_of
+from sondo.bank.sound import is_gone
 from sondo.errors import SondoError
 from sondo.screen import say
 from sondo.search.index import Index, unit_rows
@@ -55,7 +55,7 @@ class Filling:
     def drop_gone(self, folder: Path) -> None:
         """Drop the clips of files that lay in a folder and are gone, and say how many; those of other folders stay."""
         folder = folder.resolve()
-        gone = {uri for uri in {*self._stamps, *self._set_aside} if Path(uri).is_relative_to(folder) and _is_gone(uri)}
+        gone = {uri for uri in {*self._stamps, *self._set_aside} if Path(uri).is_relative_to(folder) and is_gone(uri)}
         for uri in gone:
             self._set_aside.pop(uri, None)
         gone &= self._stamps.keys()
@@ -64,6 +64,12 @@ class Filling:
             self.index.forget(sorted(gone))
             self.num_dropped = before - len(self.index)
             say(f"{len(gone)} files are gone from {folder}: their {self.num_dropped:,} clips are dropped")
+        elsewhere = sorted(uri for uri in self._stamps.keys() - gone if is_gone(uri))
+        if elsewhere:
+            say(
+                f"{len(elsewhere)} files of the index are gone, such as {elsewhere[0]}: a search still finds them. If "
+                "their folder was renamed or moved, make a new index"
+            )
 
     def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed.
@@ -139,17 +145,6 @@ class Filling:
             self._set_aside.pop(uri, None)
         if self._stamps.get(uri, stamp) != stamp:
             self.index.forget([uri])
-
-
-def _is_gone(uri: str) -> bool:
-    """Whether there is no such file; one that only cannot be looked at now is not gone."""
-    try:
-        stamp_of(uri)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _key(uri: str, offset_s: float) -> tuple[str, int]:

@@ -142,6 +142,8 @@ def _name(reference: str | Path) -> str | None:
     name = text.removeprefix(PREFIX)
     if name in WEIGHTS and (text.startswith(PREFIX) or not Path(text).exists()):
         return name
+    if Path(text).is_dir():
+        raise SondoError(f"{text} is a folder: weights to start from are a file, or a name such as {PREFIX}mn10_im")
     if Path(text).exists():
         return None
     if text.startswith(PREFIX):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from sondo.audio.logmel import LogMelConfig
@@ -81,11 +82,13 @@ def save(
         raise SondoError(f"the info of a student must be plain JSON values: {error}") from error
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)
-    _replace(folder / WEIGHTS, lambda path: save_file(_published(student), path))
+    # Written from bytes: safetensors' own files can be read by their owner alone.
+    _replace(folder / WEIGHTS, lambda path: path.write_bytes(as_safetensors(_published(student))))
     for stale in folder.glob("projector*.safetensors"):
         stale.unlink()
     for index, head in enumerate(heads):
-        _replace(folder / _projector_file(index), functools.partial(save_file, _plain(head.state_dict())))
+        content = as_safetensors(_plain(head.state_dict()))
+        _replace(folder / _projector_file(index), functools.partial(Path.write_bytes, data=content))
     _replace(folder / CARD, lambda path: path.write_text(model_card(student), encoding="utf-8"))
     _replace(folder / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
     return folder
