@@ -37,7 +37,9 @@ def test_a_loss_that_climbs_back_is_told_once(losses, said, capsys):
     watch = LossWatch(learning_rate=2e-3)
     for epoch, loss in enumerate(losses, start=2):  # a run that goes on after two epochs
         metrics = {"train_loss": torch.tensor(loss)}
-        trainer = types.SimpleNamespace(is_global_zero=True, current_epoch=epoch, callback_metrics=metrics)
+        trainer = types.SimpleNamespace(
+            is_global_zero=True, current_epoch=epoch, callback_metrics=metrics, early_stopping_callback=None
+        )
         watch.on_train_epoch_end(trainer, None)
     metrics["train_loss"] = torch.tensor(float("nan"))
     with pytest.raises(SondoError, match=f"the loss is no number in epoch {epoch + 1}: train anew, in another --out"):

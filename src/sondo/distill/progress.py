@@ -61,8 +61,8 @@ class ProgressLine(lightning.Callback):
 class LossWatch(lightning.Callback):
     """Says once that the loss has lost half of what it had gained, which a learning rate that is too high does.
 
-    Gains of less than a tenth of the first epoch's loss are passed over. A loss that is no number ends the training:
-    what follows would be none either.
+    Gains of less than a tenth of the first epoch's loss are passed over. A loss that is no number ends the training,
+    where no early stopping does: what follows would be none either.
 
     Args:
         learning_rate: The highest learning rate, for the message.
@@ -77,7 +77,8 @@ class LossWatch(lightning.Callback):
         """Look at the loss of the epoch."""
         if "train_loss" not in trainer.callback_metrics:
             return
-        if not math.isfinite(float(trainer.callback_metrics["train_loss"])):
+        is_watched = trainer.early_stopping_callback is not None  # which sees it, and keeps weights of before
+        if not is_watched and not math.isfinite(float(trainer.callback_metrics["train_loss"])):
             raise SondoError(
                 f"the loss is no number in epoch {trainer.current_epoch + 1}: train anew, in another --out, with a "
                 f"learning rate below {self.learning_rate:g} (--train.learning_rate), milder augmentation, or other "
