@@ -28,8 +28,8 @@ RUN_NOTES = ("recipe.json", "train.json")
 NEVER_BOUND = ("out", "workers", "max_bad_share")
 """Settings that say nothing about what a run makes."""
 
-
 _OF_THE_SOUND = ("audio", "manifest", "compat")
+"""Settings with which a bank is another one."""
 
 
 def claim_folder(

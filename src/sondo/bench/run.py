@@ -147,7 +147,7 @@ def _check(names: Sequence[str], threads: Sequence[int], batch: Sequence[int], s
     if len(set(names)) < len(names):
         raise SondoError(f"a model is named twice: {', '.join(names)}")
     for name in names:
-        if Path(name).suffix.lower() in FILES and Path(name).suffix.lower() != ".onnx":
+        if Path(name).suffix.lower() in {*FILES} - {".onnx"}:
             raise SondoError(f"{name}: what is measured are .onnx files and students in torch, no .pte and no .tflite")
     if min(threads, default=0) < 1 or min(batch, default=0) < 1:
         raise SondoError(f"threads {list(threads)} and batch {list(batch)}: give one number or more, each 1 or above")

@@ -53,18 +53,22 @@ class Filling:
         self._vectors: list[NDArray[np.floating]] = []
 
     def drop_gone(self, folder: Path) -> None:
-        """Drop the clips of files that lay in a folder and are gone, and say how many; those of other folders stay."""
+        """Drop the clips of files that lay in a folder and are gone, and say how many; those of other folders stay.
+
+        Files of other folders that are gone are told too: a folder that was renamed is in the index twice.
+        """
         folder = folder.resolve()
-        gone = {uri for uri in {*self._stamps, *self._set_aside} if Path(uri).is_relative_to(folder) and is_gone(uri)}
+        everywhere = {uri for uri in {*self._stamps, *self._set_aside} if is_gone(uri)}
+        gone = {uri for uri in everywhere if Path(uri).is_relative_to(folder)}
         for uri in gone:
             self._set_aside.pop(uri, None)
+        elsewhere = sorted((everywhere - gone) & self._stamps.keys())
         gone &= self._stamps.keys()
         if gone:
             before = len(self.index)
             self.index.forget(sorted(gone))
             self.num_dropped = before - len(self.index)
             say(f"{len(gone)} files are gone from {folder}: their {self.num_dropped:,} clips are dropped")
-        elsewhere = sorted(uri for uri in self._stamps.keys() - gone if is_gone(uri))
         if elsewhere:
             say(
                 f"{len(elsewhere)} files of the index are gone, such as {elsewhere[0]}: a search still finds them. If "
