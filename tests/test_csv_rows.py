@@ -30,3 +30,10 @@ def test_an_empty_file_has_no_columns_and_no_rows(tmp_path):
     assert read_columns(tmp_path / "m.csv") == ()
     with pytest.raises(SondoError, match="no rows"):
         read_rows(tmp_path / "m.csv", needed=())
+
+
+@pytest.mark.parametrize(("mark", "named"), [(";", "semicolons"), ("\t", "tabs")])
+def test_other_separators_of_columns_are_named(tmp_path, mark, named):
+    (tmp_path / "m.csv").write_text(f"path{mark}label\na.wav{mark}cat\n")
+    with pytest.raises(SondoError, match=f"no column path, label; .* It looks separated by {named}"):
+        read_rows(tmp_path / "m.csv", needed=("path", "label"))

@@ -13,6 +13,8 @@ from sondo.errors import SondoError
 
 Row = dict[str, str]
 
+_OTHER_MARKS = {"semicolons": ";", "tabs": "\t"}
+
 
 def read_columns(path: Path) -> tuple[str, ...]:
     """The header of a CSV file, in lower case; empty for an empty file.
@@ -40,7 +42,11 @@ def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
     columns = _header(next(lines, (1, []))[1])
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise SondoError(f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(columns) or 'none'}.")
+        other = next((name for name, mark in _OTHER_MARKS.items() if any(mark in column for column in columns)), None)
+        hint = f" It looks separated by {other}, and commas are expected." if other else ""
+        raise SondoError(
+            f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(columns) or 'none'}.{hint}"
+        )
     rows: list[Row] = []
     for line, cells in lines:
         if not cells:

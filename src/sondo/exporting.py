@@ -136,7 +136,8 @@ def export_run(
     sound = sound_of_files(sounds, found.student.sample_rate) if sounds else found.sound
     if precision == "int8" and not sound.clips:
         raise SondoError(
-            f"int8 needs real sound to calibrate with, and {source} has no bank: name some files or a folder of it"
+            f"int8 needs real sound to calibrate with, and the bank of {source} is not there: name some files or a "
+            "folder of it"
         )
     target = path or Path(source) / file_name(precision, form)
     clips, calibration = sound.to_compare(precision), sound.to_calibrate(precision)

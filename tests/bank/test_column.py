@@ -61,7 +61,9 @@ def test_a_stale_column_is_named_and_replaced_only_on_request(bank):
     writer = ColumnWriter(bank, "teacher.a", KIND, {"f": "old"})
     fill(bank, writer, 1)
     writer.publish()
-    with pytest.raises(SondoError, match=r"teacher\.a is stale: f was 'old', is now 'new'.*--overwrite"):
+    with pytest.raises(
+        SondoError, match=r"teacher\.a is stale: f was 'old', is now 'new'.*--overwrite.*--teacher\.label"
+    ):
         ColumnWriter(bank, "teacher.a", KIND, {"f": "new"})
     writer = ColumnWriter(bank, "teacher.a", KIND, {"f": "new"}, overwrite=True)
     fill(bank, writer, 5)

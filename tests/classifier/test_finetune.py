@@ -97,6 +97,8 @@ def test_it_says_that_it_stopped_early(start, class_folders, tmp_path, capsys, r
     err = capsys.readouterr().err
     said = re.search(rf"train: stopped early, in epoch (\d+) of 22: .*{why}", err)
     assert said is not None, err
+    if why == "is no number":
+        assert "when the head was trained alone: the network is as it was before" in err
     if said.lastindex == 2:
         assert int(said[1]) - int(said[2]) == 2
 

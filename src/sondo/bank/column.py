@@ -45,7 +45,8 @@ class ColumnWriter:
         if standing is not None and standing != origin and not overwrite:
             raise SondoError(
                 f"{bank.path}: column {column} is stale: {describe_difference(standing, origin)}. "
-                "Allow computing it again with --overwrite (in Python overwrite=True)"
+                "Allow computing it again with --overwrite (in Python overwrite=True), or keep both and give the other "
+                "one a name (--teacher.label)"
             )
         self._schema = pa.schema([pa.field("clip_id", pa.string()), pa.field("value", kind)]).with_metadata(
             {ORIGIN_KEY: json.dumps(origin, sort_keys=True).encode()}

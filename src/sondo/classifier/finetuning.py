@@ -136,6 +136,10 @@ class _Run:
         if not (trained / "config.json").exists():
             self._train(module, data)
         epoch = self._load_best(module)
+        if epoch <= config.head_epochs and config.epochs:
+            say(
+                f"the lowest loss is of epoch {epoch}, when the head was trained alone: the network is as it was before"
+            )
         head = self._head(module, data)
         if not (trained / "config.json").exists():
             about = {"from": self.start, "data": self.task.name, "clips": len(self.task), **asdict(config)}

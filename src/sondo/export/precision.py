@@ -51,7 +51,10 @@ def check_sounds(sound: Sequence[object], precision: Precision) -> None:
         SondoError: `int8` with fewer than `LEAST_SOUNDS` clips.
     """
     if precision == "int8" and len(sound) < LEAST_SOUNDS:
-        raise SondoError(f"int8 needs real sound to calibrate with: {LEAST_SOUNDS} clips or more, not {len(sound)}")
+        raise SondoError(
+            f"int8 needs real sound to calibrate with: {LEAST_SOUNDS} clips or more, not {len(sound)}: "
+            "name files or a folder of it (sondo export RUN SOUNDS --int8)"
+        )
 
 
 def check_phone_precision(precision: Precision) -> None:
