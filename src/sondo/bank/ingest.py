@@ -258,7 +258,8 @@ class _Ingest:
             raise SondoError(
                 f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
                 f"{self.max_bad_share:g} that may be set aside (max_bad_share): "
-                f"{self._reasons()}. What was read is kept in the bank"
+                f"{self._reasons()}. Mend them, take them out, or allow a larger share; what was read is kept in "
+                "the bank"
             )
 
     def _tell_other_splits(self) -> None:
