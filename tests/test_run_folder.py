@@ -3,10 +3,14 @@
 import json
 import os
 
+import numpy as np
 import pytest
+import soundfile
 
 import sondo
 from sondo import pipeline
+from sondo.audio.decode import list_audio_files
+from sondo.bank import Bank, ingest
 from sondo.claim import claim_folder
 from sondo.distill.run_folder import alone_in
 from sondo.errors import SondoError
@@ -19,11 +23,10 @@ SMALL = {"student": StudentConfig(width_mult=0.1), "train": TrainConfig(epochs=1
 def begun(sound_folder, tmp_path, monkeypatch):
     """A run's folder with a bank and a summary, and a way to type the command again: whether it runs anything."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "r" / "bank.lance").mkdir(parents=True)
+    ingest(tmp_path / "r" / "bank.lance", audio=sound_folder)
     recipe = Recipe(out="r", audio="sound", **SMALL)
     (tmp_path / "r" / "recipe.json").write_text(json.dumps(recipe.to_dict()))
     (tmp_path / "r" / "summary.json").write_text('{"seconds": "of the first time"}')
-    monkeypatch.setattr(pipeline.Bank, "exists", lambda path: os.path.isdir(path))
     ran = []
     monkeypatch.setattr(pipeline, "_stages", lambda *_: ran.append(1) or {})
 
@@ -48,11 +51,26 @@ def test_a_moved_run_is_the_same_run(begun, tmp_path):
     assert not begun(out="elsewhere")
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_run_whose_sound_was_moved_is_the_same_run(begun, sound_folder, tmp_path, has_begun):
+    if has_begun:
+        (tmp_path / "r" / "checkpoints").mkdir()
+    sound_folder.rename(tmp_path / "elsewhere")
+    (tmp_path / "r" / "summary.json").unlink()
+    assert begun(audio="elsewhere")
+    bank = Bank(tmp_path / "r" / "bank.lance")
+    assert len(bank) == 7
+    assert bank.files == [str(path.resolve()) for path in list_audio_files(tmp_path / "elsewhere")]
+
+
 def test_until_training_begins_only_the_banks_sound_is_fixed(begun, tmp_path):
     (tmp_path / "r" / "summary.json").unlink()
     assert begun(train=TrainConfig(epochs=2, loss="l1"))
+    other = tmp_path / "other"
+    other.mkdir()
+    soundfile.write(other / "0.wav", np.full(16000, 0.1, np.float32), 32000)
     with pytest.raises(SondoError, match=r"audio was '.*sound', is now '.*other'. Name another --out$"):
-        begun(audio="other")  # in the same bank, training would take both
+        begun(audio=str(other))  # in the same bank, training would take both
     (tmp_path / "r" / "checkpoints").mkdir()
     with pytest.raises(SondoError, match=r"was 2, is now 3. Name another --out, with --bank r/bank\.lance"):
         begun(train=TrainConfig(epochs=3, loss="l1"))

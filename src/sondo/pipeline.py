@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from sondo.bank import Bank, ingest
+from sondo.bank.moved import follow_moved
 from sondo.bank.schema import BankInfo
+from sondo.bank.sources import find_sources
 from sondo.claim import NEVER_BOUND, claim_folder, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
@@ -92,14 +94,26 @@ def _bound(recipe: Recipe) -> Callable[[str], bool]:
     """Which settings what lies in the run's folder was made with.
 
     A bank looks after itself: teachers and clusters may change until training has begun, but its sound must stay the
-    same. What is measured when training has ended may always change.
+    same, though it may lie elsewhere. What is measured when training has ended may always change.
     """
     out = Path(recipe.out)
     if has_begun(out):
-        return lambda key: key not in (*NEVER_BOUND, *_AFTER_TRAINING)
+        return lambda key: key not in (*NEVER_BOUND, *_AFTER_TRAINING) and not _has_moved(recipe, key)
     if recipe.bank is None and Bank.exists(recipe.bank_path):
-        return lambda key: key in _OF_THE_BANK
+        return lambda key: key in _OF_THE_BANK and not _has_moved(recipe, key)
     return lambda _: False
+
+
+def _has_moved(recipe: Recipe, key: str) -> bool:
+    """Whether a setting names another place of the sound that the bank has."""
+    audio, manifest = (None if path is None else Path(path) for path in (recipe.audio, recipe.manifest))
+    if key not in ("audio", "manifest") or (audio or manifest) is None or not Bank.exists(recipe.bank_path):
+        return False
+    sources = find_sources(audio, manifest)
+    bank = Bank(recipe.bank_path)
+    with bank.lock():
+        follow_moved(bank, sources.files, workers=recipe.workers or 1)
+    return set(bank.files) <= {*sources.files}
 
 
 def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:

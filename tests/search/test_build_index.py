@@ -154,6 +154,17 @@ def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_fold
     assert len(Index(out)) == 5
 
 
+def test_a_folder_that_was_moved_is_followed(sound_folder, student_folder, out, tmp_path, capfd):
+    build(sound_folder, out, model=student_folder)
+    before = places(out)
+    sound_folder.rename(tmp_path / "moved")
+    report = build(tmp_path / "moved", out, model=student_folder)
+    assert (report.num_clips, report.num_added, report.num_dropped) == (7, 0, 0)
+    assert "6 files have moved" in capfd.readouterr().err
+    assert places(out) == before
+    assert {row["uri"].split("/moved/")[0] for row in Index(out).rows()} == {str(tmp_path.resolve())}
+
+
 def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_folder, student_folder, out):
     bad = sound_folder / "bad.wav"
     bad.write_bytes(b"no sound at all")

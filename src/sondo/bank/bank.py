@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sondo.bank.files import follow
 from sondo.bank.lock import write_lock
 from sondo.bank.schema import (
     CLIP_SCHEMA,
@@ -25,6 +26,7 @@ from sondo.bank.schema import (
     path_of,
     wrap,
 )
+from sondo.bank.shards import split_name
 from sondo.errors import SondoError, check_places
 
 
@@ -85,6 +87,11 @@ class Bank:
 
     def __len__(self) -> int:
         return int(self._dataset.count_rows())
+
+    @property
+    def files(self) -> list[str]:
+        """The files, or shards, that the clips are of."""
+        return list(dict.fromkeys(split_name(uri)[0] for uri in self.read(["uri"]).column(0).to_pylist()))
 
     # -- columns ---------------------------------------------------------------------------------------------
 
@@ -189,6 +196,11 @@ class Bank:
             self.refresh()
         # A handle of its own: while it writes, `values` may read from this one.
         lance.dataset(str(self.path)).add_columns(pa.RecordBatchReader.from_batches(schema, batches))
+        self.refresh()
+
+    def follow(self, moved: Mapping[str, str]) -> None:
+        """Write where files lie now, new by old path, in one commit; see `sondo.bank.moved`."""
+        follow(self._dataset, moved)
         self.refresh()
 
     # -- files set aside -------------------------------------------------------------------------------------

@@ -18,16 +18,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sondo.audio.arrays import fill_up
 from sondo.audio.clips import plan_clips
-from sondo.audio.decode import AudioError, probe, read_clips
-from sondo.audio.logmel import log_mel
+from sondo.audio.decode import AudioError, probe
 from sondo.audio.sound_bytes import SoundBytes
 from sondo.bank.bank import Bank
 from sondo.bank.manifest import Source
+from sondo.bank.moved import follow_moved
 from sondo.bank.schema import CLIP_SCHEMA, TRAIN_SPLITS, VALID_SPLITS, BankInfo, clip_id
 from sondo.bank.shards import split_name
-from sondo.bank.sound import is_gone, open_sound, stamp_of
+from sondo.bank.sound import is_gone, log_mels, open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
 from sondo.screen import say, track
@@ -92,8 +91,10 @@ def ingest(
     opened = Bank(bank) if Bank.exists(bank) else Bank.create(bank, info)
     if opened.info != info:
         raise SondoError(f"{bank} was made with {opened.info}, this ingest asks for {info}: use another bank")
+    workers = workers or os.cpu_count() or 1
     with opened.lock():
-        return _Ingest(opened, sources, max_bad_share, workers or os.cpu_count() or 1).run()
+        follow_moved(opened, sources.files, workers=workers)
+        return _Ingest(opened, sources, max_bad_share, workers).run()
 
 
 class _Ingest:
@@ -107,8 +108,9 @@ class _Ingest:
         self._mended: list[str] = []
         self._seen: set[str] = set()
         self._num_files = sources.num_files
-        known = bank.read(["uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
+        known = bank.read(["clip_id", "uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
         self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
+        self._old_ids = {row["clip_id"] for row in known} - self._known
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in known}
         self._set_aside = {row["uri"]: row for row in bank.rejected()}
         self._last_row: dict[str, int] = {}
@@ -211,17 +213,13 @@ class _Ingest:
             yield replace(job, sound=sound, clips=todo, share=1 / len(groups))
 
     def _decode(self, job: _Job) -> tuple[_Job, list[dict[str, Any]]]:
-        info = self.bank.info
-        front_end = info.front_end
         rows: list[dict[str, Any]] = []
         try:
-            sounds: Iterable[NDArray[np.float32]] = ()
+            mels: Iterable[NDArray[np.float32]] = ()
             if job.clips and job.sound is not None:
-                sounds = read_clips(job.sound, job.clips, sample_rate=front_end.sample_rate)
-            for (offset_s, duration_s), sound in zip(job.clips, sounds, strict=True):
-                if info.compat == "ssondo":
-                    sound = fill_up(sound, round(info.window_s * front_end.sample_rate))
-                rows.append(_row(job, offset_s, duration_s, log_mel(sound, config=front_end)))
+                mels = log_mels(job.sound, job.clips, self.bank.info)
+            for (offset_s, duration_s), of_clip in zip(job.clips, mels, strict=True):
+                rows.append(_row(job, offset_s, duration_s, of_clip))
         except AudioError as error:
             return replace(job, reason=str(error)), []
         return job, rows
@@ -238,6 +236,11 @@ class _Ingest:
         if job.reason is None and uri in self._set_aside:
             self._mended.append(uri)
         for row in rows:
+            if row["clip_id"] in self._old_ids:
+                raise SondoError(
+                    f"{uri} is not the sound that was ingested from there and has moved since: {self.bank.path} cannot "
+                    "tell them apart. Ingest into a new bank"
+                )
             if row["clip_id"] not in self._known:
                 self._known.add(row["clip_id"])
                 self._rows.append(row)
@@ -278,12 +281,13 @@ class _Ingest:
             )
 
     def _tell_gone(self) -> None:
-        """Say which files of earlier ingests are no more: a folder that was renamed is in the bank twice."""
+        """Say which files of earlier ingests are no more, and were not found elsewhere."""
         gone = sorted(uri for uri in self._stamps.keys() - self._seen if is_gone(uri))
         if gone:
             say(
                 f"{len(gone)} files that the bank has clips of are gone, such as {gone[0]}, and training takes their "
-                "clips all the same. If their folder was renamed or moved, ingest into a new bank"
+                "clips all the same. Where they were moved, give their new folder as --audio: files of the same name, "
+                "size and sound are known again. To do without them, ingest into a new bank"
             )
 
     def _reasons(self) -> str:

@@ -100,7 +100,10 @@ class BankInfo:
 
 
 def clip_id(uri: str, offset_s: float) -> str:
-    """Stable name of a clip: 16 hex digits of the SHA-256 of its file's path and its offset in microseconds."""
+    """Stable name of a clip: 16 hex digits of the SHA-256 of its file's path and its offset in microseconds.
+
+    A bank's row keeps the name that it was ingested under when its file moves.
+    """
     return hashlib.sha256(f"{uri}@{round(offset_s * 1e6)}".encode()).hexdigest()[:16]
 
 

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.audio.arrays import fill_up
+from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
+from sondo.audio.logmel import log_mel
 from sondo.audio.sound_bytes import SoundBytes
+from sondo.bank.schema import BankInfo
 from sondo.bank.shards import ShardReader, split_name
 from sondo.errors import SondoError
 
@@ -73,7 +81,33 @@ def open_ingested(uri: str, stamp: tuple[int, int]) -> Path | SoundBytes:
     try:
         found = stamp_of(uri)
     except OSError as error:
-        raise SondoError(f"{uri} is gone: the sound that was ingested is needed ({error.strerror})") from error
+        raise SondoError(
+            f"{uri} is gone: the sound that was ingested is needed ({error.strerror}). If it was moved, "
+            "`sondo ingest --bank BANK --audio FOLDER` finds it in its new folder"
+        ) from error
     if found != stamp:
         raise SondoError(f"{uri} has changed since it was ingested: its rows are stale. Ingest into a new bank")
     return open_sound(uri)
+
+
+def log_mels(
+    sound: Path | SoundBytes, clips: Sequence[tuple[float, float]], info: BankInfo
+) -> Iterator[NDArray[np.float32]]:
+    """What a bank keeps of clips, before it is rounded to float16.
+
+    Args:
+        sound: What `open_sound` gave.
+        clips: (offset_s, duration_s) of each, in order.
+        info: The bank's.
+
+    Yields:
+        The log-mel of a clip, (mels, frames).
+
+    Raises:
+        AudioError: As `read_clips`.
+    """
+    front_end = info.front_end
+    for samples in read_clips(sound, clips, sample_rate=front_end.sample_rate):
+        if info.compat == "ssondo":
+            samples = fill_up(samples, round(info.window_s * front_end.sample_rate))
+        yield log_mel(samples, config=front_end)

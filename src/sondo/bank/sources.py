@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,11 +21,13 @@ class Sources:
     Args:
         total: Number of sounds.
         num_files: Number of files and of rows of shards that they are in; a manifest may name several parts of a file.
+        files: The files, or shards, that they are in.
         each: The sounds, once. Rows of shards are read as they are asked for, so millions need no memory.
     """
 
     total: int
     num_files: int
+    files: Sequence[str]
     each: Iterator[Source]
 
 
@@ -50,7 +52,8 @@ def find_sources(audio: Path | None, manifest: Path | None) -> Sources:
     if given.suffix.lower() == SUFFIX and given.is_file() and holds_sound(given):
         return _from_shards([given])
     listed = sources_from_manifest(given, root=None if manifest is None else audio)
-    return Sources(total=len(listed), num_files=len({source.uri for source in listed}), each=iter(listed))
+    uris = list(dict.fromkeys(source.uri for source in listed))
+    return Sources(total=len(listed), num_files=len(uris), files=uris, each=iter(listed))
 
 
 def _from_folder(folder: Path) -> Sources:
@@ -67,12 +70,17 @@ def _from_folder(folder: Path) -> Sources:
             f"no audio in {folder} (looked into its subfolders too, for {known}, and for Parquet files with sound in a "
             "column `audio`)"
         )
-    return Sources(total=total, num_files=total, each=chain(files, rows.each))
+    return Sources(
+        total=total,
+        num_files=total,
+        files=[*(source.uri for source in files), *rows.files],
+        each=chain(files, rows.each),
+    )
 
 
 def _from_shards(shards: list[Path]) -> Sources:
     total = sum(num_rows(shard) for shard in shards)
-    return Sources(total=total, num_files=total, each=_rows(shards))
+    return Sources(total=total, num_files=total, files=[str(shard.resolve()) for shard in shards], each=_rows(shards))
 
 
 def _rows(shards: list[Path]) -> Iterator[Source]:

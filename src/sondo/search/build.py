@@ -95,6 +95,7 @@ def build(
             )
         index = _open(out, info_of_column(bank, teacher))
         with index.lock():
+            index.follow_moved(bank.files)
             filling = Filling(index, num_files=len(bank), clips_per_commit=4096)
             fill_from_column(bank, teacher, filling)
             return _finish(filling)
@@ -103,6 +104,7 @@ def build(
     sources = find_sources(Path(source), None) if bank is None else _clips_of(bank)
     index = _open(out, _info_of(encoder, model))
     with index.lock():
+        index.follow_moved(sources.files)
         filling = Filling(index, num_files=sources.num_files, max_bad_share=max_bad_share)
         if bank is None and Path(source).is_dir():
             filling.drop_gone(Path(source))
@@ -176,7 +178,7 @@ def _clips_of(bank: Bank) -> Sources:
             ):
                 yield Source(uri=uri, offset_s=offset_s, duration_s=duration_s, labels=labels and tuple(labels))
 
-    return Sources(total=len(bank), num_files=len(bank), each=each())
+    return Sources(total=len(bank), num_files=len(bank), files=bank.files, each=each())
 
 
 def _pieces(sources: Sources, filling: Filling, sample_rate: int) -> Iterator[_Piece]:

@@ -55,7 +55,7 @@ class Filling:
     def drop_gone(self, folder: Path) -> None:
         """Drop the clips of files that lay in a folder and are gone, and say how many; those of other folders stay.
 
-        Files of other folders that are gone are told too: a folder that was renamed is in the index twice.
+        Files of other folders that are gone, and were not found elsewhere, are told.
         """
         folder = folder.resolve()
         everywhere = {uri for uri in {*self._stamps, *self._set_aside} if is_gone(uri)}
@@ -71,8 +71,8 @@ class Filling:
             say(f"{len(gone)} files are gone from {folder}: their {self.num_dropped:,} clips are dropped")
         if elsewhere:
             say(
-                f"{len(elsewhere)} files of the index are gone, such as {elsewhere[0]}: a search still finds them. If "
-                "their folder was renamed or moved, make a new index"
+                f"{len(elsewhere)} files of the index are gone, such as {elsewhere[0]}: a search still finds them. To "
+                "do without them, make a new index"
             )
 
     def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank
 from sondo.bank.bank import create_table
+from sondo.bank.files import find_moved, follow
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError, check_places
 from sondo.runtime.space import SpaceMismatchError
+from sondo.screen import say
 from sondo.search.info import IndexInfo
 
 ANN_FROM_ROWS = 20_000
@@ -183,6 +185,15 @@ class Index:
             quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
             self._dataset.delete(f"uri IN ({quoted})")
             self._dataset = lance.dataset(str(self.path))
+
+    def follow_moved(self, files: Sequence[str]) -> None:
+        """Take files of the index that are gone for those of the same name, size and time that are there now."""
+        moved, _ = find_moved({row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in self.rows()}, files)
+        if moved:
+            follow(self._dataset, moved)
+            self._dataset = lance.dataset(str(self.path))
+            old, at = min(moved.items())
+            say(f"{len(moved)} files have moved, such as {old} to {at}: their clips are kept")
 
     def finish(self) -> None:
         """Join small pieces of the table; from `ANN_FROM_ROWS` vectors on, build or extend the approximate index."""

@@ -1,0 +1,91 @@
+"""Files that lie elsewhere than when a table took their sound in: found again by name and size, and followed.
+
+Tables of clips, a bank's and an index's, have the columns `uri`, `file_bytes` and `file_mtime_ns`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
+from pathlib import Path
+
+import lance
+import pyarrow as pa
+
+from sondo.bank.shards import row_name, split_name
+from sondo.bank.sound import is_gone, stamp_of
+
+
+def find_moved(known: Mapping[str, tuple[int, int]], files: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Where the files of a table that are gone may lie now.
+
+    That is the one of the new files with the same name and size, and time of the last change where one has it, whose
+    path ends most like the old one; where several do, or several old files would lie there, it stays unknown.
+
+    Args:
+        known: Size in bytes and time of the last change, in ns, of each `uri` of the table.
+        files: The files, or shards, that are there now.
+
+    Returns:
+        New by old path: of files whose time of the last change is the same, and of others, such as copies, of which
+        only their sound can tell.
+    """
+    stamps = {split_name(uri)[0]: stamp for uri, stamp in known.items()}
+    files = dict.fromkeys(files)
+    gone = sorted(file for file in stamps.keys() - files if is_gone(file))
+    if not gone:
+        return {}, {}
+    new: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for file in files:
+        if file not in stamps and not is_gone(file):
+            new[os.path.basename(file), stamp_of(file)[0]].append(file)
+    found: dict[str, str] = {}
+    for old in gone:
+        likely = new[os.path.basename(old), stamps[old][0]]
+        likely = [at for at in likely if stamp_of(at) == stamps[old]] or likely
+        likely = sorted(likely, key=lambda at: -_shared_end(old, at))
+        if len(likely) == 1 or (likely and _shared_end(old, likely[0]) > _shared_end(old, likely[1])):
+            found[old] = likely[0]
+    claims = Counter(found.values())
+    found = {old: at for old, at in found.items() if claims[at] == 1}
+    sure = {old: at for old, at in found.items() if stamp_of(at) == stamps[old]}
+    return sure, {old: at for old, at in found.items() if old not in sure}
+
+
+def renamed(uri: str, moved: Mapping[str, str]) -> str:
+    """A row's `uri` after its file has moved."""
+    file, row = split_name(uri)
+    at = moved.get(file, file)
+    return at if row is None else row_name(at, row)
+
+
+def follow(table: lance.LanceDataset, moved: Mapping[str, str]) -> None:
+    """Write where files lie now into a table, in one commit. Rows keep their order, and all else that they have.
+
+    Args:
+        table: The newest state of the table, which the caller holds for writing.
+        moved: New by old path.
+    """
+    columns = ["uri", "file_mtime_ns"]
+    schema = pa.schema([pa.field("_rowid", pa.uint64()), *(table.schema.field(name) for name in columns)])
+    changed, fields = [], set()
+    for fragment in table.get_fragments():
+        rows = fragment.scanner(columns=columns, with_row_id=True).to_table()
+        rows = rows.filter(pa.array(split_name(uri)[0] in moved for uri in rows["uri"].to_pylist()))
+        if not len(rows):
+            continue
+        uris = [renamed(uri, moved) for uri in rows["uri"].to_pylist()]
+        times = [stamp_of(uri)[1] for uri in uris]
+        metadata, modified = fragment.update_columns(pa.table([rows["_rowid"], uris, times], schema=schema))
+        changed.append(metadata)
+        fields.update(modified)
+    update = lance.LanceOperation.Update(updated_fragments=changed, fields_modified=sorted(fields))
+    lance.LanceDataset.commit(table.uri, update, read_version=table.version)
+
+
+def _shared_end(first: str, second: str) -> int:
+    """How many parts two paths have in common, from the end."""
+    pairs = zip(reversed(Path(first).parts), reversed(Path(second).parts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
