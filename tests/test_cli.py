@@ -229,6 +229,14 @@ def test_an_unknown_teacher_names_those_that_exist(capsys, sound_folder, tmp_pat
     assert "modulation" in text
 
 
+def test_two_teachers_of_one_name_are_refused_before_they_listen(capsys, sound_folder, tmp_path):
+    teachers = ["--teacher", "modulation", "--teacher", "modulation"]
+    code, text = run(capsys, "distill", "--audio", str(sound_folder), *teachers, "--out", str(tmp_path / "o"))
+    assert code == 1
+    assert "share the column teacher.modulation: give one of them a name (--teacher.label)" in text
+    assert not (tmp_path / "o" / "bank.lance").exists()
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(capsys, sound_folder):
     code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(sound_folder))
     assert code == 1

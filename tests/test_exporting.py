@@ -1,5 +1,6 @@
 """What int8 is calibrated with and compared on: clips of all clusters, and never the same for both."""
 
+import json
 import sys
 
 import numpy as np
@@ -12,7 +13,7 @@ from sondo.distill.cluster import cluster
 from sondo.distill.teach import teach
 from sondo.errors import MissingExtraError, SondoError
 from sondo.export.litert import to_litert
-from sondo.exporting import check_own_student, export_run, sound_of_bank, sound_of_files
+from sondo.exporting import check_own_student, export_run, read_source, sound_of_bank, sound_of_files
 from sondo.recipe import StudentConfig
 from sondo.report.tables import show_int8
 from sondo.students import create, save
@@ -65,11 +66,25 @@ def test_files_are_as_good(bank, tmp_path):
 
 def test_a_student_without_a_bank_needs_sound(tmp_path, capsys):
     save(create("mobilenetv3", width_mult=0.1).eval(), tmp_path / "student")
-    with pytest.raises(SondoError, match="bank of .* is not there: name some"):
+    with pytest.raises(SondoError, match="there is no bank of .*: name some"):
         export_run(tmp_path / "student", precision="int8")
     with pytest.raises(SystemExit):
         main(["export", str(tmp_path / "student"), "--int8", "--weights", "float16"])
     assert "leave out --weights" in capsys.readouterr().err
+
+
+def test_sound_that_is_gone_is_told_once(bank, tmp_path, capsys):
+    files = [tmp_path / f"{number}.wav" for number in range(20)]
+    assert sound_of_files([*files, bank.path.parent / "sound"], RATE).to_compare("int8")
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
+    assert "cannot be read and are passed over" in said
+
+
+def test_a_bank_that_is_gone_is_told(tmp_path, capsys):
+    save(create("mobilenetv3", width_mult=0.1).eval(), tmp_path / "run" / "student")
+    (tmp_path / "run" / "train.json").write_text(json.dumps({"bank": {"path": "bank.lance"}}))
+    assert not read_source(tmp_path / "run").sound.clips
+    assert f"{tmp_path / 'run' / 'bank.lance'}, is not there" in capsys.readouterr().err
 
 
 def test_a_file_in_int8_without_a_task_is_told_of(capsys):

@@ -72,11 +72,16 @@ class RealSound:
 
     def _read(self, clips: Sequence[_Clip]) -> Iterator[NDArray[np.float32]]:
         """Those that can still be read."""
-        for address, offset_s, duration_s in clips:
-            try:
-                yield from read_clips(open_sound(address), [(offset_s, duration_s)], sample_rate=self.sample_rate)
-            except AudioError as error:
-                say(f"passed over: {error}")
+        lost: list[AudioError] = []
+        try:
+            for address, offset_s, duration_s in clips:
+                try:
+                    yield from read_clips(open_sound(address), [(offset_s, duration_s)], sample_rate=self.sample_rate)
+                except AudioError as error:
+                    lost.append(error)
+        finally:
+            if lost:
+                say(f"{len(lost)} clips of real sound cannot be read and are passed over: {lost[0]}")
 
 
 @dataclass(frozen=True)
@@ -136,8 +141,8 @@ def export_run(
     sound = sound_of_files(sounds, found.student.sample_rate) if sounds else found.sound
     if precision == "int8" and not sound.clips:
         raise SondoError(
-            f"int8 needs real sound to calibrate with, and the bank of {source} is not there: name some files or a "
-            "folder of it"
+            f"int8 needs real sound to calibrate with, and there is no bank of {source}: name some files or a folder "
+            "of it"
         )
     target = path or Path(source) / file_name(precision, form)
     clips, calibration = sound.to_compare(precision), sound.to_calibrate(precision)
@@ -294,7 +299,10 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
     student = load(home, allow_code=allow_code)
     note = folder / "train.json"
     bank = folder / json.loads(note.read_text(encoding="utf-8"))["bank"]["path"] if note.exists() else None
-    sound = sound_of_bank(Bank(bank)) if bank is not None and Bank.exists(bank) else RealSound([], student.sample_rate)
+    if bank is not None and not Bank.exists(bank):
+        say(f"the bank of {folder}, {bank}, is not there: no real sound of it to compare on")
+        bank = None
+    sound = RealSound([], student.sample_rate) if bank is None else sound_of_bank(Bank(bank))
     return Source(student, _by_teacher(student, load_projectors(home)), sound)
 
 

@@ -21,8 +21,8 @@ from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.online import OnlineTeacher
 from sondo.distill.run_folder import has_begun
-from sondo.distill.teach import origin_of, say_licence, teach
-from sondo.distill.train import check_fits, train
+from sondo.distill.teach import origin_of, say_licence, teach, teacher_column
+from sondo.distill.train import check_columns, check_fits, train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
 from sondo.export import to_onnx
@@ -118,6 +118,7 @@ def _has_moved(recipe: Recipe, key: str) -> bool:
 
 def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
     """Refuse settings of training that do not fit before the teachers listen, not after."""
+    check_columns([teacher_column(each) for each in teachers])
     dims = [each.embedding_dim for each in teachers] if recipe.train.supervised < 1 else []
     check_fits(recipe.student, recipe.train, dims, has_clusters=recipe.train.sampling == "balanced")
 

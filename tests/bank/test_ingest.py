@@ -112,6 +112,16 @@ def test_a_broken_link_goes_by_its_own_name(sound_folder, tmp_path, target):
         assert str((sound_folder / "0.wav").resolve()) in [row["uri"] for row in rows(tmp_path / f"{name}.lance")]
 
 
+def test_a_manifest_whose_files_are_elsewhere_says_where_it_looked(sound_folder, tmp_path):
+    listed = tmp_path / "lists" / "m.csv"
+    listed.parent.mkdir()
+    listed.write_text("path\n0.wav\n1.wav\n")
+    expected = f"none of the 2 files that it lists is there, such as {listed.parent / '0.wav'}; .*--audio"
+    with pytest.raises(SondoError, match=expected):
+        ingest(tmp_path / "b.lance", manifest=listed)
+    assert ingest(tmp_path / "b.lance", manifest=listed, audio=sound_folder).num_added == 2
+
+
 def test_nothing_readable_is_an_error(tmp_path):
     (tmp_path / "only.wav").write_text("this is no sound")
     with pytest.raises(SondoError, match="0 clips left"):

@@ -42,8 +42,8 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         root: What relative paths start from; the manifest's own folder by default.
 
     Raises:
-        SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or holds a
-            value of the wrong kind.
+        SondoError: The manifest cannot be read, lacks a path column, is empty, names a sound twice or nothing that is
+            there, or holds a value of the wrong kind.
     """
     rows = _read(manifest)
     if not rows:
@@ -60,6 +60,11 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
         say(f"{manifest}: columns that are not read: {', '.join(ignored)}")
     base = root if root is not None else manifest.parent
     sources = [_source(row, path_column, base, f"{manifest}, row {number}") for number, row in enumerate(rows, 1)]
+    if not any(Path(source.uri).exists() for source in sources):
+        raise SondoError(
+            f"{manifest}: none of the {len(sources)} files that it lists is there, such as {sources[0].uri}; relative "
+            f"names start from {base.absolute()}, or from the folder that --audio names"
+        )
     seen: dict[tuple[str, float], int] = {}
     for number, source in enumerate(sources, 1):
         first = seen.setdefault((source.uri, source.offset_s or 0.0), number)

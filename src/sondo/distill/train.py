@@ -101,8 +101,7 @@ def _train(
     online: Sequence[OnlineTeacher],
 ) -> Path:
     teachers = _asked(bank, teachers, clusters, config, online)
-    if len(set(teachers)) < len(teachers):
-        raise SondoError(f"two teachers share the column {teachers[0]}: give one of them a name (--teacher.label)")
+    check_columns(teachers)
     for teacher in teachers:
         require_complete(bank, teacher)
     origins = [bank.origin(teacher) or {} for teacher in teachers]
@@ -159,6 +158,19 @@ def _train(
     notes = {"clips": len(train_rows), **vars(config), **({"classes": len(classes)} if classes else {}), **told, **init}
     save(network, target, projector=projectors, info=_info(origins, notes))
     return target
+
+
+def check_columns(teachers: Sequence[str]) -> None:
+    """Refuse several teachers of one column.
+
+    Args:
+        teachers: Their columns, `teacher.<name>`.
+
+    Raises:
+        SondoError: Two are the same.
+    """
+    if twice := [column for column in teachers if teachers.count(column) > 1]:
+        raise SondoError(f"two teachers share the column {twice[0]}: give one of them a name (--teacher.label)")
 
 
 def check_fits(
