@@ -121,26 +121,43 @@ class Louder(nn.Module):
 def of_another_length():
     return Louder()
 
+class Branching(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.network = pooled(1, 1)
+
+    def forward(self, log_mel):
+        vector = self.network(log_mel)
+        return vector if vector.sum() > 0 else -vector
+
+def branching():
+    return Branching()
+
 def otherwise():
     return pooled(4, 1)  # exported as a mean over as many frames as ten seconds have, whatever comes
 """
 
 
 @pytest.mark.slow
-def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(bank, tmp_path, monkeypatch, capsys):
+def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(bank, tmp_path, monkeypatch, capfd):
     (tmp_path / "ownnets.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     check_own_student(StudentConfig(name="ownnets:any_length"), tmp_path / "run")
     with pytest.raises(SystemExit):
         main(["distill", "--bank", str(bank.path), "--student", "ownnets:one_length", "--out", "run"])
-    said = " ".join(capsys.readouterr().err.split())
+    said = " ".join(capfd.readouterr().err.split())
     assert "the same graph for any number of frames" in said
     assert "train:" not in said
     with pytest.raises(SystemExit):
         main(["train", "--bank", str(bank.path), "--student", "ownnets:otherwise", "--out", "by_hand"])
-    assert "is another network once exported: cosine" in " ".join(capsys.readouterr().err.split())
+    assert "is another network once exported: cosine" in " ".join(capfd.readouterr().err.split())
     with pytest.raises(SondoError, match=r"vectors whose length differs by (1e\+02|50|100) %"):
         check_own_student(StudentConfig(name="ownnets:of_another_length"), tmp_path / "other")
+    with pytest.raises(
+        SondoError, match=r"ownnets\.py, line \d+: return vector if vector\.sum\(\) > 0 else -vector\)$"
+    ):
+        check_own_student(StudentConfig(name="ownnets:branching"), tmp_path / "other")
+    assert "def forward" not in "".join(capfd.readouterr())
     (tmp_path / "begun" / "checkpoints").mkdir(parents=True)
     check_own_student(StudentConfig(name="ownnets:one_length"), tmp_path / "begun")
     sys.modules.pop("ownnets")

@@ -13,6 +13,7 @@ from torch.export import ExportedProgram
 
 from sondo.audio.windows import WINDOW_SAMPLES, min_window_frames
 from sondo.errors import SondoError, require
+from sondo.export.exporters import quiet, reason_of
 from sondo.export.metadata import metadata
 from sondo.export.plain import PlainStudent, plain_student
 from sondo.export.precision import ENOUGH_COSINE, Precision, check_phone_precision, check_sounds
@@ -77,14 +78,14 @@ def to_executorch(
     if precision == "int8":
         del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8
     try:
-        module = plain_student(student, int8=precision == "int8")
-        program = _program(_quantised(module, student, sound) if precision == "int8" else module, student)
-        content = _lowered(program, about)
+        with quiet():
+            module = plain_student(student, int8=precision == "int8")
+            program = _program(_quantised(module, student, sound) if precision == "int8" else module, student)
+            content = _lowered(program, about)
     except SondoError:
         raise
     except Exception as error:  # torch.export, torchao and ExecuTorch raise many classes that share no base
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SondoError(f"ExecuTorch cannot take student {student.name}: {reason}") from error
+        raise SondoError(f"ExecuTorch cannot take student {student.name}: {reason_of(error)}") from error
     return write_verified(
         path,
         content,

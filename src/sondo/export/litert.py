@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.errors import MissingExtraError, SondoError
+from sondo.export.exporters import quiet, reason_of
 from sondo.export.lean.eres2net_relu6 import use_relu6
-from sondo.export.litert_int8 import quantised, quiet
+from sondo.export.litert_int8 import quantised
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
 from sondo.export.plain import plain_student
@@ -95,8 +96,7 @@ def _converted(student: Student, *, int8: bool) -> bytes:
     try:
         whole, shorter = (_of_length(module, samples) for samples in (WINDOW_SAMPLES, _OTHER_HOPS * config.hop))
     except Exception as error:  # torch.export and litert-torch raise many classes that share no base
-        reason = str(error).strip().splitlines()[0]
-        raise SondoError(f"litert-torch cannot take student {student.name}: {reason}") from error
+        raise SondoError(f"litert-torch cannot take student {student.name}: {reason_of(error)}") from error
     return any_length(whole, shorter)
 
 

@@ -10,10 +10,7 @@ ones to blame (few channels, over the widest maps), so ever more of them stay in
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +20,7 @@ from numpy.typing import NDArray
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
 from sondo.errors import require
+from sondo.export.exporters import quiet
 from sondo.export.litert_lengths import constant, kind_of, packed, schema, unpacked
 from sondo.export.precision import ENOUGH_COSINE
 
@@ -198,12 +196,3 @@ def _quantizer(content: bytes) -> Any:
 
 def _operator(kind: str) -> Any:
     return require("ai_edge_quantizer.qtyping", extra="litert", why=_WHY).TFLOperationName[kind]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without what the converter and the quantiser say of their progress: dozens of lines for each clip."""
-    silence = io.StringIO()
-    with contextlib.redirect_stderr(silence), contextlib.redirect_stdout(silence), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import onnx
@@ -16,6 +12,7 @@ from onnx.helper import get_attribute_value
 from torch import Tensor, nn
 
 from sondo.errors import SondoError
+from sondo.export.exporters import quiet, reason_of
 from sondo.export.lean import lean
 from sondo.students import Student
 
@@ -82,7 +79,7 @@ def network_graph(
     example = torch.zeros(1, student.front_end.config.num_mels, max_frames)
     frames = torch.export.Dim("frames", min=min_frames, max=max_frames)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 core,
                 (example,),
@@ -93,8 +90,7 @@ def network_graph(
                 external_data=False,
             )
     except Exception as error:  # torch.export and the ONNX exporter raise many classes that share no base
-        reason = str(error).strip().splitlines()[0]
-        raise SondoError(f"torch cannot turn student {student.name} into ONNX: {reason}") from error
+        raise SondoError(f"torch cannot turn student {student.name} into ONNX: {reason_of(error)}") from error
     assert program is not None
     return _plain(inliner.inline_local_functions(program.model_proto))
 
@@ -132,19 +128,3 @@ def rename(graph: GraphProto) -> None:
         node.name = f"{PREFIX}_{index:x}"
         for names in (node.input, node.output):
             names[:] = [name(each) for each in names]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """What the exporter says while it works (deprecations of its own parts, missing torchvision) helps no user."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
