@@ -15,3 +15,24 @@ def test_names_in_any_script_are_drawn_without_a_warning(tmp_path):
         warnings.simplefilter("error")
         path = draw_confusion(np.eye(2, dtype=np.int64), ["狗", "cat"], tmp_path / "c.png", title="猫")
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_letters_come_from_whichever_font_has_them(monkeypatch, tmp_path):
+    from matplotlib import font_manager
+    from matplotlib.figure import Figure
+
+    # two that come with matplotlib: the second has every letter, as the same picture of a box
+    there = [font for font in font_manager.fontManager.ttflist if font.name.startswith(("STIXGeneral", "Last Resort"))]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", there)
+    drawn = []
+
+    def savefig(figure, path, **_):
+        drawn.append(figure.axes[0].title.get_fontfamily())
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    for name in ("cat", "\u2322", "狗"):  # all, all but the usual font and no font but the box's have it
+        draw_confusion(np.eye(2, dtype=np.int64), [name, "dog"], tmp_path / "c.png", title="")
+    usual, with_another, none_has_it = drawn
+    assert with_another == [*usual, "STIXGeneral"]
+    assert none_has_it == usual

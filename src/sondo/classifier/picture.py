@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import require
+from sondo.fonts import letters_of
 
 _CELL_INCHES, _MARGIN_INCHES = 0.42, 2.4
 _MOST_NUMBERS = 40
@@ -34,25 +34,23 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
     require("matplotlib", extra="report", why="Drawing the confusion matrix needs matplotlib")
     from matplotlib.figure import Figure
 
-    side = _MARGIN_INCHES + _CELL_INCHES * len(classes)
-    figure = Figure(figsize=(side, side), layout="constrained")
-    axes = figure.add_subplot()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-    ticks = range(len(classes))
-    axes.set_xticks(ticks, labels=list(classes), rotation=90)
-    axes.set_yticks(ticks, labels=list(classes))
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("class")
-    axes.set_title(title, fontsize=10)
-    if len(classes) <= _MOST_NUMBERS:
-        for row, column in np.argwhere(counts > 0):
-            colour = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    scratch = path.with_name(f".{path.name}.writing")
-    with warnings.catch_warnings():
-        # names in letters that matplotlib's font lacks: boxes here, whole in the report
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with letters_of([*classes, title]):
+        side = _MARGIN_INCHES + _CELL_INCHES * len(classes)
+        figure = Figure(figsize=(side, side), layout="constrained")
+        axes = figure.add_subplot()
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, labels=list(classes), rotation=90)
+        axes.set_yticks(ticks, labels=list(classes))
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("class")
+        axes.set_title(title, fontsize=10)
+        if len(classes) <= _MOST_NUMBERS:
+            for row, column in np.argwhere(counts > 0):
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
+        scratch = path.with_name(f".{path.name}.writing")
         figure.savefig(scratch, format="png", dpi=120)
     os.replace(scratch, path)
     return path

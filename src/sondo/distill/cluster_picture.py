@@ -13,6 +13,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from sondo.errors import require
+from sondo.fonts import letters_of
 
 Projection: TypeAlias = Literal["tsne", "umap", "pca"]
 
@@ -89,17 +90,18 @@ def draw_clusters(
     panels, legend_in = (1, 0.0) if labels is None else (2, LEGEND_IN)
     panel_height_in = PANEL_IN * float(np.clip(height / max(width, 1e-9), 0.6, 1.3))
     size_in = (PANEL_IN * panels + legend_in, panel_height_in + TITLES_IN)
-    figure = Figure(figsize=size_in, layout="constrained")
-    figure.suptitle(title, fontsize=12)
-    axes = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
-    _scatter_clusters(axes[0], points, clusters)
-    if labels is not None:
-        _scatter_labels(axes[1], points, labels)
-    for panel in axes:
-        panel.set(xticks=[], yticks=[], aspect="equal")
-        panel.spines[:].set_color("#DDDDDD")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
+    with letters_of(filter(None, labels or [])):
+        figure = Figure(figsize=size_in, layout="constrained")
+        figure.suptitle(title, fontsize=12)
+        axes = figure.subplots(1, panels, squeeze=False, sharex=True, sharey=True)[0]
+        _scatter_clusters(axes[0], points, clusters)
+        if labels is not None:
+            _scatter_labels(axes[1], points, labels)
+        for panel in axes:
+            panel.set(xticks=[], yticks=[], aspect="equal")
+            panel.spines[:].set_color("#DDDDDD")
+        figure.savefig(path, dpi=130)
 
 
 def _scatter_clusters(panel: Any, points: NDArray[np.float32], clusters: NDArray[np.int64]) -> None:
