@@ -229,6 +229,25 @@ def test_an_unknown_teacher_names_those_that_exist(capsys, sound_folder, tmp_pat
     assert "modulation" in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("distill --train.epochs 1.5 --out o", "--train.epochs is '1.5': expected a whole number (see sondo distill"),
+        ("distill --train.learning_rate 0,1 --out o", "--train.learning_rate is '0,1': expected a number (see"),
+        ("teach --bank b --teacher.layer x", "--teacher.layer is 'x': expected a whole number or mean (see"),
+        ("cluster --bank b --teacher t --k 5 y", "--k is 'y': expected a whole number (see"),
+        ("distill --cluster.hierarchy 12 4 --out o", "--cluster.hierarchy is '12': expected a list, such as '[12, 4]'"),
+        ("train --bank b --train.precision fp8 --out o", "is 'fp8': expected auto or float32 or bfloat16 (see"),
+        ("embed a b --out c --threads two", "--threads is 'two': expected a whole number (see"),
+        ("distill --augment.roll 3 --out o", "--augment.roll is '3': expected true or false (see"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_in_a_sentence(capsys, typed, message):
+    code, text = run(capsys, *typed.split())
+    assert code == 2
+    assert message in text
+
+
 def test_two_teachers_of_one_name_are_refused_before_they_listen(capsys, sound_folder, tmp_path):
     teachers = ["--teacher", "modulation", "--teacher", "modulation"]
     code, text = run(capsys, "distill", "--audio", str(sound_folder), *teachers, "--out", str(tmp_path / "o"))

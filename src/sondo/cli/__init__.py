@@ -1,7 +1,8 @@
 """The command line: one verb for each step, each a thin shell over a Python function.
 
 What lives here: `arguments` (short spellings and recipe files), `verbs` (a file for each verb), `shared` (what several
-of them need) and `parser` (all verbs in one). May import: everything, heavy libraries inside the verbs' `run` alone.
+of them need), `parser` (all verbs in one) and `messages` (what it says of wrong values). May import: everything, heavy
+libraries inside the verbs' `run` alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import jsonargparse
 from rich.text import Text
 
 from sondo.cli.arguments import spelled_out
+from sondo.cli.messages import plain
 from sondo.cli.parser import make_parser
 from sondo.cli.verbs import NAMES, load_verb
 from sondo.errors import SondoError
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         load_verb(chosen).run(settings[chosen])
     except jsonargparse.ArgumentError as error:
         verb = given[0] if given[:1] and given[0] in NAMES else ""
-        message = str(error).replace(f" {verb}.", " ") if verb else str(error)
+        message = plain(str(error).replace(f" {verb}.", " ") if verb else str(error))
         _fail(f"{message} (see {' '.join(filter(None, ('sondo', verb, '--help')))})", code=2)
     except SondoError as error:
         _fail(str(error), code=1)
