@@ -81,7 +81,7 @@ def test_the_index_of_one_student_is_not_asked_by_another(student, student_folde
 
 def test_a_teachers_index_says_who_can_ask_when_nobody_is_named(tmp_path):
     index = teacher_index(tmp_path / "t.lance", np.eye(24))
-    with pytest.raises(SondoError, match=r"--model teacher:toy"):
+    with pytest.raises(SondoError, match=r"space of the teacher toy: .* such as teacher:modulation"):
         query(index, "dog.wav")
 
 
@@ -108,6 +108,57 @@ def test_the_teacher_itself_asks_its_index(sound_folder, tmp_path):
     index.append([{"uri": f"{row}.wav", **PLACE} for row in range(4)], unit)
     hit, *_ = query(index, sound_folder / "2.wav", model="teacher:modulation", k=1)
     assert (hit.uri, round(hit.cosine, 4)) == ("2.wav", 1.0)
+
+
+def mapped_index(student_folder, sound_folder, out):
+    main(["index", str(sound_folder), "--model", str(student_folder), "--teacher_space", "--out", str(out)])
+    return Index(out)
+
+
+def test_a_students_index_in_its_teachers_space(student_folder, sound_folder, tmp_path):
+    index = mapped_index(student_folder, sound_folder, tmp_path / "i.lance")
+    assert (index.info.kind, index.info.model, index.info.space_id) == ("teacher", "toy", teacher_space_id(TOY))
+    student = load(student_folder)
+    assert index.info.mapped_from == student.space_id
+    head = load_projector(student_folder / "student")
+    with torch.inference_mode():
+        wanted = head(torch.from_numpy(student.embed(sound_folder / "3.wav"))[None])[0].numpy()
+    hit, *_ = index.nearest(wanted, space_id=index.info.space_id, k=1)
+    assert (hit.uri, round(hit.cosine, 4)) == (str((sound_folder / "3.wav").resolve()), 1.0)
+    hit, *_ = query(index, sound_folder / "2.wav", model=student_folder, k=1)
+    assert (hit.uri, round(hit.cosine, 4)) == (str((sound_folder / "2.wav").resolve()), 1.0)
+    teacher_index(tmp_path / "t.lance", np.eye(24))
+    with pytest.raises(SondoError, match="are by the teacher itself, these would be by mobilenetv3"):
+        build(sound_folder, tmp_path / "t.lance", model=student_folder, teacher_space=True)
+    with pytest.raises(SondoError, match="no mapping head of the teacher tou: it has toy"):
+        build(sound_folder, tmp_path / "j.lance", model=student_folder, teacher_space=True, teacher="tou")
+
+
+class Reader:
+    """A teacher who knows one word, where file 1 lies."""
+
+    name, fingerprint, embedding_dim, sample_rate = "toy", TOY["fingerprint"], 24, 32000
+
+    def embed_text(self, texts):
+        assert texts == ["a low tone"]
+        return self.vectors
+
+
+def test_words_ask_a_teacher_that_reads_them(student_folder, sound_folder, tmp_path, monkeypatch, capsys):
+    index = mapped_index(student_folder, sound_folder, tmp_path / "i.lance")
+    head = load_projector(student_folder / "student")
+    with torch.inference_mode():
+        Reader.vectors = 7 * head(torch.from_numpy(load(student_folder).embed(sound_folder / "1.wav"))[None])
+    monkeypatch.setattr("sondo.teachers.create", lambda name, **_: Reader())
+    ask = ["search", str(index.path), "a low tone", "--text", "--k", "1", "--json", str(tmp_path / "hits.json")]
+    main([*ask, "--model", "teacher:hf:clap"])
+    (hit,) = json.loads((tmp_path / "hits.json").read_text())["hits"]
+    assert hit["file"] == str((sound_folder / "1.wav").resolve())
+    monkeypatch.delattr(Reader, "embed_text")
+    for model, why in (("teacher:hf:clap", "only hears: CLAP models"), (str(student_folder), "a student only hears")):
+        with pytest.raises(SystemExit):
+            main([*ask, "--model", model])
+        assert why in " ".join(capsys.readouterr().err.split())
 
 
 def write_tiny_file(path, *, mapped):

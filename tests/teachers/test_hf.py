@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -210,6 +211,42 @@ def test_fingerprint_and_licence(folders):
     assert ast.fingerprint == create(f"hf:{folders['ast']}").fingerprint
     assert ast.fingerprint != create(f"hf:{folders['ast']}", pooling="cls").fingerprint
     assert create(f"hf:{folders['clap']}").licence == "unknown"
+
+
+@pytest.fixture(scope="module")
+def clap_with_words(folders, tmp_path_factory):
+    """CLAP with a tokenizer of whole words, and the library's own model of both towers."""
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "a": 4, "dog": 5, "barking": 6, "rain": 7}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=16, **special)
+    folder = tmp_path_factory.mktemp("words") / "clap-words"
+    shutil.copytree(folders["clap"], folder)
+    fast.save_pretrained(folder)
+    return folder, fast, transformers.ClapModel.from_pretrained(folder).eval()
+
+
+def test_words_lie_where_the_library_puts_them(clap_with_words):
+    folder, tokenizer, model = clap_with_words
+    texts = ["a dog barking", "rain"]
+    found = create(f"hf:{folder}").embed_text(texts)
+    with torch.inference_mode():
+        for text, vector in zip(texts, found, strict=True):  # alone, so without padding
+            wanted = model.get_text_features(**tokenizer([text], return_tensors="pt")).pooler_output[0]
+            torch.testing.assert_close(vector, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.norm(dim=1), torch.ones(2))
+    assert not torch.allclose(found[0], found[1], atol=1e-2)
+
+
+def test_who_cannot_read_says_so(folders, clap_with_words):
+    with pytest.raises(SondoError, match="hf-hubert-tiny cannot read words: CLAP models can"):
+        create(f"hf:{folders['hubert']}").embed_text(["rain"])
+    with pytest.raises(SondoError, match="cannot read words: CLAP models can, with their own pooling"):
+        create(f"hf:{clap_with_words[0]}", pooling="pooler").embed_text(["rain"])
+    with pytest.raises(SondoError, match="clap-tiny that reads words cannot be loaded: it comes without"):
+        create(f"hf:{folders['clap']}").embed_text(["rain"])
 
 
 def test_what_cannot_be_had_is_said(folders, tmp_path, monkeypatch):

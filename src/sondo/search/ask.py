@@ -24,27 +24,33 @@ class Asker(NamedTuple):
     Attributes:
         embed: A file, or a path of one, to its vector (embedding_dim,).
         space_id: The space of the vector.
+        read: Words to their vector; None for who only hears.
     """
 
     embed: Callable[[Path], NDArray[np.float32]]
     space_id: str
+    read: Callable[[str], NDArray[np.float32]] | None = None
 
 
 def query(
     index: str | Path | Index,
     sound: str | Path,
     *,
+    text: bool = False,
     model: str | Path | None = None,
     k: int = 10,
     exact: bool = False,
     threads: int | None = None,
     allow_code: bool = False,
 ) -> list[Hit]:
-    """Find the clips that sound most like a file. A file longer than 10 s counts by the average of its windows.
+    """Find the clips that sound most like a file, or like what words say.
+
+    A file longer than 10 s counts by the average of its windows.
 
     Args:
         index: An index, or its path.
-        sound: The file.
+        sound: The file, or the words.
+        text: Whether it is words, such as `a dog barking`; for `model="teacher:NAME"` of a teacher that reads (CLAP).
         model: Who embeds it. The model that built the index when left out; for an index of a teacher's vectors a
             student of that teacher, in any form that has a mapping head, or `teacher:NAME[@CHECKPOINT]`.
         k: How many clips.
@@ -57,14 +63,20 @@ def query(
 
     Raises:
         SpaceMismatchError: The model's vectors lie in another space than the index.
-        SondoError: No index, no model, or a file that cannot be read.
+        SondoError: No index, no model, a file that cannot be read, or words for a model that only hears.
 
     Example:
         `query("index.lance", "dog.wav", k=5)[0].uri`
     """
     opened = index if isinstance(index, Index) else Index(index)
     asker = asker_of(opened, model, threads=threads, allow_code=allow_code)
-    return opened.nearest(asker.embed(Path(sound)), space_id=asker.space_id, k=k, exact=exact)
+    if text and asker.read is None:
+        raise SondoError(
+            "a student only hears: words are for --model teacher:hf:MODEL, the CLAP model in whose space the index "
+            "lies (`sondo index --teacher_space` makes such an index with a student)"
+        )
+    vector = asker.read(str(sound)) if text and asker.read else asker.embed(Path(sound))
+    return opened.nearest(vector, space_id=asker.space_id, k=k, exact=exact)
 
 
 def asker_of(
@@ -85,8 +97,9 @@ def asker_of(
     if model is None:
         if info.kind == "teacher":
             raise SondoError(
-                f"{index.path} holds vectors of the teacher {info.model}: say who asks, with --model and a run or an "
-                f"exported student of it, or with --model {_TEACHER}{info.model}"
+                f"{index.path} lies in the space of the teacher {info.model}: say who asks, with --model and a run or "
+                f"an exported student of it, or with --model {_TEACHER} and the teacher as `sondo teach` was given it, "
+                f"such as {_TEACHER}modulation or {_TEACHER}hf:MODEL"
             )
         model = info.model
     if str(model).startswith(_TEACHER):
@@ -110,4 +123,10 @@ def _teacher(model: str, info: IndexInfo) -> Asker:
         raise SondoError(f"teacher {name} has vectors of a bank's clips alone: it cannot hear a query")
     embed = teacher_embedder(teacher)
     origin = {key: getattr(teacher, key, None) for key in ("name", "fingerprint", "embedding_dim")}
-    return Asker(lambda path: np.asarray(embed(path), dtype=np.float32), teacher_space_id(origin))
+
+    def read(words: str) -> NDArray[np.float32]:
+        if not hasattr(teacher, "embed_text"):
+            raise SondoError(f"teacher {name} only hears: CLAP models of transformers (hf:MODEL) read words")
+        return np.asarray(teacher.embed_text([words])[0], dtype=np.float32)
+
+    return Asker(lambda path: np.asarray(embed(path), dtype=np.float32), teacher_space_id(origin), read)

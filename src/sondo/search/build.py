@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from sondo.search.fill import Filling, Stamp
 from sondo.search.from_bank import fill_from_column, info_of_column
 from sondo.search.index import Index
 from sondo.search.info import IndexInfo
+from sondo.search.teacher_space import MappedModel, load_mapped_to
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ def build(
     *,
     model: str | Path | None = None,
     teacher: str | None = None,
+    teacher_space: bool = False,
     max_bad_share: float = 0.05,
     threads: int | None = None,
     allow_code: bool = False,
@@ -71,7 +74,10 @@ def build(
         source: A folder of sound, a manifest (CSV or Parquet), Parquet shards that hold sound, or a bank.
         out: The index's path, usually `NAME.lance`.
         model: What `sondo.load` takes: the student that hears the clips.
-        teacher: Instead of a model, and from a bank alone: the teacher whose column `teacher.NAME` is taken.
+        teacher: Instead of a model, and from a bank alone: the teacher whose column `teacher.NAME` is taken. With
+            `teacher_space`: of which of the student's teachers; of its first when left out.
+        teacher_space: Map the student's vectors into its teacher's space, where the teacher can ask too, in words if it
+            reads them.
         max_bad_share: Share of files that may be unreadable before the job stops, in [0, 1].
         threads: Threads for an exported file.
         allow_code: As for `sondo.load`.
@@ -83,12 +89,15 @@ def build(
     Example:
         `build("clips/", "index.lance", model="student.onnx")`, `build("bank.lance", "index.lance", teacher="m2d")`
     """
-    if (model is None) == (teacher is None):
+    if model is None and teacher_space:
+        raise SondoError("--teacher_space maps a student's vectors: say which, with --model")
+    if (model is None) == (teacher is None or teacher_space):
         raise SondoError("say who makes the vectors: --model MODEL, or --teacher NAME for a column that a bank has")
     if not 0 <= max_bad_share <= 1:
         raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
     bank = Bank(source) if Bank.exists(source) else None
-    if teacher is not None:
+    if model is None:
+        assert teacher is not None
         if bank is None:
             raise SondoError(
                 f"{source} is no bank: only a bank has a teacher's vectors (`sondo ingest`, then `sondo teach`)"
@@ -99,8 +108,8 @@ def build(
             filling = Filling(index, num_files=len(bank), clips_per_commit=4096)
             fill_from_column(bank, teacher, filling)
             return _finish(filling)
-    assert model is not None
-    encoder = load(model, threads=threads, allow_code=allow_code)
+    options: dict[str, Any] = {"threads": threads, "allow_code": allow_code}
+    encoder = load_mapped_to(model, teacher, **options) if teacher_space else load(model, **options)
     sources = find_sources(Path(source), None) if bank is None else _clips_of(bank)
     index = _open(out, _info_of(encoder, model))
     with index.lock():
@@ -113,14 +122,21 @@ def build(
 
 
 def _info_of(encoder: Model, model: str | Path) -> IndexInfo:
-    return IndexInfo(
-        kind="student",
-        space_id=encoder.space_id,
-        model=str(Path(model).resolve()) if Path(model).exists() else str(model),
-        embedding_dim=encoder.embedding_dim,
-        sample_rate=encoder.sample_rate,
-        licence=encoder.licence,
-    )
+    common: dict[str, Any] = {
+        "space_id": encoder.space_id,
+        "embedding_dim": encoder.embedding_dim,
+        "sample_rate": encoder.sample_rate,
+        "licence": encoder.licence,
+    }
+    if isinstance(encoder, MappedModel):
+        return IndexInfo(
+            kind="teacher",
+            model=str(encoder.teacher["name"]),
+            fingerprint=str(encoder.teacher.get("fingerprint") or ""),
+            mapped_from=encoder.student_space_id,
+            **common,
+        )
+    return IndexInfo(kind="student", model=str(Path(model).resolve()) if Path(model).exists() else str(model), **common)
 
 
 def _open(out: str | Path, info: IndexInfo) -> Index:
@@ -129,6 +145,11 @@ def _open(out: str | Path, info: IndexInfo) -> Index:
         raise SondoError(
             f"{out} holds vectors of the space {index.info.space_id!r}, these would lie in {info.space_id!r}: name "
             "another path for the index"
+        )
+    if index.info.mapped_from != info.mapped_from:
+        made = [each.mapped_from or "the teacher itself" for each in (index.info, info)]
+        raise SondoError(
+            f"the vectors of {out} are by {made[0]}, these would be by {made[1]}: name another path for the index"
         )
     return index
 

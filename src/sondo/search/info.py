@@ -24,6 +24,7 @@ class IndexInfo:
         kind: `student`, vectors as a student gives them; `teacher`, vectors in a teacher's space.
         space_id: The space; a query must lie in the same one.
         model: What `sondo.load` takes to open the student that made the vectors; the teacher's name for `teacher`.
+        mapped_from: The space of the student whose vectors were mapped into the teacher's; empty where there is none.
         fingerprint: The teacher's, by which another version of it is known; empty for a student.
         embedding_dim: Values of a vector.
         sample_rate: Rate in Hz of the sound that the model heard.
@@ -34,6 +35,7 @@ class IndexInfo:
     space_id: str
     model: str
     fingerprint: str = ""
+    mapped_from: str = ""
     embedding_dim: int
     sample_rate: int
     licence: str

@@ -35,6 +35,7 @@ class MappedModel(Model):
             front_end=student.front_end,
             compat=student.compat,
         )
+        self.teacher, self.student_space_id = dict(teacher), student.space_id
         self._of_windows = embed_windows
 
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,8 +58,7 @@ def load_mapped(
         SpaceMismatchError: The student was distilled from another teacher, or another version of it.
         SondoError: No student there, or one without a mapping head.
     """
-    student = load(model, threads=threads, allow_code=allow_code)
-    mapped = list(_from_file(student) if isinstance(student, OnnxModel) else _from_torch(student, model))
+    mapped = _mapped(model, threads, allow_code)
     for candidate in mapped:
         if candidate.space_id == info.space_id:
             return candidate
@@ -68,6 +68,34 @@ def load_mapped(
         f"of {info.model} that this very version taught (where several did, with its run, or with a file of "
         f"--teacher_space --teacher {info.model}), or build the index again with the vectors that taught this one"
     )
+
+
+def load_mapped_to(
+    model: str | Path, teacher: str | None, *, threads: int | None = None, allow_code: bool = False
+) -> MappedModel:
+    """Open a student so that its vectors lie in the space of a teacher of its own.
+
+    Args:
+        model: As for `load_mapped`.
+        teacher: The name of one of its teachers; the first when left out.
+        threads: Threads for an exported file.
+        allow_code: As for `sondo.load`.
+
+    Raises:
+        SondoError: No student there, one without a mapping head, or one that had no such teacher.
+    """
+    mapped = _mapped(model, threads, allow_code)
+    names = [str(candidate.teacher["name"]) for candidate in mapped]
+    if teacher is None:
+        return mapped[0]
+    if teacher not in names:
+        raise SondoError(f"{model} has no mapping head of the teacher {teacher}: it has {', '.join(names)}")
+    return mapped[names.index(teacher)]
+
+
+def _mapped(model: str | Path, threads: int | None, allow_code: bool) -> list[MappedModel]:
+    student = load(model, threads=threads, allow_code=allow_code)
+    return _from_file(student) if isinstance(student, OnnxModel) else _from_torch(student, model)
 
 
 def _from_file(student: OnnxModel) -> list[MappedModel]:

@@ -19,8 +19,9 @@ class Teacher(Protocol):
         embedding_dim: Length of its vectors.
 
     Read where they are there (`getattr`): `fingerprint` (a hash of weights and settings, by which stale vectors are
-    known), `licence`, `num_params`, `source`; and `needs_audio = False` with a method
-    `lookup(clip_ids, uris, offsets_s)` for a teacher whose vectors were computed elsewhere.
+    known), `licence`, `num_params`, `source`; `embed_text(texts)`, vectors of words in the same space; and
+    `needs_audio = False` with a method `lookup(clip_ids, uris, offsets_s)` for a teacher whose vectors were computed
+    elsewhere.
     """
 
     name: str

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.errors import SondoError, require
-from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, family_of
+from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, Read, family_of
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _MIN_REST_S = 0.1
@@ -34,6 +37,7 @@ class TransformersTeacher:
         fingerprint: What identifies weights and settings.
         licence: Licence of the weights.
         source: Where they are from.
+        load_words: Makes what reads words, when it is asked for; None for a model that only hears.
 
     Raises:
         SondoError: A pooling or a layer that this model does not have.
@@ -51,6 +55,7 @@ class TransformersTeacher:
         fingerprint: str,
         licence: str,
         source: str,
+        load_words: Callable[[], Read] | None = None,
     ) -> None:
         self.name, self.licence, self.source = name, licence, source
         poolings = [name for name in family.poolings if layer is None or name in OF_FRAMES]
@@ -67,6 +72,8 @@ class TransformersTeacher:
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._model = (model if layer is None else AtLayer(model, layer)).eval().to(self._device)
         self._extractor, self._family = extractor, family
+        self._load_words = load_words if self.pooling == next(iter(family.poolings)) else None
+        self._read: Read | None = None
         window_s = family.window_s(extractor)
         self._window = None if window_s is None else int(window_s * self.sample_rate)
         noise = 0.1 * torch.from_numpy(
@@ -92,6 +99,27 @@ class TransformersTeacher:
         assert isinstance(total, Tensor), "there is a window of any sound"
         mean: Tensor = total / sum(window.shape[1] for window in windows)
         return mean.to(audio.device)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Embed words into the space of sound: `a dog barking` lies near sound of one.
+
+        Shape:
+            -> (len(texts), embedding_dim), float32, of length 1.
+
+        Raises:
+            SondoError: The model only hears, as all but CLAP do, or its folder has no tokenizer.
+        """
+        if self._read is None:
+            if self._load_words is None:
+                raise SondoError(f"teacher {self.name} cannot read words: CLAP models can, with their own pooling")
+            try:
+                self._read = self._load_words()
+            except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
+                raise SondoError(
+                    f"the part of {self.source} that reads words cannot be loaded: {_first(error)}"
+                ) from error
+        with torch.inference_mode():
+            return self._read(texts).float()
 
     def _embed_window(self, audio: Tensor) -> Tensor:
         sounds = [row.numpy() for row in audio.detach().cpu().float()]
@@ -136,6 +164,9 @@ def make_hf_teacher(
         raise SondoError(f"there is no folder {source!r}: give hf:FOLDER that save_pretrained wrote, or hf:OWNER/MODEL")
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
     transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()  # of weights that are on the disk; downloads show their own
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # what libraries that transformers looks for say of each other
     try:
         config = transformers.AutoConfig.from_pretrained(target, **options)
         extractor = transformers.AutoFeatureExtractor.from_pretrained(target, **options)
@@ -145,6 +176,8 @@ def make_hf_teacher(
         model = family.load(transformers, target, options)
     except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
         raise SondoError(_why_not(source, folder.is_dir(), error)) from error
+    finally:
+        logging.disable(before)
     return TransformersTeacher(
         name,
         model=model,
@@ -155,12 +188,12 @@ def make_hf_teacher(
         fingerprint=_fingerprint(folder, config, source),
         licence=_licence(folder, source, revision),
         source=source,
+        load_words=family.load_words and partial(family.load_words, transformers, target, options),
     )
 
 
 def _why_not(source: str, is_folder: bool, error: Exception) -> str:
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else type(error).__name__
+    text, first = str(error), _first(error)
     if "trust_remote_code" in text:
         return (
             f"{source} comes with code of its own, which sondo does not run unasked: allow it with "
@@ -172,6 +205,12 @@ def _why_not(source: str, is_folder: bool, error: Exception) -> str:
         f"{source} cannot be had from the Hugging Face hub and is not in its cache ({first}). Without network, copy "
         "the model's folder here and name it: hf:FOLDER"
     )
+
+
+def _first(error: Exception) -> str:
+    """The first line of what a library says."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _fingerprint(folder: Path, config: Any, source: str) -> str:

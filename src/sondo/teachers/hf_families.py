@@ -21,6 +21,8 @@ from sondo.errors import SondoError
 
 Pool = Callable[[nn.Module, dict[str, Tensor], int], Tensor]
 """(model, inputs of the extractor, samples that were heard) -> (batch, dim)."""
+Read = Callable[[Sequence[str]], Tensor]
+"""texts -> (texts, dim)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +34,15 @@ class Family:
         prepare: Features of some sounds of equal length, (extractor, sounds, sample rate) -> inputs.
         window_s: The longest sound that the model takes, from its extractor; None for any length.
         poolings: Name to pooling; the first is the default.
+        load_words: Makes what reads words from (transformers, folder or id, options of `from_pretrained`), for a model
+            that has words in the space of its first pooling; None for one that only hears.
     """
 
     load: Callable[[Any, str, dict[str, Any]], nn.Module]
     prepare: Callable[[Any, Sequence[NDArray[np.float32]], int], dict[str, Tensor]]
     window_s: Callable[[Any], float | None]
     poolings: dict[str, Pool]
+    load_words: Callable[[Any, str, dict[str, Any]], Read] | None = None
 
 
 OF_FRAMES = ("mean", "cls")
@@ -190,11 +195,25 @@ def _clap_pooler(model: Any, inputs: dict[str, Tensor], num_samples: int) -> Ten
     return pooled
 
 
+def _load_clap_words(transformers: Any, target: str, options: dict[str, Any]) -> Read:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(target, **options)
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without one
+        raise ValueError("it comes without a tokenizer")
+    model = transformers.ClapTextModelWithProjection.from_pretrained(target, **options).eval()
+
+    def read(texts: Sequence[str]) -> Tensor:
+        tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
+        return functional.normalize(model(**tokens).text_embeds, dim=-1)
+
+    return read
+
+
 _CLAP = Family(
     load=_load_clap,
     prepare=_prepare_clap,
     window_s=_clap_window_s,
     poolings={"projection": _clap_projection, "pooler": _clap_pooler},
+    load_words=_load_clap_words,
 )
 _FAMILIES = {
     "audio-spectrogram-transformer": Family(

@@ -19,7 +19,15 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument(
         "--model", help="who hears the sound: an exported file, the folder of a run, a published .ckpt, …"
     )
-    verb.add_argument("--teacher.name", help="instead: take a bank's column of this teacher; needs no model")
+    verb.add_argument(
+        "--teacher.name",
+        help="without --model: a bank's column of this teacher; with --teacher_space: which of the student's teachers",
+    )
+    verb.add_argument(
+        "--teacher_space",
+        action="store_true",
+        help="map the student's vectors into its teacher's space, where the teacher can ask too; CLAP also in words",
+    )
     verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
     verb.add_argument("--threads", type=int | None, help="threads for an .onnx or .tflite file; all cores by default")
     add_code(verb)
@@ -38,6 +46,7 @@ def run(settings: Any) -> None:
         settings.out,
         model=settings.model,
         teacher=settings.teacher.name,
+        teacher_space=settings.teacher_space,
         max_bad_share=settings.max_bad_share,
         threads=settings.threads,
         allow_code=settings.allow_code,

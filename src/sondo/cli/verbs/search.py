@@ -9,13 +9,16 @@ import jsonargparse
 
 from sondo.cli.shared import add_code
 
-HELP = "the clips of an index that sound most like a file"
+HELP = "the clips of an index that sound most like a file, or like what words say"
 
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("index", help="what `sondo index` wrote")
-    verb.add_argument("query", help="a sound file")
+    verb.add_argument("query", help="a sound file; with --text, words")
+    verb.add_argument(
+        "--text", action="store_true", help="the query is words, for --model teacher:hf:MODEL of a CLAP model"
+    )
     verb.add_argument("--model", help="who hears the query, if not the model that built the index; or teacher:NAME")
     verb.add_argument("--k", type=int, default=10, help="how many clips")
     verb.add_argument("--exact", action="store_true", help="compare with every clip even where there is a faster way")
@@ -37,6 +40,7 @@ def run(settings: Any) -> None:
     hits = search.query(
         index,
         settings.query,
+        text=settings.text,
         model=settings.model,
         k=settings.k,
         exact=settings.exact,
