@@ -161,7 +161,17 @@ def test_a_file_where_a_folder_is_needed_is_said_before_the_work(
     [
         ("embed", KeyboardInterrupt(), 130, "the same command goes on"),
         ("search", KeyboardInterrupt(), 130, "interrupted\n"),
-        ("search", OSError(errno.ENOSPC, "No space left on device", "o.npz"), 1, "No space left on device (o.npz)"),
+        (
+            "search",
+            OSError(errno.ENOSPC, "No space left on device", "o.npz"),
+            1,
+            "no space is left on the disk (o.npz)",
+        ),
+        ("search", OSError("LanceError(IO): No space left on device (os error 28), x.rs:7"), 1, "no space is left"),
+        ("search", OSError("32256 requested and 15328 written"), 1, "no space is left on the disk: make room"),
+        ("search", OSError("LanceError(IO): Permission denied (os error 13)"), 1, "permission denied: allow reading"),
+        ("search", RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "not enough memory"),
+        ("search", MemoryError(), 1, "--train.batch_size"),
     ],
 )
 def test_what_stops_a_verb_is_said_as_it_is(capsys, monkeypatch, verb, error, code, said):
@@ -174,6 +184,15 @@ def test_what_stops_a_verb_is_said_as_it_is(capsys, monkeypatch, verb, error, co
     assert found == code
     assert said in text
     assert "Traceback" not in text
+
+
+def test_an_error_of_the_code_is_not_taken_for_the_machines(capsys, monkeypatch):
+    def stop(_):
+        raise RuntimeError("expected a tensor")
+
+    monkeypatch.setattr(load_verb("search"), "run", stop)
+    with pytest.raises(RuntimeError, match="expected a tensor"):
+        run(capsys, "search", "i.lance", "x.wav")
 
 
 def test_a_wrong_option_in_a_recipe_is_named_with_its_dotted_key(capsys, tmp_path):

@@ -7,6 +7,7 @@ exits with 1. Our own invariants are assertions, never a SondoError.
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 
@@ -39,15 +40,19 @@ def require(module: str, *, extra: str, why: str) -> ModuleType:
 
 
 def check_places(*files: str | Path | None) -> None:
-    """Find out, before any work is done, whether files could be made there as far as names go.
+    """Find out, before any work is done, whether files could be made there, as far as names and permissions go.
 
     Args:
         files: What is to be written; None is passed over.
 
     Raises:
-        SondoError: One of the folders that a file would lie in is a file itself.
+        SondoError: One of the folders that a file would lie in is a file itself, or nothing can be made there.
     """
     for file in files:
         for above in () if file is None else Path(file).parents:
             if above.is_file():
                 raise SondoError(f"cannot write {file}: {above} is a file, name another place")
+            if above.is_dir():
+                if not os.access(above, os.W_OK | os.X_OK):
+                    raise SondoError(f"cannot write {file}: nothing can be made in {above}, name another place")
+                break

@@ -1,5 +1,6 @@
 """Sound into rows: what is kept, what is set aside, what a second run does."""
 
+import os
 import sys
 
 import numpy as np
@@ -213,6 +214,34 @@ def test_a_bank_of_another_version_is_refused(sound_folder, tmp_path):
     lance.write_dataset(table, str(tmp_path / "b.lance"))
     with pytest.raises(SondoError, match="bank of version 99"):
         ingest(tmp_path / "b.lance", audio=sound_folder)
+
+
+def test_what_a_full_disk_left_of_a_bank_is_taken_over(sound_folder, tmp_path, monkeypatch):
+    import lance
+
+    def full(rows, uri, **_):
+        for name in ("_versions", "_transactions", "data"):
+            os.makedirs(os.path.join(uri, name))
+        raise OSError("LanceError(IO): No space left on device (os error 28)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lance, "write_dataset", full)
+        with pytest.raises(OSError, match="No space left"):
+            ingest(tmp_path / "b.lance", audio=sound_folder)
+    assert ingest(tmp_path / "b.lance", audio=sound_folder).num_clips == 7
+    (tmp_path / "mine" / "data").mkdir(parents=True)  # a name that Lance has too
+    with pytest.raises(SondoError, match="exists and is not a bank"):
+        ingest(tmp_path / "mine", audio=sound_folder)
+    assert (tmp_path / "mine" / "data").is_dir()
+
+
+def test_a_place_where_nothing_can_be_made_is_found_before_any_work(sound_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "locked")
+    (tmp_path / "locked").mkdir()
+    with pytest.raises(
+        SondoError, match=r"cannot write .*b\.lance/_sondo: nothing can be made in .*locked, name another"
+    ):
+        ingest(tmp_path / "locked" / "deep" / "b.lance", audio=sound_folder)
 
 
 def test_a_foreign_table_or_folder_is_left_alone(sound_folder, tmp_path):

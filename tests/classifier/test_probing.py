@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from unittest.mock import Mock
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_new_sound_is_told_and_the_student_is_still_there(classifier_path, tiny_
     assert classifier.space_id == student.space_id
     assert classifier.licence == student.licence
     assert (classifier.embed(sounds["loud"]) == student.embed(sounds["loud"])).all()
+
+
+def test_a_file_is_never_there_without_its_report(tiny_student, class_folders, tmp_path, monkeypatch):
+    module = sys.modules["sondo.classifier.probing"]
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")
+    assert not list(tmp_path.glob("*.onnx"))
+    probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")  # the same again, without overwrite
+    assert (tmp_path / "c.onnx.json").is_file()
 
 
 def test_the_report_and_the_picture_lie_beside_the_file(tiny_student, class_folders, tmp_path):

@@ -10,7 +10,6 @@ import soundfile
 pytest.importorskip("lance", reason="needs the extra search")
 pytest.importorskip("torch", reason="needs the extra train")
 
-import lance
 import pyarrow as pa
 
 from sondo.bank import Bank, ingest
@@ -74,14 +73,15 @@ def test_what_another_process_indexed_while_this_one_waited_is_not_there_twice(
             build(sound_folder, out, model=student_folder)
             return index
         monkeypatch.undo()
-        quicker = lance.write_dataset
+        bank_module = sys.modules["sondo.bank.bank"]
+        write_lock = bank_module.write_lock
 
-        def beaten(rows, uri):
+        def beaten(folder):
             monkeypatch.undo()
             build(sound_folder, out, model=student_folder)
-            return quicker(rows, uri)
+            return write_lock(folder)
 
-        monkeypatch.setattr(lance, "write_dataset", beaten)
+        monkeypatch.setattr(bank_module, "write_lock", beaten)
         return opened(*arguments)
 
     monkeypatch.setattr(build_module, "_open", slowly)

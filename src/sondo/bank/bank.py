@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -28,6 +29,9 @@ from sondo.bank.schema import (
 )
 from sondo.bank.shards import split_name
 from sondo.errors import SondoError, check_places
+
+_SIDE = "_sondo"
+_OF_LANCE = {"_versions", "_transactions", "data"}
 
 
 class Bank:
@@ -62,17 +66,13 @@ class Bank:
         Raises:
             SondoError: Something else is at `path`, or above it.
         """
-        path = Path(path)
-        check_places(path)
-        if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
-            raise SondoError(f"{path} exists and is not a bank: name another path for the bank")
-        create_table(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), path)
+        create_table(CLIP_SCHEMA.with_metadata(info.to_metadata()).empty_table(), Path(path), kind="a bank")
         return cls(path)
 
     @property
     def side(self) -> Path:
         """Folder inside the bank for what is not the clip table: rejected files, unfinished columns, the lock."""
-        return self.path / "_sondo"
+        return self.path / _SIDE
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -230,10 +230,25 @@ class Bank:
             lance.dataset(str(self._rejected_path)).delete(f"uri IN ({quoted})")
 
 
-def create_table(rows: pa.Table, path: Path) -> None:
-    """Write a new table, unless another process was quicker; then its table stays as it is."""
-    try:
-        lance.write_dataset(rows, str(path))
-    except OSError:
+def create_table(rows: pa.Table, path: Path, *, kind: str) -> None:
+    """Write a new table, unless another process was quicker; then its table stays as it is.
+
+    Args:
+        rows: Its first rows, or none.
+        path: Its folder.
+        kind: What it is, for the message.
+
+    Raises:
+        SondoError: Something else is at `path`, or it cannot be made there.
+    """
+    if not path.is_file():
+        check_places(path / _SIDE)
+    there = {child.name for child in path.iterdir()} - {_SIDE} if path.is_dir() else set()
+    is_begun = "_versions" in there and there <= _OF_LANCE
+    if path.is_file() or (there and not is_begun and not Bank.exists(path)):
+        raise SondoError(f"{path} exists and is not {kind}: name another path for {kind}")
+    with write_lock(path / _SIDE):
         if not Bank.exists(path):
-            raise
+            for name in _OF_LANCE:  # of a table that was never committed, because the disk was full
+                shutil.rmtree(path / name, ignore_errors=True)
+            lance.write_dataset(rows, str(path))

@@ -62,7 +62,14 @@ def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:
 
 
 def write_classifier(
-    student: Path, head: Head, out: Path, *, note: Mapping[str, Any], embed: Embed, clips: Sequence[Audio]
+    student: Path,
+    head: Head,
+    out: Path,
+    *,
+    note: Mapping[str, Any],
+    embed: Embed,
+    clips: Sequence[Audio],
+    beside: Callable[[dict[str, Any], int], None] = lambda compared, num_bytes: None,
 ) -> dict[str, Any]:
     """Put a head behind a student's exported graph.
 
@@ -77,6 +84,8 @@ def write_classifier(
         note: What the file should say of its head, JSON-able.
         embed: What the embedding is compared with: (samples,) at the student's rate -> (embedding_dim,).
         clips: Sound to compare on, each (samples,).
+        beside: Writes what belongs beside the file, from what the comparison found and the size in bytes. It is called
+            before the file gets its name, so that a file that is there is never without.
 
     Returns:
         What the comparison found: clips, largest difference of a probability, clips whose first class is the same.
@@ -117,6 +126,7 @@ def write_classifier(
                 f"{out} was not written: a probability differs from that of student and head by "
                 f"{report['largest_difference']:.2g}, at most {TOLERANCE:g} is allowed"
             )
+        beside(report, scratch.stat().st_size)
         os.replace(scratch, out)
     finally:
         scratch.unlink(missing_ok=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +90,15 @@ def probe(
             thresholds = best_thresholds(held_out.probabilities, task.targets()[held_out.clips])
             fitted = fitted.with_thresholds(thresholds.tolist())
         note = _note(task, fitted, held_out)
-        report = _write(
-            encoder, fitted, out, note=note, clips=some_sound(task.paths, sample_rate=encoder.model.sample_rate)
-        )
-    report |= note | {
-        "ci95": list(held_out.ci95),
-        "per_fold": list(held_out.per_fold),
-        "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
-        "by_class": class_table(task, held_out, thresholds),
-    }
-    return _keep(task, held_out, report, out)
+        report = note | {
+            "ci95": list(held_out.ci95),
+            "per_fold": list(held_out.per_fold),
+            "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
+            "by_class": class_table(task, held_out, thresholds),
+        }
+        clips = some_sound(task.paths, sample_rate=encoder.model.sample_rate)
+        keep = partial(_keep, task, held_out)
+        return _write(encoder, fitted, out, note=note, clips=clips, report=report, keep=keep)
 
 
 def _published(
@@ -123,9 +123,9 @@ def _published(
         encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
         noise = np.random.default_rng(0).standard_normal((3, 2 * encoder.model.sample_rate)).astype(np.float32)
         clips = [0.1 * row for row in noise]
-        report = _write(encoder, head, out, note={"head": head.kind, "source": str(name)}, clips=clips)
-    write_json(_report_path(out), report)
-    return report
+        note = {"head": head.kind, "source": str(name)}
+        keep = lambda report, out: write_json(_report_path(out), report)  # noqa: E731
+        return _write(encoder, head, out, note=note, clips=clips, report={}, keep=keep)
 
 
 def _embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDArray[np.float32]]:
@@ -155,18 +155,36 @@ def _embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDA
     return readable_part(task, kept, data), np.stack(vectors)
 
 
-def _write(encoder: Encoder, head: Head, out: Path, *, note: dict[str, Any], clips: list[Audio]) -> dict[str, Any]:
-    compared = write_classifier(encoder.path, head, out, note=note, embed=encoder.reference, clips=clips)
-    return {
+def _write(
+    encoder: Encoder,
+    head: Head,
+    out: Path,
+    *,
+    note: dict[str, Any],
+    clips: list[Audio],
+    report: dict[str, Any],
+    keep: Callable[[dict[str, Any], Path], None],
+) -> dict[str, Any]:
+    """The file, and before it gets its name, what is kept beside it."""
+    about = {
         "path": str(out),
-        "bytes": out.stat().st_size,
+        "bytes": 0,
         "student": encoder.model.name,
         "space_id": encoder.model.space_id,
         "licence": encoder.model.licence,
         "classes": list(head.classes),
         "multi_label": head.multi_label,
-        "compared": {"with": encoder.compared_with, **compared},
+        "compared": {"with": encoder.compared_with},
+        **report,
     }
+
+    def beside(compared: dict[str, Any], num_bytes: int) -> None:
+        about["bytes"] = num_bytes
+        about["compared"] |= compared
+        keep(about, out)
+
+    write_classifier(encoder.path, head, out, note=note, embed=encoder.reference, clips=clips, beside=beside)
+    return about
 
 
 def _note(task: Task, head: Head, held_out: HeldOut) -> dict[str, Any]:
@@ -180,7 +198,7 @@ def _note(task: Task, head: Head, held_out: HeldOut) -> dict[str, Any]:
     }
 
 
-def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> dict[str, Any]:
+def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> None:
     """The report and the picture, beside the file."""
     if not task.multi_label:
         counts = confusion_matrix(task, held_out)
@@ -193,7 +211,6 @@ def _keep(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> d
         except MissingExtraError as error:
             say(f"no picture: {error}")
     write_json(_report_path(out), report)
-    return report
 
 
 def _report_path(out: Path) -> Path:

@@ -1,13 +1,12 @@
 """The command line: one verb for each step, each a thin shell over a Python function.
 
 What lives here: `arguments` (short spellings and recipe files), `verbs` (a file for each verb), `shared` (what several
-of them need), `parser` (all verbs in one) and `messages` (what it says of wrong values). May import: everything, heavy
-libraries inside the verbs' `run` alone.
+of them need), `parser` (all verbs in one) and `messages` (what is said of wrong values and of the machine). May import:
+everything, heavy libraries inside the verbs' `run` alone.
 """
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +14,7 @@ import jsonargparse
 from rich.text import Text
 
 from sondo.cli.arguments import spelled_out
-from sondo.cli.messages import plain
+from sondo.cli.messages import of_the_machine, plain
 from sondo.cli.parser import make_parser
 from sondo.cli.verbs import NAMES, load_verb
 from sondo.errors import SondoError
@@ -25,9 +24,6 @@ GO_ON = frozenset(
     ("demo", "distill", "ingest", "teach", "train", "reproduce", "finetune", "embed", "index", "audioset")
 )
 """Verbs that keep what was done when they are interrupted."""
-
-_SURROUNDINGS = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM))
-"""Errors of the disk, which are nobody's mistake in the code."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,11 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{message} (see {' '.join(filter(None, ('sondo', verb, '--help')))})", code=2)
     except SondoError as error:
         _fail(str(error), code=1)
-    except OSError as error:
-        if error.errno not in _SURROUNDINGS:
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (reason := of_the_machine(error)) is None:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        _fail(f"{error.strerror}{where}: make room or name another place, then type the same again", code=1)
+        _fail(reason, code=1)
     except KeyboardInterrupt:
         kept = ": what was done is kept, the same command goes on from there" if given[:1] and given[0] in GO_ON else ""
         console.print(f"interrupted{kept}")

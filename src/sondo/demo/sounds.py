@@ -109,7 +109,12 @@ def make_demo_sound(folder: Path | str, *, clips_per_family: int = 40, duration_
         samples = synthesise(*clip, duration_s=duration_s, seed=seed)
         target = audio / _file_name(*clip)
         part = target.with_name(f".{target.name}.part")
-        soundfile.write(part, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+        try:
+            soundfile.write(part, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+        except soundfile.SoundFileError as error:
+            raise SondoError(
+                f"{target} cannot be written ({error}): is the disk full? The demo takes 200 MB"
+            ) from error
         part.replace(target)
 
     with (

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.errors import SondoError, require
+from sondo.errors import SondoError, check_places, require
 
 _Writer = Callable[[Path, list[str], NDArray[np.float32], str], None]
 
@@ -31,6 +31,7 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
     _writer(path)
     if not path.parent.is_dir():
         raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
+    check_places(path)
     there = [file for file in (path, *_beside(path)) if file.exists()]
     if path.is_dir() or (there and not overwrite):
         allow = "" if path.is_dir() else ", or allow it with --overwrite (in Python overwrite=True)"

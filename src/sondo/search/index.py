@@ -19,7 +19,7 @@ from sondo.bank import Bank
 from sondo.bank.bank import create_table
 from sondo.bank.files import find_moved, follow
 from sondo.bank.lock import write_lock
-from sondo.errors import SondoError, check_places
+from sondo.errors import SondoError
 from sondo.runtime.space import SpaceMismatchError
 from sondo.screen import say
 from sondo.search.info import IndexInfo
@@ -84,11 +84,7 @@ class Index:
         Raises:
             SondoError: Something else is at `path`, or above it.
         """
-        path = Path(path)
-        check_places(path)
-        if path.is_file() or (path.is_dir() and any(child.name != "_sondo" for child in path.iterdir())):
-            raise SondoError(f"{path} exists and is not an index: name another path for the index")
-        create_table(info.schema().empty_table(), path)
+        create_table(info.schema().empty_table(), Path(path), kind="an index")
         return cls(path)
 
     def __len__(self) -> int:
