@@ -56,3 +56,13 @@ def check_places(*files: str | Path | None) -> None:
                 if not os.access(above, os.W_OK | os.X_OK):
                     raise SondoError(f"cannot write {file}: nothing can be made in {above}, name another place")
                 break
+
+
+def check_readable(file: str | Path) -> None:
+    """Tell a file that may not be read from one that is damaged, which is what libraries make of it.
+
+    Raises:
+        SondoError: There is a file, and no permission to read it.
+    """
+    if os.path.exists(file) and not os.access(file, os.R_OK):
+        raise SondoError(f"{file} may not be read: permission denied")

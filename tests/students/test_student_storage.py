@@ -149,6 +149,13 @@ def test_damage_is_named(folder, damage, message):
         load(folder)
 
 
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(folder, monkeypatch, name):
+    monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != name)
+    with pytest.raises(SondoError, match=f"{name} may not be read: permission denied"):
+        load(folder)
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SondoError, match="nowhere is not there"):
         load(tmp_path / "nowhere")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_readable
 from sondo.runtime.metadata import FileInfo, read_object
 from sondo.runtime.model import Model
 from sondo.runtime.threads import checked_threads
@@ -112,6 +112,7 @@ def open_session(path: Path, threads: int | None) -> Any:
     threads = checked_threads(threads)
     if not path.is_file():
         raise SondoError(f"no such model file: {path}")
+    check_readable(path)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -22,7 +22,7 @@ from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from sondo.audio.logmel import LogMelConfig
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_readable
 from sondo.students.card import model_card
 from sondo.students.head import Projector
 from sondo.students.registry import create, is_code
@@ -190,6 +190,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         what = "is not there" if not folder.exists() else "holds no student"
         raise SondoError(f"{folder} {what}: expected {CONFIG} and {WEIGHTS} in it")
+    check_readable(path)
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
@@ -208,6 +209,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _read_weights(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise SondoError(f"{path} is missing: copy the whole folder of the student")
+    check_readable(path)
     try:
         weights: dict[str, Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
