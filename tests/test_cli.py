@@ -11,6 +11,7 @@ from sondo.cli import main
 from sondo.cli.arguments import spelled_out
 from sondo.cli.parser import make_parser
 from sondo.cli.verbs import load_verb
+from sondo.recipe import Recipe, TrainConfig
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "finetune", "classify", "reproduce"]
@@ -300,7 +301,8 @@ def test_lists_of_what_there_is(capsys):
 def test_another_recipe_in_the_same_folder_is_refused(capsys, sound_folder, tmp_path):
     out = tmp_path / "o"
     out.mkdir()
-    (out / "recipe.json").write_text(json.dumps({"train": {"epochs": 7}}))
+    recipe = Recipe(out=str(out), audio=str(sound_folder), train=TrainConfig(epochs=7))
+    (out / "recipe.json").write_text(json.dumps(recipe.to_dict()))
     (out / "student").mkdir()
     code, text = run(capsys, "distill", "--audio", str(sound_folder), "--out", str(out))
     assert code == 1

@@ -141,3 +141,43 @@ def test_hidden_files_make_no_other_folder_of_it(tmp_path):
     (tmp_path / "result").touch()
     with pytest.raises(SondoError, match="a was 1, is now 2"):
         claim_folder(tmp_path, {"a": 2})
+
+
+DISTILL, TRAIN = ("recipe.json", {"teacher": {}}), ("train.json", {"train": {}})
+REPRODUCE, FINETUNE = ("recipe.json", {"grid": "mine"}), ("train.json", {"finetune": {}})
+
+
+def begin(folder, run):
+    """Claim a folder, leave something in it."""
+    note, settings = run
+    claim_folder(folder, settings, note=note)
+    (folder / "result").touch()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (FINETUNE, REPRODUCE, "r holds a run of `sondo finetune`, not of reproduce: name another --out"),
+        (DISTILL, FINETUNE, "r holds a run of `sondo distill`, not of finetune: name another --out"),
+        (TRAIN, REPRODUCE, "r holds a run of `sondo train`, not of reproduce: name another --out"),
+        (REPRODUCE, DISTILL, "r holds a run of `sondo reproduce`, not of distill: name another --out"),
+    ],
+)
+def test_a_folder_of_another_kind_of_run_is_refused(tmp_path, first, second, message):
+    begin(tmp_path / "r", first)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(SondoError, match=f"{message}$"):
+        begin(tmp_path / "r", second)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_whole_way_and_its_training_share_a_folder(tmp_path):
+    begin(tmp_path / "r", DISTILL)
+    begin(tmp_path / "r", TRAIN)
+    begin(tmp_path / "r", DISTILL)
+
+
+def test_of_very_many_settings_that_differ_a_few_are_named(tmp_path):
+    begin(tmp_path / "r", ("recipe.json", {f"s{number:02}": 0 for number in range(20)}))
+    with pytest.raises(SondoError, match=r"s04 was 0, is now 1; and 15 settings more\. Name another --out$"):
+        claim_folder(tmp_path / "r", {f"s{number:02}": 1 for number in range(20)})

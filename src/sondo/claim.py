@@ -31,6 +31,11 @@ NEVER_BOUND = ("out", "workers", "max_bad_share")
 _OF_THE_SOUND = ("audio", "manifest", "compat")
 """Settings with which a bank is another one."""
 
+_ONLY_IN = {"grid": "reproduce", "finetune": "finetune"}
+"""Settings that the notes of one kind of run alone have, and the kind."""
+
+_MOST_SHOWN = 5
+
 
 def claim_folder(
     folder: Path,
@@ -54,7 +59,7 @@ def claim_folder(
         The dotted names of the settings that did change.
 
     Raises:
-        SondoError: The folder holds a run of other settings, or files that are no run.
+        SondoError: The folder holds a run of another kind or of other settings, or files that are no run.
     """
     assert note in RUN_NOTES
     file = folder / note
@@ -62,6 +67,7 @@ def claim_folder(
     is_run = bool(children & {*RUN_NOTES})
     if folder.is_file() or (children and not is_run):
         raise SondoError(f"{folder} holds something that is no run of sondo: name a new folder as --out")
+    _check_kind(folder, note, settings)
     if bound is None:
         is_begun = bool(children - {*RUN_NOTES, "seconds.json"})
         bound = lambda key: is_begun and key not in NEVER_BOUND  # noqa: E731
@@ -69,7 +75,9 @@ def claim_folder(
     changed = _changed(file, settings) if file.exists() else {}
     if differs := [f"{key} was {was!r}, is now {now!r}" for key, (was, now) in changed.items() if bound(key)]:
         way = "" if changed.keys() & {*_OF_THE_SOUND} else advice  # its bank would hold both
-        raise SondoError(f"{folder} holds another run: {'; '.join(differs)}. Name another --out{way}")
+        more = [f"and {len(differs) - _MOST_SHOWN} settings more"] if len(differs) > _MOST_SHOWN else []
+        shown = "; ".join([*differs[:_MOST_SHOWN], *more])
+        raise SondoError(f"{folder} holds another run: {shown}. Name another --out{way}")
     write_json(file, settings)
     return set(changed)
 
@@ -86,12 +94,32 @@ def make_folder(folder: Path) -> None:
         raise SondoError(f"{folder} cannot be made a folder ({error.strerror}): name another --out") from error
 
 
-def _changed(file: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What differs, as it was and as it is. Two spellings of one path are the same."""
+def _check_kind(folder: Path, note: str, settings: dict[str, Any]) -> None:
+    """Refuse a folder of another kind of run; training is a stage of `distill`, so that these two share one."""
+    wanted = _kind(note, settings)
+    for name in RUN_NOTES:
+        found = _kind(name, _read(folder / name)) if (folder / name).exists() else wanted
+        if found != wanted and not {found, wanted} <= {"distill", "train"}:
+            raise SondoError(f"{folder} holds a run of `sondo {found}`, not of {wanted}: name another --out")
+
+
+def _kind(note: str, settings: dict[str, Any]) -> str:
+    """The verb that makes runs with such a note."""
+    own = [verb for key, verb in _ONLY_IN.items() if key in settings]
+    return own[0] if own else {"recipe.json": "distill", "train.json": "train"}[note]
+
+
+def _read(file: Path) -> dict[str, Any]:
     try:
-        standing = flatten(json.loads(file.read_text(encoding="utf-8")))
+        settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise SondoError(f"{file} is damaged ({error}): name another --out") from error
+    return settings
+
+
+def _changed(file: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """What differs, as it was and as it is. Two spellings of one path are the same."""
+    standing = flatten(_read(file))
     wanted = flatten(json.loads(json.dumps(settings)))
     pairs = {key: (standing.get(key), wanted.get(key)) for key in sorted({*standing, *wanted})}
     return {key: (was, now) for key, (was, now) in pairs.items() if was != now and not _one_path(was, now, file.parent)}

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from noise import write_sound
 
+from sondo.claim import write_json
 from sondo.classifier.config import FinetuneConfig
 from sondo.errors import SondoError
 
@@ -150,3 +151,12 @@ def test_an_exported_file_cannot_be_trained(tiny_student, class_folders, tmp_pat
     with pytest.raises(SondoError, match="an exported file, which cannot be trained"):
         finetune(tiny_student, data=class_folders, out=tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_distill_made_is_left_alone(start, class_folders, tmp_path):
+    out = tmp_path / "run"
+    write_json(out / "train.json", {"student": {}, "bank": {}})
+    write_json(out / "recipe.json", {"student": {}, "out": str(out)})
+    with pytest.raises(SondoError, match="holds a run of `sondo distill`, not of finetune: name another --out$"):
+        finetune(start, data=class_folders, out=out)
+    assert len(list(out.iterdir())) == 2

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from sondo.bank import Bank, ingest
+from sondo.claim import write_json
 from sondo.cli import main
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
@@ -207,6 +208,13 @@ def test_a_mistake_is_named(place, tmp_path, capsys, extra, message):
         main(["reproduce", *given, "--scale", "0.5", *extra])
     said = capsys.readouterr()
     assert message in said.err + said.out
+
+
+def test_a_folder_that_finetune_made_is_left_alone(place, tmp_path):
+    write_json(tmp_path / "train.json", {"finetune": {"epochs": 3}})
+    with pytest.raises(SondoError, match="holds a run of `sondo finetune`, not of reproduce: name another --out$"):
+        reproduce(str(place / "losses.yaml"), bank=place / "b.lance", out=tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["train.json"]
 
 
 @pytest.mark.slow
