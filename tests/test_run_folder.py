@@ -17,6 +17,7 @@ from sondo.errors import SondoError
 from sondo.recipe import Recipe, StudentConfig, TrainConfig
 
 SMALL = {"student": StudentConfig(width_mult=0.1), "train": TrainConfig(epochs=1, batch_size=2)}
+LISTENING = {"teacher": {"online": True}, "augment": {"roll": True}}
 
 
 @pytest.fixture
@@ -94,6 +95,10 @@ def test_what_is_measured_afterwards_may_be_asked_for_later(begun, tmp_path):
             "has width 1 and this student 0.4: take --student.init efficientat/dymn04_im or",
         ),
         ({"student": {"width_mult": 0.1, "init": "mn01.pt"}}, "no weights at mn01.pt"),
+        ({"teacher": {"online": True}}, "nothing changes the sound: set --augment.gain_db"),
+        ({"augment": {"views": 2}}, "set --teacher.online, or leave it out"),
+        ({**LISTENING, "train": {"supervised": 1, "sampling": "uniform"}}, "leave out --teacher.online"),
+        ({**LISTENING, "compat": "ssondo"}, "compat ssondo teacher and student hear other parts"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_done(sound_folder, tmp_path, settings, message):

@@ -19,7 +19,7 @@ from sondo.bank.sources import find_sources
 from sondo.claim import NEVER_BOUND, claim_folder, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
-from sondo.distill.online import OnlineTeacher
+from sondo.distill.online import OnlineTeacher, check_listening
 from sondo.distill.run_folder import has_begun
 from sondo.distill.teach import origin_of, say_licence, teach, teacher_column
 from sondo.distill.train import check_columns, check_fits, train
@@ -118,6 +118,12 @@ def _has_moved(recipe: Recipe, key: str) -> bool:
 
 def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
     """Refuse settings of training that do not fit before the teachers listen, not after."""
+    check_listening(
+        recipe.augment,
+        is_online=any(config.online for config in recipe.teachers),
+        supervised=recipe.train.supervised,
+        compat=Bank(recipe.bank_path).info.compat if Bank.exists(recipe.bank_path) else recipe.compat,
+    )
     check_columns([teacher_column(each) for each in teachers])
     dims = [each.embedding_dim for each in teachers] if recipe.train.supervised < 1 else []
     check_fits(recipe.student, recipe.train, dims, has_clusters=recipe.train.sampling == "balanced")

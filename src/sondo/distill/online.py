@@ -63,27 +63,45 @@ class OnlineTeacher:
         return torch.from_numpy(check_vectors(vectors, names, self.teacher).astype(np.float16))
 
 
-def check_online(bank: Bank, teachers: Sequence[OnlineTeacher], augmentation: AugmentConfig) -> None:
-    """Refuse a training with online teachers that could not mean what it says.
+def check_listening(
+    augmentation: AugmentConfig, *, is_online: bool, supervised: float = 0.0, compat: str | None = None
+) -> None:
+    """Refuse settings with which listening in training could not mean what it says, before anything is done.
+
+    Args:
+        augmentation: How clips are changed.
+        is_online: Whether a teacher listens.
+        supervised: Share of the clips' labels in the loss.
+        compat: How the bank is ingested.
 
     Raises:
-        SondoError: Nothing changes the sound, views without a teacher that hears them, a bank whose teachers hear
-            another part of the file, or a teacher that is not the one of its column.
+        SondoError: Views without a teacher that hears them, labels alone, nothing that changes the sound, or a bank
+            whose teachers hear another part of the file.
     """
-    if augmentation.views is not None and not teachers:
-        raise SondoError("augment.views keeps what online teachers say: set --teacher.online, or leave it out")
-    if not teachers:
+    if not is_online:
+        if augmentation.views is not None:
+            raise SondoError("augment.views keeps what online teachers say: set --teacher.online, or leave it out")
         return
+    if supervised == 1:
+        raise SondoError("with --train.supervised 1 no teacher is asked: leave out --teacher.online")
     if not augmentation.changes_sound:
         raise SondoError(
             "an online teacher listens to what augmentation makes of a clip, and nothing changes the sound: set "
             "--augment.gain_db, --augment.roll or --augment.mixup_alpha, or leave out --teacher.online"
         )
-    if bank.info.compat is not None:
+    if compat is not None:
         raise SondoError(
-            f"{bank.path} was ingested with compat {bank.info.compat}, where teacher and student hear other parts of "
-            "a file: leave out --teacher.online, or ingest into a bank without compat"
+            f"in a bank of compat {compat} teacher and student hear other parts of a file: leave out "
+            "--teacher.online, or ingest into a bank without compat"
         )
+
+
+def check_online(bank: Bank, teachers: Sequence[OnlineTeacher]) -> None:
+    """Refuse an online teacher that is not the one of its column.
+
+    Raises:
+        SondoError: There is one.
+    """
     for each in teachers:
         standing, found = bank.origin(each.column) or {}, origin_of(each.teacher)
         if standing != found:

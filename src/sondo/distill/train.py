@@ -29,7 +29,7 @@ from sondo.distill.geometry import TargetGeometry
 from sondo.distill.losses.matryoshka import prefix_embeddings
 from sondo.distill.module import Distillation
 from sondo.distill.objective import Objective
-from sondo.distill.online import Listening, OnlineTeacher, check_online
+from sondo.distill.online import Listening, OnlineTeacher, check_listening, check_online
 from sondo.distill.run_folder import STUDENT, alone_in, has_begun
 from sondo.distill.sampling import balanced_weights, class_balanced_weights
 from sondo.distill.sound_views import SoundBatches
@@ -100,7 +100,8 @@ def _train(
     augmentation: AugmentConfig,
     online: Sequence[OnlineTeacher],
 ) -> Path:
-    teachers = _asked(bank, teachers, clusters, config, online)
+    check_listening(augmentation, is_online=bool(online), supervised=config.supervised, compat=bank.info.compat)
+    teachers = _asked(bank, teachers, clusters, config)
     check_columns(teachers)
     for teacher in teachers:
         require_complete(bank, teacher)
@@ -109,7 +110,7 @@ def _train(
     dims = [int(origin["embedding_dim"]) for origin in origins]
     goals = check_fits(student, config, dims, has_clusters=clusters is not None)
     needs_clusters = any(goal.needs_clusters for goal in goals)
-    check_online(bank, online, augmentation)
+    check_online(bank, online)
     classes = classes_of(bank, train_rows, valid_rows) if config.supervised > 0 else []
     listening = {each.column: each for each in online}
     settings = _settings(bank, teachers, clusters, student, config, len(train_rows), out)
@@ -221,16 +222,12 @@ def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
         say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
 
 
-def _asked(
-    bank: Bank, teachers: Sequence[str], clusters: str | None, config: TrainConfig, online: Sequence[OnlineTeacher]
-) -> Sequence[str]:
+def _asked(bank: Bank, teachers: Sequence[str], clusters: str | None, config: TrainConfig) -> Sequence[str]:
     """The teachers that have a say: all, or none where labels are all that is asked for."""
     if config.supervised < 1:
         if not teachers:
             raise SondoError("nobody teaches: name a teacher's column, or learn from labels (--train.supervised 1)")
         return teachers
-    if online:
-        raise SondoError("with --train.supervised 1 no teacher is asked: leave out --teacher.online")
     if clusters is not None and not bank.has_column(clusters):
         raise SondoError(
             f"{bank.path} has no column {clusters} to draw from: with labels alone, set --train.sampling classes "
