@@ -161,7 +161,7 @@ def label_of(name: str) -> str:
 
 
 def create(name: str, *, checkpoint: str | Path | None = None, label: str | None = None, **options: Any) -> Teacher:
-    """Make a teacher.
+    """Make a teacher. Its `embed` takes a float32 torch tensor (batch, samples) at its `sample_rate`, no numpy array.
 
     Args:
         name: One of `available()`, `hf:MODEL`, `hear:package.module`, or `package.module:function`.
@@ -173,7 +173,8 @@ def create(name: str, *, checkpoint: str | Path | None = None, label: str | None
         SondoError: No teacher has that name, an option it does not take, or a file that cannot be used.
 
     Example:
-        `create("modulation").embed(audio)` with audio (batch, samples) at 32 kHz gives (batch, 544).
+        `create("modulation").embed(torch.from_numpy(audio))` with audio (batch, samples), float32 at 32 kHz, gives a
+        tensor (batch, 544).
     """
     entry = _FORMS.get(name.partition(":")[0], _FUNCTION) if ":" in name else _BY_NAME.get(name)
     if entry is None:
