@@ -120,7 +120,7 @@ def test_every_verb_has_help(capsys):
         (["teach", "--bank", "absent.lance"], "no bank at absent.lance"),
         (["evaluate", "absent.onnx", "--task", "esc10", "--data", "x"], "no model at absent.onnx"),
         (["embed", "absent.onnx", "x.wav", "--out", "e.npz"], "no model at absent.onnx"),
-        (["export", "absent"], "absent"),
+        (["export", "runs/absent"], "there is no run, student or checkpoint at runs/absent; by name there is matpac-"),
         (["frobnicate"], "frobnicate"),
         (["distil"], "(see sondo --help)"),
         (["embed"], "required: model, files, out (see sondo embed --help)"),

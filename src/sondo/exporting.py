@@ -32,7 +32,7 @@ from sondo.recipe import StudentConfig
 from sondo.runtime import Model
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, available, create, load, load_projectors
-from sondo.students.published import load_published
+from sondo.students.published import HUB, PUBLISHED, load_published
 
 NUM_CALIBRATION_CLIPS = 128
 _LONGEST_S = 25.0
@@ -291,6 +291,8 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
         SondoError: No student there.
     """
     folder = Path(source)
+    if not folder.exists() and str(source) not in PUBLISHED and not str(source).startswith(HUB):
+        raise SondoError(f"there is no run, student or checkpoint at {source}; by name there is {', '.join(PUBLISHED)}")
     if not folder.is_dir():
         student, projector = load_published(str(source))
         heads = [] if projector is None else [projector]
