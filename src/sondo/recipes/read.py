@@ -99,6 +99,11 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
+def grid_names() -> list[str]:
+    """The grids that come with sondo, as `sondo reproduce` takes them."""
+    return sorted(file.stem for file in GRIDS.glob("*.yaml"))
+
+
 def read_file(path: str | Path) -> dict[str, Any]:
     """What a YAML file holds, as it stands there.
 

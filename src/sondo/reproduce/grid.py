@@ -25,7 +25,7 @@ from sondo.claim import flatten
 from sondo.errors import SondoError
 from sondo.recipe import Recipe
 from sondo.recipes import full_settings, make_recipe, merged
-from sondo.recipes.read import GRIDS, SUFFIXES, read_file
+from sondo.recipes.read import GRIDS, SUFFIXES, grid_names, read_file
 from sondo.reproduce.paper import PaperTable, paper_table
 from sondo.screen import say
 
@@ -74,7 +74,7 @@ def read_grid(name: str) -> Grid:
     """Read a grid.
 
     Args:
-        name: One that comes with sondo (`table1`, `table2`, `fig2`), or a path that ends in .yaml.
+        name: One of `sondo.recipes.read.grid_names`, or a path that ends in .yaml.
 
     Raises:
         SondoError: No such grid, an unknown key, no variants, or two whose names give one folder.
@@ -179,8 +179,7 @@ def _axis(values: Any, variants: Mapping[str, Any], file: Path) -> FigureAxis:
 def _find(name: str) -> Path:
     if name.endswith(SUFFIXES):
         return Path(name)
-    file = GRIDS / f"{name}.yaml"
-    if file not in GRIDS.glob("*.yaml"):
-        there = ", ".join(sorted(found.stem for found in GRIDS.glob("*.yaml")))
+    if name not in grid_names():
+        there = ", ".join(grid_names())
         raise SondoError(f"no grid is called {name!r}: there is {there}, or a file of your own ending in .yaml")
-    return file
+    return GRIDS / f"{name}.yaml"

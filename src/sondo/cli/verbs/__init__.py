@@ -2,7 +2,7 @@
 
 A verb's file has `HELP` (a line for `sondo --help`), `build(verb)` (its options) and `run(settings)` (what it does).
 Heavy libraries are imported inside `run`, so that `sondo --help` answers at once and the runtime's verbs work where
-torch is not installed. May import: `sondo.recipe`, `sondo.cli.shared`; everything inside `run`.
+torch is not installed. May import: `sondo.recipe`, `sondo.recipes`, `sondo.cli.shared`; everything inside `run`.
 """
 
 from __future__ import annotations

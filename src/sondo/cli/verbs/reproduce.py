@@ -10,13 +10,15 @@ from typing import Any
 import jsonargparse
 
 from sondo.recipe import StudentConfig, TrainConfig
+from sondo.recipes.read import grid_names
 
 HELP = "a table of the paper, or variants of your own, trained from one bank and compared"
 
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("grid", help="table1, table2 or fig2 of the paper, or a YAML file with `base` and `variants`")
+    there = ", ".join(grid_names())
+    verb.add_argument("grid", help=f"one by name ({there}), or a YAML file with `base` and `variants`")
     verb.add_argument("--bank", required=True, help="the bank; the teachers' columns must be there")
     verb.add_argument(
         "--task",
@@ -27,7 +29,11 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--data", action="append", default=[], help="folder of the task")
     verb.add_argument("--scale", type=float, default=1.0, help="factor on the clips that each run sees, such as 0.01")
     verb.add_argument("--seeds", type=int, nargs="+", default=[0], help="seeds; each variant is trained with each")
-    verb.add_argument("--teacher.name", help="teacher of all variants, instead of the grid's")
+    verb.add_argument(
+        "--teacher.name",
+        help="teacher of all variants, instead of the grid's; left out, a bank's only column teaches all of them where "
+        "the grid's own teacher is absent",
+    )
     verb.add_argument("--out", help="folder of the results; runs/GRID when left out")
     # A setting that is not given stays that of the grid, whatever its default is.
     verb.add_class_arguments(StudentConfig, "student")
