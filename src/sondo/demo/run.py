@@ -21,7 +21,8 @@ def run_demo(out: Path, *, seconds: float = 120.0, seed: int = 0) -> dict[str, A
 
     Args:
         out: Folder of the run; `out/sound` gets the sound.
-        seconds: How long to train, about, on two cores. More time is more epochs.
+        seconds: Sets the epochs: about that many seconds on two idle cores, several times as many on slower or busy
+            ones.
         seed: Of the sound and of the training.
 
     Returns:

@@ -13,7 +13,12 @@ HELP = "the whole way on sound that sondo makes itself"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("--out", default="runs/demo", help="folder of the run")
-    verb.add_argument("--seconds", type=float, default=120.0, help="seconds to spend on training, about")
+    verb.add_argument(
+        "--seconds",
+        type=float,
+        default=120.0,
+        help="sets the epochs: about that many seconds on two idle cores, several times as many on slower or busy ones",
+    )
     verb.add_argument("--seed", type=int, default=0, help="seed of the sound and of the training")
 
 
