@@ -27,7 +27,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         "--weights",
         choices=["float32", "float16", "int8"],
         default="float32",
-        help="keep the weights small in the file and compute in float32, as fast as ever",
+        help="ONNX alone: keep the weights small in the file and compute in float32, as fast as ever",
     )
     verb.add_argument(
         "sounds",
@@ -36,8 +36,10 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         help="real sound to calibrate with and to compare on instead of the run's bank: files, or folders of them",
     )
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    verb.add_argument("--frames", action="store_true", help="embeddings along time as a further output")
-    verb.add_argument("--teacher_space", action="store_true", help="vectors in the teacher's space as a further output")
+    verb.add_argument("--frames", action="store_true", help="ONNX alone: embeddings along time as a further output")
+    verb.add_argument(
+        "--teacher_space", action="store_true", help="ONNX alone: vectors in the teacher's space as a further output"
+    )
     verb.add_argument("--teacher", help="whose space, where several taught; by default that of the first")
     add_code(verb)
 
