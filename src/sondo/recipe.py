@@ -69,7 +69,8 @@ class StudentConfig:
 
     Args:
         name: A student's name (see `sondo students`), `timm:MODEL`, or `package.module:function` for your own.
-        width_mult: Factor on the number of channels; 1.0 is the paper's size, mobilenetv3 at 0.4 has 0.5 M parameters.
+        width_mult: Factor on the number of channels, mobilenetv3 at 0.4 has 0.5 M parameters; left out, 1.0, the
+            paper's size, or what your own function takes by default.
         readout: How its maps of features become one vector: last (the published one), multilevel,
             multilevel_stats, multilevel_nested or stats; left out, multilevel_stats, with Matryoshka lengths
             multilevel_nested, or last for a network that gives vectors and no maps.
