@@ -71,8 +71,8 @@ def test_a_recipe_that_starts_from_itself_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "student", "message"),
     [
-        ("papr", None, "no recipe is called 'papr'.*paper/dymn"),
-        ("paper", "timm:x", "no recipe is called 'paper' for the student timm:x"),
+        ("papr", None, "no recipe is called 'papr': there is paper, paper/dymn"),
+        ("paper", "timm:x", "no recipe is called 'paper' for the student timm:x: there is paper/dymn"),
         ("../recipe", None, "no recipe is called"),
         ("grids/table1", None, "no recipe is called"),
         ("absent.yaml", None, "no recipe at absent.yaml"),

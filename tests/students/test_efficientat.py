@@ -62,10 +62,10 @@ def test_a_file_by_its_path_and_a_width_that_does_not_fit(tmp_path):
     ("name", "student", "width", "message"),
     [
         ("mn10_im", "mobilenetv3", 0.4, "width 1 and this student 0.4: take --student.init efficientat/mn04_im or"),
-        ("mn10_im", "dymn", 1.0, "is a mobilenetv3, this student is dymn: take --student mobilenetv3"),
+        ("mn10_im", "dymn", 1.0, "this student is dymn: take --student mobilenetv3, or --student.init null for"),
         ("mn10_in", "mobilenetv3", 1.0, "no weights 'mn10_in'.*mn10_im"),
         ("mn10_as_hop_15", "mobilenetv3", 1.0, "no weights 'mn10_as_hop_15'.*mn10_as"),
-        ("mn10_im", "mobilenetv3", 0.36, "this student 0.36: take --student.width_mult 1$"),
+        ("mn10_im", "mobilenetv3", 0.36, "this student 0.36: take --student.width_mult 1, or --student.init null for"),
         ("dymn04_as", "eres2net", 1.0, "is a dymn, this student is eres2net"),
     ],
 )

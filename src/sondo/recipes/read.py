@@ -126,11 +126,11 @@ def _find(name: str, *, student: str | None, beside: Path) -> Path:
         return beside / name
     there = {f"{file.parent.name}/{file.stem}": file for file in sorted(HERE.glob("*/*.yaml"))}
     there = {key: file for key, file in there.items() if file.parent != GRIDS}
-    is_folder = any(key.startswith(f"{name}/") for key in there)
-    key = f"{name}/{student or StudentConfig().name}" if is_folder else name
+    folders = dict.fromkeys(file.parent.name for file in there.values())
+    key = f"{name}/{student or StudentConfig().name}" if name in folders else name
     if key not in there:
-        whom = f" for the student {student}" if is_folder else ""
-        raise SondoError(f"no recipe is called {name!r}{whom}: there is {', '.join(there)}, or a file ending in .yaml")
+        whom, known = (f" for the student {student}", [*there]) if name in folders else ("", [*folders, *there])
+        raise SondoError(f"no recipe is called {name!r}{whom}: there is {', '.join(known)}, or a file ending in .yaml")
     return there[key]
 
 

@@ -25,6 +25,7 @@ PREFIX = "efficientat/"
 LICENCE = "MIT"
 _RELEASE = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
 _CLASSIFIER = "classifier."
+_NONE = ", or --student.init null for random weights"
 
 # name -> file; mnNN and dymnNN have NN / 10 of the paper's width
 _FILES = {
@@ -156,7 +157,9 @@ def _check_match(name: str, student_name: str, width_mult: float) -> None:
     family = "dymn" if name.startswith("dymn") else "mobilenetv3"
     width = int(name.removeprefix("dymn").removeprefix("mn").partition("_")[0]) / 10
     if family != student_name:
-        raise SondoError(f"{PREFIX}{name} is a {family}, this student is {student_name}: take --student {family}")
+        raise SondoError(
+            f"{PREFIX}{name} is a {family}, this student is {student_name}: take --student {family}{_NONE}"
+        )
     if not math.isclose(width, width_mult):
         kind = name.rpartition("_")[2]
         fitting = f"{'dymn' if family == 'dymn' else 'mn'}{round(10 * width_mult):02d}_{kind}"
@@ -164,7 +167,7 @@ def _check_match(name: str, student_name: str, width_mult: float) -> None:
         other = f"--student.init {PREFIX}{fitting} or " if is_there else ""
         raise SondoError(
             f"{PREFIX}{name} has width {width:g} and this student {width_mult:g}: "
-            f"take {other}--student.width_mult {width:g}"
+            f"take {other}--student.width_mult {width:g}{_NONE}"
         )
 
 
