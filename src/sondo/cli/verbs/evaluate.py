@@ -25,7 +25,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--task", help="name of a task, see `sondo tasks`")
     verb.add_argument("--suite", help="paper: the seven tasks of the paper")
     verb.add_argument("--data", required=True, help="folder of the task; with --suite the folder of the tasks' folders")
-    verb.add_class_arguments(TeacherConfig, "teacher")
+    verb.add_class_arguments(TeacherConfig, "teacher", skip={"online", "batch_size"})  # it hears file after file
     verb.set_defaults({"teacher.name": None})
     verb.add_argument("--dim", type=list[int], default=[], help="score the first values of the vectors too, e.g. [64]")
     verb.add_argument(

@@ -23,7 +23,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--out", required=True, help="folder of the run")
     verb.add_argument("--num_folds", type=int, default=5, help="folds that are made where the data brings none")
     verb.add_class_arguments(FinetuneConfig, "finetune")
-    verb.add_class_arguments(AugmentConfig, "augment")
+    verb.add_class_arguments(AugmentConfig, "augment", skip={"views"})  # there is no teacher that listens
     add_code(verb)
 
 
