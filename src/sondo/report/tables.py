@@ -39,7 +39,7 @@ def show_summary(summary: dict[str, Any]) -> None:
         table.add_row(f"embedding{of}", f"{teacher['embedding_dim']}", f"{student['embedding_dim']}", "")
     for name, task in summary["tasks"].items():
         for teacher_name, result in (task.get("teachers") or {"": task}).items():
-            _add_task(table, f"{name} ({teacher_name})" if teacher_name else name, result)
+            table.add_row(*_task_row(f"{name} ({teacher_name})" if teacher_name else name, result))
     for teacher_name, closeness in closeness_to.items() if taught else ():
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     output.print(table)
@@ -77,25 +77,32 @@ def show_int8(about: dict[str, Any]) -> None:
     )
 
 
-def show_task(name: str, result: dict[str, Any]) -> None:
-    """One task: scores with their 95 % intervals and, where there is a teacher, the retention."""
+def show_task(name: str, result: dict[str, Any], *, measured: str = "student") -> None:
+    """One task: scores with their 95 % intervals and, where there is a teacher, the retention.
+
+    Args:
+        name: The task.
+        result: What `sondo.evaluate.run.evaluate` says.
+        measured: What to call who was scored: `student`, or the name of a teacher.
+    """
     table = Table()
-    for column in ("", "teacher", "student", "kept"):
+    cells = zip(("", "teacher", measured, "kept"), _task_row(name, result), strict=True)
+    shown = {column: cell for column, cell in cells if not column or cell}
+    for column in shown:
         table.add_column(column, justify="left" if not column else "right")
-    _add_task(table, name, result)
+    table.add_row(*shown.values())
     output.print(table)
 
 
-def _add_task(table: Table, name: str, task: dict[str, Any]) -> None:
-    kept = ""
+def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Task, teacher, student, what it keeps; empty where there is no teacher."""
+    teacher = kept = ""
     if task.get("retention") is not None:
         kept = f"{100 * task['retention']:.1f} % {_interval(task.get('ci95_retention'))}"
-    table.add_row(
-        f"{name}, {task['metric']} (95 % interval)",
-        "" if task.get("teacher") is None else f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}",
-        f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}",
-        kept,
-    )
+    if task.get("teacher") is not None:
+        teacher = f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}"
+    student = f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}"
+    return f"{name}, {task['metric']} (95 % interval)", teacher, student, kept
 
 
 def _interval(interval: Sequence[float] | None) -> str:

@@ -41,6 +41,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 def run(settings: Any) -> None:
     """Score and show."""
     from sondo.claim import write_json
+    from sondo.evaluate.contender import TEACHER
     from sondo.evaluate.run import evaluate
     from sondo.report import show_task
 
@@ -54,8 +55,9 @@ def run(settings: Any) -> None:
     if settings.suite or len(settings.models) > 1 or settings.dim or settings.compare or settings.out:
         _run_several(settings)
         return
+    model = settings.models[0]
     result = evaluate(
-        settings.models[0],
+        model,
         task=settings.task,
         data=Path(settings.data),
         teacher=_teacher(settings),
@@ -63,7 +65,7 @@ def run(settings: Any) -> None:
         seeds=settings.seeds,
         allow_code=settings.allow_code,
     )
-    show_task(settings.task, result)
+    show_task(settings.task, result, measured=model if model.startswith(TEACHER) else "student")
     if settings.json:
         write_json(Path(settings.json), {settings.task: result})
 
