@@ -66,6 +66,19 @@ def test_the_screen_says_what_the_summary_says(finished, capsys):
     assert f"{100 * task['retention']:.1f} %" in said.out
 
 
+def test_the_screen_tells_of_the_files_of_a_run_that_was_copied(finished, tmp_path, capsys, monkeypatch):
+    sound, out = str(finished / "sound"), tmp_path / "copy"
+    shutil.copytree(finished / "run", out)
+    main(["distill", "--audio", sound, "--out", str(out), *SETTINGS, "--task", "folder", "--data", sound])
+    said = capsys.readouterr().out
+    assert f"{out / 'student.onnx'}: " in said
+    assert str(finished / "run") not in said
+    assert "took, when it ran, " in said
+    monkeypatch.setattr("sondo.exporting.to_onnx", written_quickly)
+    main(["export", str(out), "--weights", "float16", "--out", str(out / "student.onnx"), "--overwrite"])
+    assert {*json.loads((out / "summary.json").read_text())["export"]} == {"onnx_float16"}
+
+
 def test_the_file_and_the_folder_give_the_same_vector(finished):
     sound = finished / "sound" / "loud" / "3.wav"
     from_file = sondo.load(finished / "run" / "student.onnx")
@@ -104,7 +117,7 @@ def test_the_summary_says_what_files_there_are(finished, tmp_path, monkeypatch, 
     main(["export", str(run), "--frames", "--out", str(run / "frames.onnx")])
     assert {*files()} == {"onnx_float16", "frames.onnx"}
     capsys.readouterr()
-    show_summary(json.loads((run / "summary.json").read_text()))
+    show_summary(json.loads((run / "summary.json").read_text()), run)
     assert f"{run / 'student.onnx'}: " in capsys.readouterr().out
 
 
@@ -238,6 +251,8 @@ def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch
     assert summary["student"]["embedding_dim"] == 6
     said = capsys.readouterr().out
     assert "folder (levels)" in " ".join(said.split())
+    assert "\ntook " in said
+    assert "when it ran" not in said
     with pytest.raises(SystemExit):
         main(["export", "run", "--overwrite"])
     assert "--allow_code" in " ".join(capsys.readouterr().err.split())

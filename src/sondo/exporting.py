@@ -253,7 +253,7 @@ def note_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool 
         others = {
             name: about
             for name, about in summary["export"].items()
-            if Path(about.get("path", "")).resolve() != path.resolve()
+            if Path(about.get("path", "")).name != path.name  # of a run that was copied, the path is another's
         }
         write_json(file, summary | {"export": others | {_summary_key(path, form, found["precision"]): found}})
     return found

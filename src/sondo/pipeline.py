@@ -35,6 +35,8 @@ from sondo.students.registry import check_name
 from sondo.teachers import Teacher
 from sondo.teachers import create as create_teacher
 
+_SUMMARY = "summary.json"
+
 _OF_THE_BANK, _AFTER_TRAINING = ("audio", "manifest", "bank", "compat"), ("task", "data", "int8")
 """Settings that a bank was made with, and those of what follows on training."""
 
@@ -60,12 +62,10 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         bound=_bound(recipe),
         advice=f", with --bank {recipe.bank_path}" if Bank.exists(recipe.bank_path) else "",
     )
-    summary_file = out / "summary.json"
     if changed.intersection(_AFTER_TRAINING):
-        summary_file.unlink(missing_ok=True)
-    if summary_file.exists():
+        (out / _SUMMARY).unlink(missing_ok=True)
+    if (finished := summary_of(out)) is not None:
         say(f"{out} is finished; this is its summary")
-        finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
         return finished
     teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
     for each in teachers:
@@ -78,7 +78,14 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     with progress():
         summary = _stages(recipe, teachers, clock)
     summary["seconds"] = {stage: round(seconds, 2) for stage, seconds in clock.seconds.items()}
-    write_json(summary_file, summary)
+    write_json(out / _SUMMARY, summary)
+    return summary
+
+
+def summary_of(out: Path) -> dict[str, Any] | None:
+    """The summary of a run that is finished; None where it is not."""
+    file = out / _SUMMARY
+    summary: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     return summary
 
 

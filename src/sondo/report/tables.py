@@ -13,11 +13,13 @@ from rich.text import Text
 from sondo.screen import output, tell
 
 
-def show_summary(summary: dict[str, Any]) -> None:
+def show_summary(summary: dict[str, Any], run: Path, *, is_old: bool = False) -> None:
     """The last word of a run: what was kept, how large it is, where the file lies.
 
     Args:
         summary: As in `summary.json`.
+        run: The run's folder, which may have been copied or moved since.
+        is_old: Whether the run was finished before, so that nothing took any time now.
     """
     student = summary["student"]
     teachers = summary.get("teachers") or [summary["teacher"]]
@@ -45,12 +47,13 @@ def show_summary(summary: dict[str, Any]) -> None:
     output.print(table)
     for name, about in summary["export"].items():
         is_int8 = name.endswith("_int8") or about.get("precision") == "int8"
-        (show_int8 if is_int8 else show_file)(about)
+        here = {"path": str(run / Path(about["path"]).name)} if "path" in about else {}
+        (show_int8 if is_int8 else show_file)(about | here)
     for teacher in teachers if taught else ():
         tell(f"licence handed down by {teacher['name']}: {teacher['licence']}")
     seconds = summary["seconds"]
     stages = ", ".join(f"{stage} {value:.0f} s" for stage, value in seconds.items())
-    tell(f"took {sum(seconds.values()):.0f} s: {stages}")
+    tell(f"took{', when it ran,' if is_old else ''} {sum(seconds.values()):.0f} s: {stages}")
 
 
 def show_file(about: dict[str, Any]) -> None:

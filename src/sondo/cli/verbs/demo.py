@@ -28,8 +28,11 @@ def run(settings: Any) -> None:
 
     require("lightning", extra="train", why="The demo trains, which needs torch and lightning")
     from sondo.demo.run import run_demo
+    from sondo.pipeline import summary_of
     from sondo.report import show_next_steps, show_summary
 
-    summary = run_demo(Path(settings.out), seconds=settings.seconds, seed=settings.seed)
-    show_summary(summary)
-    show_next_steps(Path(settings.out))
+    out = Path(settings.out)
+    before = summary_of(out)
+    summary = run_demo(out, seconds=settings.seconds, seed=settings.seed)
+    show_summary(summary, out, is_old=summary == before)
+    show_next_steps(out)

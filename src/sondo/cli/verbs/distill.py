@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import jsonargparse
@@ -24,7 +25,10 @@ def run(settings: Any) -> None:
 
     recipe = recipe_of(settings)
     require("lightning", extra="train", why="Distilling needs torch and lightning")
-    from sondo.pipeline import distil
+    from sondo.pipeline import distil, summary_of
     from sondo.report import show_summary
 
-    show_summary(distil(recipe))
+    out = Path(recipe.out)
+    before = summary_of(out)
+    summary = distil(recipe)
+    show_summary(summary, out, is_old=summary == before)
