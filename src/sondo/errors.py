@@ -36,7 +36,12 @@ def require(module: str, *, extra: str, why: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise
-        raise MissingExtraError(f'{why}, which is not installed: pip install "sondo[{extra}]"') from error
+        raise MissingExtraError(f"{why}, which is not installed: {how_to_install(extra)}") from error
+
+
+def how_to_install(extra: str) -> str:
+    """The pip line that brings an extra of sondo, for whoever installed it from an index and from a clone."""
+    return f'pip install "sondo[{extra}]" (from a clone: pip install ".[{extra}]")'
 
 
 def check_places(*files: str | Path | None) -> None:

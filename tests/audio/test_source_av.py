@@ -141,5 +141,7 @@ def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
     path = tmp_path / "talk.m4a"
     path.write_bytes(b"anything")
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(MissingExtraError, match=r'talk\.m4a.*PyAV.*pip install "sondo\[av\]"'):
+    with pytest.raises(
+        MissingExtraError, match=r'talk\.m4a.*PyAV.*pip install "sondo\[av\]" \(from a clone: pip install "\.\[av\]"\)'
+    ):
         probe(path)

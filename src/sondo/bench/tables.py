@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from sondo.errors import how_to_install
 from sondo.screen import output, tell
 
 _UNKNOWN = "-"
@@ -94,7 +95,8 @@ def _notes(result: dict[str, Any]) -> list[str]:
     if result["settings"]["against"] is not None:
         notes.append(f"ratio: the time over that of {result['settings']['against']}, median over rounds")
     if any(model["params"] is None for model in result["models"]):
-        notes.append('the parameters of an .onnx file need the package onnx to be counted: pip install "sondo[train]"')
+        how = how_to_install("train")
+        notes.append(f"the parameters of an .onnx file need the package onnx to be counted: {how}")
     return notes
 
 
