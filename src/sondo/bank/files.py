@@ -37,20 +37,27 @@ def find_moved(known: Mapping[str, tuple[int, int]], files: Iterable[str]) -> tu
     gone = sorted(file for file in stamps.keys() - files if is_gone(file))
     if not gone:
         return {}, {}
-    new: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for file in files:
-        if file not in stamps and not is_gone(file):
-            new[os.path.basename(file), stamp_of(file)[0]].append(file)
+    new = {file: stamp_of(file) for file in files if file not in stamps and not is_gone(file)}
+    alike: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for at, (size, _) in new.items():
+        alike[os.path.basename(at), size].append(at)
     found: dict[str, str] = {}
+    was, now = "", ""  # where the folder of the last one found was, and is now: most have moved with it
     for old in gone:
-        likely = new[os.path.basename(old), stamps[old][0]]
-        likely = [at for at in likely if stamp_of(at) == stamps[old]] or likely
+        together = now + old.removeprefix(was)
+        if was and old.startswith(was) and new.get(together, (-1, 0))[0] == stamps[old][0]:
+            found[old] = together
+            continue
+        likely = alike[os.path.basename(old), stamps[old][0]]
+        likely = [at for at in likely if new[at] == stamps[old]] or likely
         likely = sorted(likely, key=lambda at: -_shared_end(old, at))
         if len(likely) == 1 or (likely and _shared_end(old, likely[0]) > _shared_end(old, likely[1])):
             found[old] = likely[0]
+            shared = os.sep.join(Path(old).parts[-_shared_end(old, likely[0]) :])
+            was, now = old.removesuffix(shared), likely[0].removesuffix(shared)
     claims = Counter(found.values())
     found = {old: at for old, at in found.items() if claims[at] == 1}
-    sure = {old: at for old, at in found.items() if stamp_of(at) == stamps[old]}
+    sure = {old: at for old, at in found.items() if new[at] == stamps[old]}
     return sure, {old: at for old, at in found.items() if old not in sure}
 
 
