@@ -83,7 +83,7 @@ def test_a_check_counts_where_its_report_cannot_be_kept(run_folder, few_lengths,
     def read_only(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("sondo.export.verify_report.os.replace", read_only)
+    monkeypatch.setattr("sondo.scratch.os.replace", read_only)
     assert code_of(run_folder / "student.onnx") == 0
     said = capsys.readouterr()
     assert "beside its student: torch" in said.out

@@ -1,6 +1,6 @@
 """The folder of a run: whose it is, and the JSON notes in it.
 
-May import: the standard library and `sondo.errors`.
+May import: the standard library, `sondo.errors`, `sondo.scratch`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sondo.errors import SondoError
+from sondo.scratch import replacing
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -135,6 +136,5 @@ def _one_path(first: Any, second: Any, folder: Path) -> bool:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON in one step: a kill leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.writing")
-    scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    os.replace(scratch, path)
+    with replacing(path) as scratch:
+        scratch.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -136,3 +136,16 @@ def test_only_what_passes_is_written(student, tmp_path):
     assert path.read_bytes() == b"content"
     assert json.loads((path.parent / "file.pte.json").read_text())["path"] == str(path)
     assert sorted(file.name for file in path.parent.iterdir()) == ["file.pte", "file.pte.json"]
+
+
+def test_of_two_at_once_each_publishes_the_bytes_that_it_compared(student, tmp_path):
+    path, seen, report = tmp_path / "x.pte", [], compared(student, Other(student), lengths_s=(0.1,))
+
+    def while_another_writes(file):
+        write_verified(path, b"another", lambda _: report)
+        seen.append(file.read_bytes())
+        return report
+
+    write_verified(path, b"content", while_another_writes)
+    assert (seen, path.read_bytes()) == ([b"content"], b"content")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.pte", "x.pte.json"]

@@ -5,8 +5,8 @@ mean; `lists`: where Google publishes both), manifests of them for `sondo ingest
 sound (`download`; `fetcher`: yt-dlp behind a small protocol; `gone`: the table of what YouTube no longer has).
 A copy in Parquet, such as agkphysics/AudioSet of the Hugging Face hub, needs none of it: `sondo.bank.shards` reads it.
 
-May import: `sondo.audio`, `sondo.weights`, `sondo.errors`, `sondo.screen`; yt-dlp and pyarrow inside functions. Never
-torch.
+May import: `sondo.audio`, `sondo.weights`, `sondo.errors`, `sondo.scratch`, `sondo.screen`; yt-dlp and pyarrow
+inside functions. Never torch.
 
 Source: Gemmeke et al., "Audio Set: An ontology and human-labeled dataset for audio events", ICASSP 2017; its lists are
 CC BY 4.0, its ontology CC BY-SA 4.0, and its sound belongs to those who uploaded it.

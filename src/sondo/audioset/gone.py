@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sondo.audioset.segments import Segment
 from sondo.errors import SondoError
+from sondo.scratch import replacing
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,7 @@ class GoneTable:
         """Take a segment off the table, because it was had after all."""
         if self._rows.pop(segment.stem, None) is None:
             return
-        scratch = self.path.with_name(f".{self.path.name}.writing")
-        with scratch.open("w", encoding="utf-8", newline="") as file:
+        with replacing(self.path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, _COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(asdict(row) for row in self._rows.values())
-        os.replace(scratch, self.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from sondo.audio.decode import list_audio_files
 from sondo.audioset.labels import Label, check_known, read_labels
 from sondo.audioset.segments import Segment, read_segments, subset_of
 from sondo.errors import SondoError, check_places, require
+from sondo.scratch import replacing
 
 COLUMNS = ("path", "split", "labels", "label_indices", "ytid", "start_s", "end_s")
 """`path`, `split` and `labels` are what an ingest reads. Labels and indices are lists: in CSV with `;` between them."""
@@ -88,9 +88,8 @@ def write_manifest(
             f"{segments[0].stem}.flac, {segments[0].ytid}.wav or Y{segments[0].ytid}.wav"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f".{out.name}.writing")
-    (_write_parquet if out.suffix.lower() == ".parquet" else _write_csv)(rows, scratch)
-    os.replace(scratch, out)
+    with replacing(out) as scratch:
+        (_write_parquet if out.suffix.lower() == ".parquet" else _write_csv)(rows, scratch)
     return ManifestReport(
         subset=subset,
         num_clips=len(rows),

@@ -5,8 +5,8 @@
 
 What lives here: `Head` (numpy), the fit and its held-out predictions, the classifier's ONNX file, published heads, and
 fine-tuning. May import: `sondo.evaluate`, `sondo.runtime`, `sondo.loading`, `sondo.bank`, `sondo.students`,
-`sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`; scikit-learn, onnx, torch and matplotlib inside
-functions or in the modules of fine-tuning alone, so that importing this package loads none of them.
+`sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`, `sondo.scratch`; scikit-learn, onnx, torch and
+matplotlib inside functions or in the modules of fine-tuning alone, so that importing this package loads none of them.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ from sondo.export import to_onnx
 from sondo.loading import load
 from sondo.recipe import AugmentConfig, TrainConfig
 from sondo.runtime import OnnxClassifier
+from sondo.scratch import replacing
 from sondo.screen import progress, say, track
 from sondo.students import Student, TorchModel, save
 
@@ -155,9 +156,8 @@ class _Run:
             "labels": [list(labels) for labels in self.task.label_sets],
             "split": list(self.parts),
         }
-        scratch = manifest.with_name(f".{manifest.name}.writing")
-        pyarrow.parquet.write_table(pa.table(table), scratch)
-        scratch.replace(manifest)
+        with replacing(manifest) as scratch:
+            pyarrow.parquet.write_table(pa.table(table), scratch)
         bank = self.out / "bank.lance"
         info = BankInfo(front_end=self.student.front_end.config)
         bad = ingest(bank, manifest=manifest, max_bad_share=MAX_BAD_SHARE, info=info).rejected

@@ -6,7 +6,6 @@ The student's graph is taken as it is, from its output `embedding` on; so whatev
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from sondo.errors import SondoError, check_places, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
+from sondo.scratch import replacing
 
 TOLERANCE = 2e-3
 """Largest difference of a probability between the file and its parts, absolute."""
@@ -113,8 +113,7 @@ def write_classifier(
     if head.multi_label:
         metadata[THRESHOLDS] = json.dumps(head.thresholds or [_UNTUNED] * len(head.classes))
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f".{out.name}.writing")
-    try:
+    with replacing(out) as scratch:
         onnx.checker.check_model(model)
         scratch.write_bytes(model.SerializeToString())
         golden = golden_vectors(open_session(scratch, None), "probabilities")
@@ -127,9 +126,6 @@ def write_classifier(
                 f"{report['largest_difference']:.2g}, at most {TOLERANCE:g} is allowed"
             )
         beside(report, scratch.stat().st_size)
-        os.replace(scratch, out)
-    finally:
-        scratch.unlink(missing_ok=True)
     return report
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from sondo.errors import require
 from sondo.fonts import letters_of
+from sondo.scratch import replacing
 
 _CELL_INCHES, _MARGIN_INCHES = 0.42, 2.4
 _MOST_NUMBERS = 40
@@ -50,7 +50,6 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
             for row, column in np.argwhere(counts > 0):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-        scratch = path.with_name(f".{path.name}.writing")
-        figure.savefig(scratch, format="png", dpi=120)
-    os.replace(scratch, path)
+        with replacing(path) as scratch:
+            figure.savefig(scratch, format="png", dpi=120)
     return path

@@ -21,6 +21,7 @@ import soundfile
 from sondo.demo import textures, tones
 from sondo.demo.synthesis import SAMPLE_RATE, Audio, Random, record, unit_peak
 from sondo.errors import SondoError
+from sondo.scratch import replacing
 from sondo.screen import track
 
 FAMILIES: dict[str, Callable[[Random, int], Audio]] = {
@@ -108,14 +109,13 @@ def make_demo_sound(folder: Path | str, *, clips_per_family: int = 40, duration_
     def write(clip: tuple[str, int]) -> None:
         samples = synthesise(*clip, duration_s=duration_s, seed=seed)
         target = audio / _file_name(*clip)
-        part = target.with_name(f".{target.name}.part")
         try:
-            soundfile.write(part, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
+            with replacing(target) as part:
+                soundfile.write(part, samples, SAMPLE_RATE, subtype="PCM_16", format="WAV")
         except soundfile.SoundFileError as error:
             raise SondoError(
                 f"{target} cannot be written ({error}): is the disk full? The demo takes 200 MB"
             ) from error
-        part.replace(target)
 
     with (
         track("make sound", total=len(clips), done=len(clips) - len(lacking)) as progress,
@@ -123,12 +123,10 @@ def make_demo_sound(folder: Path | str, *, clips_per_family: int = 40, duration_
     ):
         for _ in pool.map(write, lacking):
             progress.advance()
-    part = manifest.with_name(".manifest.csv.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(manifest) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "fold"])
         writer.writerows([f"audio/{_file_name(*clip)}", clip[0], clip[1] % NUM_FOLDS + 1] for clip in clips)
-    part.replace(manifest)
     return manifest
 
 

@@ -2,7 +2,7 @@
 
 What lives here: the stages `teach` and `cluster` and `train`, each a function over a bank, and the parts they are
 made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teachers` and `sondo.students`, the metrics of
-`sondo.evaluate`, `sondo.fonts`, torch, lightning, scikit-learn.
+`sondo.evaluate`, `sondo.fonts`, `sondo.scratch`, torch, lightning, scikit-learn.
 """
 
 from __future__ import annotations

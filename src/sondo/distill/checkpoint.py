@@ -7,7 +7,6 @@ header. The file is written beside its place and then renamed: a kill leaves the
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors.torch import save as as_safetensors
 from torch import Tensor
 
 from sondo.errors import SondoError
+from sondo.scratch import replacing
 
 STATE_KEY = "sondo.checkpoint"
 
@@ -31,10 +31,9 @@ class SafetensorsCheckpointIO(CheckpointIO):
         plain = json.dumps(_strip(checkpoint, tensors))
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.writing")
-        # from bytes: safetensors' own files can be read by their owner alone
-        scratch.write_bytes(as_safetensors(tensors, metadata={STATE_KEY: plain}))
-        os.replace(scratch, path)
+        with replacing(path) as scratch:
+            # from bytes: safetensors' own files can be read by their owner alone
+            scratch.write_bytes(as_safetensors(tensors, metadata={STATE_KEY: plain}))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None

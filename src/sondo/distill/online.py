@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from sondo.distill.sound import Sounds
 from sondo.distill.teach import check_vectors, embed_sounds, origin_of, teacher_column
 from sondo.errors import SondoError
 from sondo.recipe import AugmentConfig
+from sondo.scratch import replacing
 from sondo.teachers import Teacher
 
 
@@ -162,7 +162,6 @@ class Listening(lightning.Callback):
             return
         path = self._path(view_of(trainer.current_epoch, self._views))
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = path.with_name(f".{path.name}.writing")
-        save_file(self._said, scratch)
-        os.replace(scratch, path)
+        with replacing(path) as scratch:
+            save_file(self._said, scratch)
         self._said = {}

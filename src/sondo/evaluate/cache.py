@@ -23,6 +23,7 @@ from sondo.claim import write_json
 from sondo.errors import SondoError
 from sondo.evaluate.embed import EmbedFile, embed_file, naming_all_unreadable
 from sondo.evaluate.task import Task
+from sondo.scratch import replacing
 from sondo.screen import say, track
 
 _PART = 500
@@ -92,7 +93,7 @@ def _take_over(folder: Path, index: dict[str, Any]) -> None:
         changed = [key for key, value in index.items() if standing.get(key) != value]
         say(f"{folder}: its vectors are stale (other {', '.join(changed)}); they are made anew")
     for part in folder.glob("part-*.npy"):
-        part.unlink()
+        part.unlink(missing_ok=True)  # another process may find the same
     write_json(note, index)
 
 
@@ -107,10 +108,8 @@ def _fingerprint(paths: Sequence[Path]) -> str:
 
 
 def _write(path: Path, vectors: NDArray[np.float32]) -> None:
-    scratch = path.with_name(f".{path.name}.writing")
-    with scratch.open("wb") as file:
+    with replacing(path) as scratch, scratch.open("wb") as file:
         np.save(file, vectors)
-    os.replace(scratch, path)
 
 
 def _read(path: Path) -> NDArray[np.float32]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from sondo.evaluate.knn import NUM_NEIGHBOURS, knn_score
 from sondo.evaluate.probe import GRID
 from sondo.evaluate.score import ProbeResult, TestPart, evaluate_vectors
 from sondo.evaluate.task import Task
+from sondo.scratch import replacing
 
 
 class Scored(NamedTuple):
@@ -79,10 +79,8 @@ def _write(file: Path, scored: Scored) -> None:
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     for number, part in enumerate(probe.parts):
         arrays |= {f"clips{number}": part.clips, f"decision{number}": part.decision}
-    scratch = file.with_name(f".{file.name}.writing")
-    with scratch.open("wb") as target:
+    with replacing(file) as scratch, scratch.open("wb") as target:
         np.savez(target, allow_pickle=False, **arrays)
-    os.replace(scratch, file)
 
 
 def _read(file: Path) -> Scored:

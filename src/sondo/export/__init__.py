@@ -2,8 +2,8 @@
 
     path = sondo.export.to_onnx(student, "student.onnx")
 
-May import: `sondo.audio`, `sondo.students`, `sondo.runtime`, `sondo.screen`, `sondo.errors`, numpy, torch, onnx,
-onnxruntime.
+May import: `sondo.audio`, `sondo.students`, `sondo.runtime`, `sondo.screen`, `sondo.errors`, `sondo.claim` (to write
+JSON), `sondo.scratch`, numpy, torch, onnx, onnxruntime.
 """
 
 from __future__ import annotations

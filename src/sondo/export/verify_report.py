@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sondo.claim import write_json
 from sondo.export.precision import Precision
 
 
@@ -100,7 +99,5 @@ class VerifyReport:
 
     def save(self) -> Path:
         """Write the report to `json_path`, in one step."""
-        scratch = self.json_path.with_name(f".{self.json_path.name}.writing")
-        scratch.write_text(json.dumps(dataclasses.asdict(self), indent=2) + "\n", encoding="utf-8")
-        os.replace(scratch, self.json_path)
+        write_json(self.json_path, dataclasses.asdict(self))
         return self.json_path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from sondo.errors import SondoError, check_places
 from sondo.export.compared import LENGTH_TOLERANCE
 from sondo.export.precision import ON_AVERAGE
 from sondo.export.verify_report import VerifyReport
+from sondo.scratch import replacing
 from sondo.screen import say
 from sondo.students import Student
 
@@ -59,18 +59,14 @@ def write_verified(path: Path, content: bytes, compare: Callable[[Path], VerifyR
         SondoError: The file does not agree with torch.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.stem}.writing{path.suffix}")
-    try:
+    with replacing(path) as scratch:
         scratch.write_bytes(content)
         report = dataclasses.replace(compare(scratch), path=str(path))
         if not report.passed:
             raise SondoError(_refusal(report))
-        report.save()
-        os.replace(scratch, path)
-        if report.undetermined:
-            say(f"{path}: {report.undetermined}")
-    finally:
-        scratch.unlink(missing_ok=True)
+        report.save()  # last: no work may lie between a report and its file, or another process could come between
+    if report.undetermined:
+        say(f"{path}: {report.undetermined}")
     return path
 
 

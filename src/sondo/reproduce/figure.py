@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sondo.reproduce.grid import FigureAxis
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
+from sondo.scratch import replacing
 from sondo.screen import say
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ def draw(results: Mapping[str, Any], axis: FigureAxis, path: Path) -> None:
         axis: What to draw over.
         path: The file.
     """
-    scratch = path.with_name(f".{path.name}.writing")
-    figure_of(results, axis).savefig(scratch, format="png", dpi=120)
-    scratch.replace(path)
+    with replacing(path) as scratch:
+        figure_of(results, axis).savefig(scratch, format="png", dpi=120)
     say(f"picture: {path}")
 
 

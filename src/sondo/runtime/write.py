@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, check_places, require
+from sondo.scratch import replacing
 
 _Writer = Callable[[Path, list[str], NDArray[np.float32], str], None]
 
@@ -64,11 +64,7 @@ def write_embeddings(path: str | Path, names: Sequence[str], vectors: NDArray[np
     vectors = np.asarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or len(vectors) != len(names):
         raise SondoError(f"{len(names)} names and vectors of shape {vectors.shape} do not fit: one row for each name")
-    try:
-        _writer(path)(path, [str(name) for name in names], vectors, space_id)
-    finally:
-        for file in (path, *_beside(path)):
-            _part(file).unlink(missing_ok=True)
+    _writer(path)(path, [str(name) for name in names], vectors, space_id)
     return path
 
 
@@ -86,35 +82,25 @@ def _beside(path: Path) -> list[Path]:
     return [path.with_suffix(".json")] if path.suffix.lower() == ".npy" else []
 
 
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
 def _npz(path: Path, names: list[str], vectors: NDArray[np.float32], space_id: str) -> None:
-    part = _part(path)
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(file, embeddings=vectors, names=np.array(names, dtype=np.str_), space_id=np.array(space_id))
-    part.replace(path)
 
 
 def _npy(path: Path, names: list[str], vectors: NDArray[np.float32], space_id: str) -> None:
     (beside,) = _beside(path)
-    part, part_beside = _part(path), _part(beside)
-    with part.open("wb") as file:
-        np.save(file, vectors)
-    part_beside.write_text(json.dumps({"space_id": space_id, "names": names}, indent=1), encoding="utf-8")
-    part_beside.replace(beside)
-    part.replace(path)
+    with replacing(path) as part, replacing(beside) as part_beside:
+        with part.open("wb") as file:
+            np.save(file, vectors)
+        part_beside.write_text(json.dumps({"space_id": space_id, "names": names}, indent=1), encoding="utf-8")
 
 
 def _csv(path: Path, names: list[str], vectors: NDArray[np.float32], space_id: str) -> None:
-    part = _part(path)
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["name", "space_id", *(f"e{index}" for index in range(vectors.shape[1]))])
         for name, vector in zip(names, vectors, strict=True):
             writer.writerow([name, space_id, *(f"{value:.9g}" for value in vector)])
-    part.replace(path)
 
 
 def _parquet(path: Path, names: list[str], vectors: NDArray[np.float32], space_id: str) -> None:
@@ -122,6 +108,5 @@ def _parquet(path: Path, names: list[str], vectors: NDArray[np.float32], space_i
     arrow, parquet = require("pyarrow", extra="train", why=why), require("pyarrow.parquet", extra="train", why=why)
     column = arrow.FixedSizeListArray.from_arrays(arrow.array(vectors.ravel()), vectors.shape[1])
     table = arrow.table({"name": arrow.array(names, arrow.string()), "embedding": column})
-    part = _part(path)
-    parquet.write_table(table.replace_schema_metadata({"space_id": space_id}), part)
-    part.replace(path)
+    with replacing(path) as part:
+        parquet.write_table(table.replace_schema_metadata({"space_id": space_id}), part)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sondo.errors import SondoError
+from sondo.scratch import replacing
 from sondo.screen import tell
 from sondo.search.index import Hit, Index
 
@@ -42,13 +42,11 @@ def write_csv(path: str | Path, hits: Sequence[Hit], *, overwrite: bool = False)
         raise SondoError(f"{path} is there already: name another file, or overwrite it (--overwrite)")
     if not path.parent.is_dir():
         raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
-    scratch = path.with_name(f".{path.name}.writing")
-    with scratch.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for rank, hit in enumerate(hits, 1):
             writer.writerow([rank, f"{hit.cosine:.6f}", hit.uri, hit.offset_s, hit.duration_s, ";".join(hit.labels)])
-    os.replace(scratch, path)
 
 
 def as_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@
     sondo.students.save(student, "student/")
     student = sondo.students.load("student/")
 
-May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, numpy, torch, safetensors.
+May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, `sondo.scratch`, numpy, torch, safetensors.
 """
 
 from __future__ import annotations

@@ -9,10 +9,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError, check_readable
+from sondo.scratch import replacing
 from sondo.students.card import model_card
 from sondo.students.head import Projector
 from sondo.students.registry import create, is_code
@@ -83,14 +82,16 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).unlink(missing_ok=True)
     # Written from bytes: safetensors' own files can be read by their owner alone.
-    _replace(folder / WEIGHTS, lambda path: path.write_bytes(as_safetensors(_published(student))))
+    with replacing(folder / WEIGHTS) as path:
+        path.write_bytes(as_safetensors(_published(student)))
     for stale in folder.glob("projector*.safetensors"):
         stale.unlink()
     for index, head in enumerate(heads):
-        content = as_safetensors(_plain(head.state_dict()))
-        _replace(folder / _projector_file(index), functools.partial(Path.write_bytes, data=content))
-    _replace(folder / CARD, lambda path: path.write_text(model_card(student), encoding="utf-8"))
-    _replace(folder / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+        with replacing(folder / _projector_file(index)) as path:
+            path.write_bytes(as_safetensors(_plain(head.state_dict())))
+    for name, content in ((CARD, model_card(student)), (CONFIG, text)):
+        with replacing(folder / name) as path:
+            path.write_text(content, encoding="utf-8")
     return folder
 
 
@@ -176,13 +177,6 @@ def _published_name(key: str) -> str:
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Write beside the place and rename."""
-    scratch = path.with_name(f".{path.name}.writing")
-    write(scratch)
-    os.replace(scratch, path)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Files that others published: where they are kept, how they are fetched, and how they are read without running them.
 
 What lives here: the cache and its downloads, files of the Hugging Face hub, and the reader of foreign checkpoints. Used
-by the students and the teachers, which know nothing of each other. May import: `sondo.errors`, `sondo.screen`;
-torch, safetensors, huggingface_hub and filelock inside functions.
+by the students and the teachers, which know nothing of each other. May import: `sondo.errors`, `sondo.screen`,
+`sondo.claim` (to write JSON); torch, safetensors, huggingface_hub and filelock inside functions.
 
 The cache is the folder `home()`:
 

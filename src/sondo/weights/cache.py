@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from sondo.claim import write_json
 from sondo.errors import SondoError, require
 from sondo.screen import say
 
@@ -96,9 +97,7 @@ def record(file: str, key: str, values: dict[str, Any]) -> None:
     path = home() / file
     with locked(path):
         known = _read(path) | {key: values | {"date": date.today().isoformat()}}
-        scratch = path.with_name(f".{path.name}.writing")
-        scratch.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
-        os.replace(scratch, path)
+        write_json(path, known)
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
