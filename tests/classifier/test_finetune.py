@@ -22,6 +22,7 @@ import sondo
 from sondo.classifier import finetune
 from sondo.classifier.module import Finetuning
 from sondo.distill.augment import Mix
+from sondo.distill.run_folder import alone_in
 from sondo.recipe import AugmentConfig
 
 SHORT = FinetuneConfig(head_epochs=2, epochs=2, batch_size=8)
@@ -159,4 +160,14 @@ def test_a_folder_that_distill_made_is_left_alone(start, class_folders, tmp_path
     write_json(out / "recipe.json", {"student": {}, "out": str(out)})
     with pytest.raises(SondoError, match="holds a run of `sondo distill`, not of finetune: name another --out$"):
         finetune(start, data=class_folders, out=out)
-    assert len(list(out.iterdir())) == 2
+    assert sorted(file.name for file in out.glob("[!.]*")) == ["recipe.json", "train.json"]
+
+
+def test_one_process_trains_in_a_folder_and_another_leaves_it_alone(start, class_folders, tmp_path):
+    other = dataclasses.replace(SHORT, epochs=3)
+    with (
+        alone_in(tmp_path / "run"),
+        pytest.raises(SondoError, match="another process trains in .*run: wait for it, or name another --out"),
+    ):
+        finetune(start, data=class_folders, out=tmp_path / "run", config=other)
+    assert not (tmp_path / "run" / "train.json").exists()

@@ -29,6 +29,7 @@ from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankBatches, BankData
 from sondo.distill.fit import fit
+from sondo.distill.run_folder import alone_in
 from sondo.errors import SondoError
 from sondo.evaluate import Task, load_task
 from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
@@ -73,7 +74,7 @@ def finetune(
 
     Raises:
         SondoError: An exported file, which cannot be trained; data of which more than 1 file in 20 cannot be read
-            (fewer are named on the screen and left out); a folder of another run.
+            (fewer are named on the screen and left out); a folder of another run, or another process in it.
     """
     out, data = Path(out), Path(data)
     config, augmentation = config or FinetuneConfig(), augmentation or AugmentConfig()
@@ -91,16 +92,17 @@ def finetune(
         "finetune": asdict(config),
         "augment": asdict(augmentation),
     }
-    claim_folder(out, settings, note="train.json")
-    summary_file = out / "summary.json"
-    if summary_file.exists():
-        say(f"{out} is finished; this is its summary")
-        finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
-        return finished
-    with progress():
-        summary = _Run(loaded.student, task, parts, config, augmentation, out).run(data)
-    write_json(summary_file, summary)
-    return summary
+    with alone_in(out):  # before the claim: one with other settings would note them in a run that has just begun
+        claim_folder(out, settings, note="train.json")
+        summary_file = out / "summary.json"
+        if summary_file.exists():
+            say(f"{out} is finished; this is its summary")
+            finished: dict[str, Any] = json.loads(summary_file.read_text(encoding="utf-8"))
+            return finished
+        with progress():
+            summary = _Run(loaded.student, task, parts, config, augmentation, out).run(data)
+        write_json(summary_file, summary)
+        return summary
 
 
 class _Run:
