@@ -10,14 +10,44 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-# Paths and names of users are shown as they are: no markup, no emoji in them.
-console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
-output = Console(highlight=False, markup=False, emoji=False)
+_USUAL_WIDTH, _UNFOLDED_WIDTH = 80, 1000
+
+
+class _Screen(Console):
+    """A console that drops nothing for want of width: some terminals and CI systems say that they are 0 wide.
+
+    Args:
+        least_width: Lines may be so long however narrow the terminal is.
+        options: As rich has them.
+    """
+
+    def __init__(self, *, least_width: int = 1, **options: Any) -> None:
+        self._least_width = least_width
+        # Paths and names of users are shown as they are: no markup, no emoji in them.
+        super().__init__(highlight=False, markup=False, emoji=False, **options)
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Columns and lines."""
+        width, height = super().size
+        return ConsoleDimensions(max(width if width > 0 else _USUAL_WIDTH, self._least_width), height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self.width, self.height = new_size
+
+
+# What moves must fit in the terminal; a table needs room for its figures more than it needs to fit.
+console = _Screen(stderr=True, soft_wrap=True)
+output = _Screen(least_width=_USUAL_WIDTH)
 
 LOG_EVERY_S = 15.0
 """How often a log file hears of long work; a terminal has a moving line instead."""
@@ -128,3 +158,12 @@ def say(message: str) -> None:
 def tell(message: str) -> None:
     """Give a result on standard output, on one line however long it is."""
     output.print(message, soft_wrap=True)
+
+
+def tell_wide(table: Table) -> None:
+    """Give a table of many columns on standard output; no figure is cut off, and in a file or a pipe nothing folds."""
+    width = _UNFOLDED_WIDTH
+    if output.is_terminal:
+        needed = Measurement.get(output, output.options.update(max_width=_UNFOLDED_WIDTH), table).minimum
+        width = max(output.width, needed)
+    _Screen(width=width, height=output.height).print(table)

@@ -8,17 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sondo.claim import write_json
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_wide
 
 if TYPE_CHECKING:
     from sondo.reproduce.paper import PaperTable
 
-_PIPE_WIDTH = 1000
 _METRICS = {"map": "mAP", "accuracy": "Acc (%)"}
 _FIELDS = ("score", "ci95_low", "ci95_high", "knn", "retention", "retention_low", "retention_high")
 
@@ -35,9 +33,7 @@ def show_suite(results: Mapping[str, Any]) -> None:
         table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
         table.add_row(*map(Text, line))
-    # A file or a pipe has no width to fold at.
-    screen = output if output.is_terminal else Console(file=output.file, width=_PIPE_WIDTH, highlight=False)
-    screen.print(table)
+    tell_wide(table)
     for note in _notes(results):
         tell(note)
 

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from sondo.claim import flatten
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_wide
 
-_PIPE_WIDTH = 1000
 _SUMS = ("music", "environment", AVERAGE)
 
 
@@ -33,9 +31,7 @@ def show_results(results: Mapping[str, Any]) -> None:
         table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
         table.add_row(*map(Text, line))
-    # A file or a pipe has no width to fold at.
-    screen = output if output.is_terminal else Console(file=output.file, width=_PIPE_WIDTH, highlight=False)
-    screen.print(table)
+    tell_wide(table)
     for note in _notes(results, paper="sources in table.md"):
         tell(note)
 

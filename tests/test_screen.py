@@ -1,0 +1,40 @@
+"""What reaches the screen, whatever screen it is."""
+
+import pytest
+from rich.table import Table
+
+from sondo import screen
+
+
+def wide_table():
+    table = Table(*(f"score{number}" for number in range(20)))
+    table.add_row(*(f"{number}.25±0.1" for number in range(20)))
+    return table
+
+
+@pytest.mark.parametrize("columns", [0, 1, 20, 200])
+def test_results_are_told_however_narrow_the_screen_says_it_is(monkeypatch, capsys, columns):
+    for each in (screen.console, screen.output):
+        monkeypatch.setattr(each, "_width", columns)
+    screen.say("a message")
+    screen.tell("a result")
+    screen.output.print(Table("loss", "accuracy"), Table(*"abcdefghijklmn"))
+    said = capsys.readouterr()
+    assert (said.err, said.out.splitlines()[0]) == ("a message\n", "a result")
+    assert {"loss", "accuracy", *"abcdefghijklmn"} <= set(said.out.split())
+
+
+def test_what_moves_stays_within_a_narrow_terminal(monkeypatch):
+    monkeypatch.setattr(screen.console, "_width", 20)
+    assert screen.console.width == 20
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_wide_table_keeps_every_figure(monkeypatch, capsys, is_terminal):
+    monkeypatch.setattr(
+        screen, "output", screen._Screen(least_width=80, force_terminal=is_terminal, _environ={"COLUMNS": "60"})
+    )
+    screen.tell_wide(wide_table())
+    said = capsys.readouterr().out
+    assert all(f"{number}.25±0.1" in said for number in range(20))
+    assert "…" not in said
