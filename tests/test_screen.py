@@ -1,5 +1,7 @@
 """What reaches the screen, whatever screen it is."""
 
+import io
+
 import pytest
 from rich.table import Table
 
@@ -38,3 +40,18 @@ def test_a_wide_table_keeps_every_figure(monkeypatch, capsys, is_terminal):
     said = capsys.readouterr().out
     assert all(f"{number}.25±0.1" in said for number in range(20))
     assert "…" not in said
+
+
+def test_letters_that_the_stream_lacks_are_told_as_their_codes(monkeypatch):
+    ascii_alone, utf8 = (io.TextIOWrapper(io.BytesIO(), encoding=name) for name in ("ascii", "utf-8"))
+    for stream in (ascii_alone, utf8):
+        monkeypatch.setattr("sys.stdout", stream)
+        screen.tell("Tür.wav")
+        screen.output.print(Table("Geräusch"))
+    assert ascii_alone.buffer.getvalue().startswith(rb"T\xfcr.wav")
+    assert rb"Ger\xe4usch" in ascii_alone.buffer.getvalue()
+    assert utf8.buffer.getvalue().startswith("Tür.wav".encode())
+
+
+def test_a_name_with_line_ends_stays_on_one_line():
+    assert screen.one_line("a\nb\r\x1b[2J\u2028Tür \\n.wav") == r"a\nb\r\x1b[2J\u2028Tür \n.wav"

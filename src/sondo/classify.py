@@ -11,7 +11,7 @@ from sondo.audio.decode import list_audio_files
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import OnnxClassifier, Prediction
-from sondo.screen import say, tell
+from sondo.screen import one_line, say, tell
 
 _TOP = 3
 
@@ -54,9 +54,10 @@ def classify_files(
             if segments:
                 for part in classifier.classify_segments(sound):
                     line = _line(part.predictions, top=top, multi_label=classifier.multi_label)
-                    tell(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}")
+                    tell(one_line(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}"))
             else:
-                tell(f"{sound}: {_line(classifier.classify(sound), top=top, multi_label=classifier.multi_label)}")
+                line = _line(classifier.classify(sound), top=top, multi_label=classifier.multi_label)
+                tell(one_line(f"{sound}: {line}"))
         except SondoError as error:
             bad.append(str(error))
             say(f"left out: {error}")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleDimensions
 from rich.measure import Measurement
@@ -21,8 +21,26 @@ from rich.text import Text
 _USUAL_WIDTH, _UNFOLDED_WIDTH = 80, 1000
 
 
+class _Escaping:
+    """A stream to which any letter can be written: one that its encoding lacks arrives as its code."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError:
+            return self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+
+
 class _Screen(Console):
-    """A console that drops nothing for want of width: some terminals and CI systems say that they are 0 wide.
+    """A console that drops nothing for want of width or of letters.
+
+    Some terminals and CI systems say that they are 0 wide, and some know ASCII alone.
 
     Args:
         least_width: Lines may be so long however narrow the terminal is.
@@ -43,6 +61,15 @@ class _Screen(Console):
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:
         self.width, self.height = new_size
+
+    @property
+    def file(self) -> IO[str]:
+        """Where it writes."""
+        return cast(IO[str], _Escaping(super().file))
+
+    @file.setter
+    def file(self, new_file: IO[str]) -> None:
+        self._file = new_file
 
 
 # What moves must fit in the terminal; a table needs room for its figures more than it needs to fit.
@@ -158,6 +185,14 @@ def say(message: str) -> None:
 def tell(message: str) -> None:
     """Give a result on standard output, on one line however long it is."""
     output.print(message, soft_wrap=True)
+
+
+_LINE_ENDS = {code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
+
+
+def one_line(text: str) -> str:
+    """A line of a list with a user's names in it: line ends and other control characters show as their codes."""
+    return text.translate(_LINE_ENDS)
 
 
 def tell_wide(table: Table) -> None:

@@ -160,6 +160,14 @@ def test_a_line_for_each_window(tmp_path, sounds, capsys):
     ]
 
 
+def test_a_name_with_a_line_end_stays_on_its_line(tmp_path, sounds, capsys):
+    path, named = classifier(tmp_path / "c.onnx", ONE), (sounds / "b.wav").rename(sounds / "b\nc.wav")
+    for segments in (True, False):
+        classify_files(path, [named], segments=segments)
+        (line,) = capsys.readouterr().out.splitlines()
+        assert line.startswith(rf"{sounds}/b\nc.wav")
+
+
 @pytest.mark.parametrize(
     ("thresholds", "line"),
     [

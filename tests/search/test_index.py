@@ -7,8 +7,9 @@ pytest.importorskip("lance", reason="needs the extra search")
 
 from sondo.errors import SondoError
 from sondo.runtime import SpaceMismatchError
-from sondo.search import Index, IndexInfo
+from sondo.search import Hit, Index, IndexInfo
 from sondo.search import index as index_module
+from sondo.search.results import show_hits
 
 INFO = IndexInfo(
     kind="student", space_id="space-a", model="m.onnx", embedding_dim=16, sample_rate=32000, licence="CC0-1.0"
@@ -108,3 +109,8 @@ def test_a_bank_is_no_index(tmp_path):
     Bank.create(tmp_path / "b.lance", BankInfo())
     with pytest.raises(SondoError, match="not an index of sondo"):
         Index(tmp_path / "b.lance")
+
+
+def test_a_name_with_a_line_end_stays_on_its_line(capsys):
+    show_hits([Hit(0.5, "a\nb.wav", 0.0, 1.0, ())])
+    assert capsys.readouterr().out.splitlines()[1:] == [r"   1  0.5000         0  a\nb.wav"]

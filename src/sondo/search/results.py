@@ -9,7 +9,7 @@ from typing import Any
 
 from sondo.errors import SondoError
 from sondo.scratch import replacing
-from sondo.screen import tell
+from sondo.screen import one_line, tell
 from sondo.search.index import Hit, Index
 
 _COLUMNS = ("rank", "cosine", "file", "offset_s", "duration_s", "labels")
@@ -21,7 +21,7 @@ def show_hits(hits: Sequence[Hit]) -> None:
     width = max(map(len, ["labels", *labels])) + 2 if any(labels) else 0
     tell(f"rank  cosine  offset_s  {'labels' if width else '':<{width}}file")
     for rank, (hit, label) in enumerate(zip(hits, labels, strict=True), 1):
-        tell(f"{rank:>4}  {hit.cosine:>6.4f}  {hit.offset_s:>8g}  {label:<{width}}{hit.uri}")
+        tell(one_line(f"{rank:>4}  {hit.cosine:>6.4f}  {hit.offset_s:>8g}  {label:<{width}}{hit.uri}"))
 
 
 def how_searched(index: Index, *, exact: bool = False) -> str:
