@@ -48,6 +48,22 @@ def sound_folder(six_files: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(six_files, tmp_path / "sound"))
 
 
+@pytest.fixture
+def closed_folder(tmp_path, monkeypatch):
+    """A folder that another user may open alone."""
+
+    def scandir(folder):
+        if os.fspath(folder) == os.fspath(tmp_path / "in" / "closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(folder))
+        return really(folder)
+
+    really = os.scandir
+    (tmp_path / "in" / "closed").mkdir(parents=True)
+    (tmp_path / "in" / "closed" / "a.wav").touch()
+    monkeypatch.setattr(os, "scandir", scandir)
+    return tmp_path / "in" / "closed"
+
+
 @pytest.fixture(scope="session")
 def recipe() -> SimpleNamespace:
     """The functions of `tests/golden/student_recipe.py`."""

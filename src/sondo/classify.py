@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sondo.audio.decode import list_audio_files
+from sondo.audio.folders import sounds_of
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import OnnxClassifier, Prediction
@@ -45,9 +45,7 @@ def classify_files(
             f"{model} is a student without a head: make a classifier of it first, with "
             f"`sondo probe {model} --data YOUR_CLASS_FOLDERS --out classifier.onnx`"
         )
-    sounds = [sound for file in files for sound in (list_audio_files(file) if file.is_dir() else [file])]
-    if not sounds:
-        raise SondoError(f"no audio in {', '.join(map(str, files))}")
+    sounds = sounds_of(files)
     bad: list[str] = []
     for sound in sounds:
         try:

@@ -15,8 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.audio.decode import list_audio_files, read_clips
+from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
+from sondo.audio.folders import list_audio_files
 from sondo.bank import Bank
 from sondo.bank.sound import open_sound
 from sondo.claim import write_json

@@ -1,16 +1,13 @@
 """Files that libsndfile reads: what is decoded, streamed, and refused."""
 
-import os
-
 import numpy as np
 import pytest
 import soundfile
 import soxr
 
 from sondo.audio import source as source_module
-from sondo.audio.decode import AudioError, list_audio_files, load_audio, probe, read_clips, read_windows
+from sondo.audio.decode import AudioError, load_audio, probe, read_clips, read_windows
 from sondo.audio.source import SoundfileSource
-from sondo.errors import SondoError
 
 LOSSLESS = ["wav", "flac", "aiff", "w64", "caf"]
 LOSSY = ["mp3", "ogg", "opus"]
@@ -208,32 +205,6 @@ def test_samples_that_are_not_finite(tmp_path, value):
     assert len(next(read_clips(path, [(0.0, 2.0)], sample_rate=8000))) == 16000
     with pytest.raises(AudioError, match=r"nan\.wav: .*not a finite number, at 11\.250 s"):
         load_audio(path)
-
-
-def test_files_are_listed_sorted_without_hidden_ones_or_loops(tmp_path):
-    for name in ("b.wav", "a/z.MP3", "a/deep/y.m4a", ".hidden.wav", ".git/x.wav", "notes.txt", "video.webm"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "a" / "loop").symlink_to(tmp_path)
-    found = [path.relative_to(tmp_path).as_posix() for path in list_audio_files(tmp_path)]
-    assert found == ["a/deep/y.m4a", "a/z.MP3", "b.wav", "video.webm"]
-    with pytest.raises(SondoError, match="no such folder"):
-        list_audio_files(tmp_path / "gone")
-    with pytest.raises(SondoError, match="not a folder"):
-        list_audio_files(tmp_path / "b.wav")
-
-
-def test_a_name_that_is_not_utf_8_is_passed_over_and_said(tmp_path, capsys):
-    (tmp_path / "good.wav").touch()
-    bad = tmp_path / os.fsdecode(b"b\xff.wav")
-    try:
-        bad.touch()
-    except OSError:
-        pytest.skip("this file system has UTF-8 names alone")
-    assert list_audio_files(tmp_path) == [tmp_path / "good.wav"]
-    assert "b\\xff.wav: its name is not UTF-8" in capsys.readouterr().err
-    with pytest.raises(AudioError, match=r"b\\xff.wav: its name is not UTF-8, .*: rename it"):
-        load_audio(bad)
 
 
 def test_integers_that_were_written_as_floats_are_not_taken_for_sound(tmp_path):

@@ -137,6 +137,11 @@ def test_no_sound_to_find(tmp_path, folder, message):
     assert not (tmp_path / "b.lance").exists()
 
 
+def test_sound_in_a_folder_that_cannot_be_opened_is_told_from_none(closed_folder, tmp_path):
+    with pytest.raises(SondoError, match="no audio in .*; folders there that could not be opened: 1"):
+        ingest(tmp_path / "b.lance", audio=closed_folder.parent)
+
+
 def test_a_manifest_names_parts_splits_folds_and_labels(sound_folder, tmp_path):
     (tmp_path / "m.csv").write_text(
         "filename,offset,duration,split,fold,label\ndeep/long.flac,2.5,3,train,1,hum;tone\n1.wav,,,test,2,tone\n"

@@ -228,6 +228,11 @@ def test_folders_without_labels_are_refused(tmp_path):
         load_task("folder", tmp_path)
 
 
+def test_class_folders_that_cannot_be_opened_are_told_from_none(closed_folder):
+    with pytest.raises(SondoError, match="no CSV of labels; folders there that could not be opened: 1, see above. Exp"):
+        load_task("folder", closed_folder.parent)
+
+
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
     with pytest.raises(SondoError, match="There are: openmic, .*, esc10, fsdd, fsdd_speakers, folder"):
         load_task("esc11", tmp_path)

@@ -6,8 +6,9 @@ May import: `sondo.errors`, numpy, soundfile, soxr; PyAV and `sondo.screen` insi
 from __future__ import annotations
 
 from sondo.audio.clips import plan_clips
-from sondo.audio.decode import AudioInfo, list_audio_files, load_audio, probe, read_clips
+from sondo.audio.decode import AudioInfo, load_audio, probe, read_clips
 from sondo.audio.errors import AudioError
+from sondo.audio.folders import list_audio_files
 from sondo.audio.logmel import LogMelConfig, log_mel
 from sondo.audio.windows import window_frames
 

@@ -8,7 +8,6 @@ depend on how many others are read with it: its samples at the file's own rate, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +18,12 @@ from numpy.typing import NDArray
 from sondo.audio.arrays import resample, to_mono_at
 from sondo.audio.clips import HIGHEST_HZ, LOWEST_HZ, MIN_CLIP_S, WINDOW_S
 from sondo.audio.errors import AudioError
+from sondo.audio.folders import check_name, list_audio_files
 from sondo.audio.sound_bytes import SoundBytes
 from sondo.audio.source import Cursor, SoundfileSource, Source, count_samples
 from sondo.audio.source_av import AV_EXTENSIONS, AvSource
-from sondo.errors import SondoError
 
 __all__ = [
-    "AUDIO_EXTENSIONS",
     "AudioError",
     "AudioInfo",
     "list_audio_files",
@@ -35,28 +33,6 @@ __all__ = [
     "read_windows",
     "to_mono_at",
 ]
-
-AUDIO_EXTENSIONS = AV_EXTENSIONS | frozenset(
-    {
-        ".aif",
-        ".aifc",
-        ".aiff",
-        ".au",
-        ".caf",
-        ".flac",
-        ".mp1",
-        ".mp2",
-        ".mp3",
-        ".oga",
-        ".ogg",
-        ".opus",
-        ".rf64",
-        ".snd",
-        ".w64",
-        ".wav",
-    }
-)
-"""What `list_audio_files` takes for sound, lower case."""
 
 _TOLERANCE_S, _ESTIMATE_TOLERANCE_S = 0.1, 0.5
 
@@ -183,46 +159,6 @@ def load_audio(path: str | Path, *, sample_rate: int | None = None) -> NDArray[n
     return next(read_clips(path, [(0.0, None)], sample_rate=rate))
 
 
-def list_audio_files(folder: str | Path) -> list[Path]:
-    """All sound files in a folder and the folders inside it, sorted; hidden files and folders are left out.
-
-    So are files whose names are not UTF-8, which no table could hold: the screen names them.
-
-    Raises:
-        SondoError: There is no such folder.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise SondoError(f"{folder} is not a folder" if folder.exists() else f"no such folder: {folder}")
-    found: list[Path] = []
-    seen: set[str] = set()
-    for root, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(root, name) for name in files if not name.startswith("."))
-        for path in (path for path in paths if path.suffix.lower() in AUDIO_EXTENSIONS):
-            try:
-                _check_name(path)
-                found.append(path)
-            except AudioError as error:
-                from sondo.screen import say
-
-                say(f"passed over: {error}")
-    return sorted(found)
-
-
-def _check_name(path: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise AudioError(f"{shown}: its name is not UTF-8, so no table can hold it: rename it") from None
-
-
 def _source(path: str | Path | SoundBytes) -> Source:
     source = _opened(path)
     if not LOWEST_HZ <= source.sample_rate <= HIGHEST_HZ:
@@ -239,7 +175,7 @@ def _opened(path: str | Path | SoundBytes) -> Source:
             raise AudioError(f"{path}: the file is empty")
         return AvSource(path) if path.suffix in AV_EXTENSIONS else SoundfileSource(path)
     path = Path(path)
-    _check_name(path)
+    check_name(path)
     if not path.exists():
         raise AudioError(f"{path}: no such file")
     if not path.is_file():

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sondo.audio.decode import AudioError, list_audio_files, read_clips
+from sondo.audio.decode import AudioError, read_clips
+from sondo.audio.folders import list_audio_files
 from sondo.audioset.fetcher import Fetcher, FetchError, GoneError, YtDlp, explain
 from sondo.audioset.gone import GoneTable
 from sondo.audioset.labels import check_known, read_labels

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sondo.audio.decode import list_audio_files
+from sondo.audio.folders import list_audio_files
 from sondo.audioset.labels import Label, check_known, read_labels
 from sondo.audioset.segments import Segment, read_segments, subset_of
 from sondo.errors import SondoError, check_places, require

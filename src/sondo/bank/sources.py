@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from sondo.audio.decode import AUDIO_EXTENSIONS, list_audio_files
+from sondo.audio.folders import AUDIO_EXTENSIONS, look_into, unopened_note
 from sondo.bank.manifest import LABEL_COLUMNS, Source, described, file_name, sources_from_manifest
 from sondo.bank.shards import SUFFIX, holds_sound, list_shards, num_rows, row_name, rows_without_sound
 from sondo.errors import SondoError
@@ -61,14 +61,15 @@ def _from_folder(folder: Path) -> Sources:
         raise SondoError(f"no such folder: {folder}")
     if not folder.is_dir():
         raise SondoError(f"{folder} is a file: give a folder of sound, or a manifest ending in .csv or .parquet")
-    files = [Source(uri=file_name(path)) for path in list_audio_files(folder)]
+    found = look_into(folder)
+    files = [Source(uri=file_name(path)) for path in found.files]
     rows = _from_shards(list_shards(folder))
     total = len(files) + rows.total
     if total == 0:
         known = " ".join(sorted(AUDIO_EXTENSIONS))
         raise SondoError(
             f"no audio in {folder} (looked into its subfolders too, for {known}, and for Parquet files with sound in a "
-            "column `audio`)"
+            f"column `audio`){unopened_note(found.num_unopened)}"
         )
     return Sources(
         total=total,

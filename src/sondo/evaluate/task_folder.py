@@ -183,9 +183,9 @@ def _filled(rows: Sequence[Row], column: str, table: Path) -> bool:
 
 
 def _from_class_folders(folder: Path, *, title: str, num_folds: int, seed: int) -> Task:
-    from sondo.audio.decode import list_audio_files
+    from sondo.audio.folders import look_into, unopened_note
 
-    files = list_audio_files(folder)
+    files, num_unopened = look_into(folder)
     parts = [path.relative_to(folder).parts for path in files]
     split_names = [_SPLIT_NAMES.get(part[0].lower()) for part in parts]
     has_splits = bool(parts) and all(name is not None for name in split_names)
@@ -193,7 +193,8 @@ def _from_class_folders(folder: Path, *, title: str, num_folds: int, seed: int) 
     loose = [path for path, part in zip(files, parts, strict=True) if len(part) < depth + 2]
     if not files or len(loose) == len(files):
         found = f"{len(files)} audio files outside of class folders" if files else "no audio files"
-        raise SondoError(f"{folder}: {found} and no CSV of labels. Expected: {INFO.layout}.")
+        unopened = unopened_note(num_unopened)
+        raise SondoError(f"{folder}: {found} and no CSV of labels{unopened}. Expected: {INFO.layout}.")
     if loose:
         names = ", ".join(path.name for path in loose[:3])
         raise SondoError(f"{folder}: {len(loose)} audio files are in no class folder ({names}): label or remove them.")
