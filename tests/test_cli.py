@@ -125,7 +125,8 @@ def test_every_verb_has_help(capsys):
         (["distil"], "(see sondo --help)"),
         (["finetune", "r", "--data", "d", "--out", "o", "--augment.views", "3"], "augment.views"),
         (["evaluate", "r", "--task", "esc10", "--data", "d", "--teacher.online"], "teacher.online"),
-        (["embed"], "required: model, files, out (see sondo embed --help)"),
+        (["embed"], "required: model, files, --out (see sondo embed --help)"),
+        (["audioset", "manifest", "--labels", "l"], "required: --segments, --out (see sondo audioset --help)"),
         (["embed", "a:x:b[c].onnx", "x.wav", "--out", "e.npz"], "no model at a:x:b[c].onnx"),
     ],
 )

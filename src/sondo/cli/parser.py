@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import deque
 from collections.abc import Container, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jsonargparse
 
@@ -19,7 +20,7 @@ def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
     """
     from sondo import __version__
 
-    parser = jsonargparse.ArgumentParser(
+    parser = _Sondo(
         prog="sondo",
         description="Make audio foundation models small: any teacher's embeddings into a student that runs anywhere.",
         exit_on_error=False,
@@ -40,6 +41,28 @@ def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
             if getattr(action, "_typehint", None) is bool:  # `--teacher.online` is `--teacher.online true`
                 action.nargs, action.const = "?", True
     return parser
+
+
+class _Sondo(jsonargparse.ArgumentParser):
+    """The parser of all verbs; what is lacking is named as it is typed, which the message alone does not tell."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Stop with a message."""
+        start, lead, keys = message.partition("the following arguments are required: ")
+        if lead:
+            message = start + lead + ", ".join(_as_typed(key, self) for key in keys.split(", "))
+        super().error(message, ex)
+
+
+def _as_typed(key: str, parser: argparse.ArgumentParser) -> str:
+    """`embed.files` is typed as `files`, `audioset.manifest.out` as `--out`."""
+    first, _, rest = key.partition(".")
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction) and first in action.choices:
+            return _as_typed(rest, action.choices[first])
+        if action.dest == key and action.option_strings:
+            return max(action.option_strings, key=len)
+    return key
 
 
 class _Verb(jsonargparse.ArgumentParser):
