@@ -127,6 +127,7 @@ def test_every_verb_has_help(capsys):
         (["evaluate", "r", "--task", "esc10", "--data", "d", "--teacher.online"], "teacher.online"),
         (["embed"], "required: model, files, --out (see sondo embed --help)"),
         (["audioset", "manifest", "--labels", "l"], "required: --segments, --out (see sondo audioset --help)"),
+        ([], "no command is given: expected one of demo, distill, "),
         (["embed", "a:x:b[c].onnx", "x.wav", "--out", "e.npz"], "no model at a:x:b[c].onnx"),
     ],
 )

@@ -15,6 +15,7 @@ _EXPECTED = re.compile(
     re.MULTILINE,
 )
 _GIVEN = re.compile(r"(?:Got|Given) value: (?P<value>.*)", re.DOTALL)
+_LACKING = re.compile(r'expected "(?:\w+\.)*(?P<what>\w+)" to be one of \{(?P<names>.*)\}, but it was not provided')
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -51,6 +52,8 @@ def of_the_machine(error: Exception) -> str | None:
 
 def plain(message: str) -> str:
     """A message of the parser, for somebody who typed a command or wrote a recipe."""
+    if lacking := _LACKING.search(message):
+        return f"no {lacking['what']} is given: expected one of {re.sub(', *', ', ', lacking['names'])}"
     whole = _WHOLE.search(message)
     given = _GIVEN.search(whole["rest"]) if whole else None
     if whole is None or given is None:
