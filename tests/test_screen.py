@@ -53,5 +53,24 @@ def test_letters_that_the_stream_lacks_are_told_as_their_codes(monkeypatch):
     assert utf8.buffer.getvalue().startswith("Tür.wav".encode())
 
 
+class Gone(io.StringIO):
+    """A terminal that was closed."""
+
+    def write(self, text=""):
+        raise OSError(5, "Input/output error")
+
+    flush = write
+
+
+def test_work_goes_on_without_its_screen_but_not_without_its_results(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(f"sys.{name}", Gone())
+    screen.say("a message")
+    with screen.track("work", total=1) as line:
+        line.advance()
+    with pytest.raises(OSError, match="Input/output"):
+        screen.tell("a result")
+
+
 def test_a_name_with_line_ends_stays_on_one_line():
     assert screen.one_line("a\nb\r\x1b[2J\u2028Tür \\n.wav") == r"a\nb\r\x1b[2J\u2028Tür \n.wav"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.audio.decode import list_audio_files
+from sondo.audio.folders import sounds_of
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError
 from sondo.loading import load
@@ -54,9 +54,7 @@ def embed_files(
             file among others is named on the screen and left out.
     """
     check_writable(out, overwrite=overwrite)
-    sounds = [sound for file in files for sound in (list_audio_files(file) if file.is_dir() else [file])]
-    if not sounds:
-        raise SondoError(f"no audio in {', '.join(map(str, files))}")
+    sounds = sounds_of(files)
     encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
     begun = _Begun(out, encoder.space_id)
     names: list[str] = []

@@ -22,10 +22,15 @@ _USUAL_WIDTH, _UNFOLDED_WIDTH = 80, 1000
 
 
 class _Escaping:
-    """A stream to which any letter can be written: one that its encoding lacks arrives as its code."""
+    """A stream to which any letter can be written: one that its encoding lacks arrives as its code.
 
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
+    Args:
+        stream: The stream.
+        is_vital: Whether it is an error that it cannot be written to: a terminal goes away, the work does not.
+    """
+
+    def __init__(self, stream: IO[str], *, is_vital: bool) -> None:
+        self._stream, self._is_vital = stream, is_vital
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -34,7 +39,18 @@ class _Escaping:
         try:
             return self._stream.write(text)
         except UnicodeEncodeError:
-            return self._stream.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+            return self.write(text.encode(self.encoding, "backslashreplace").decode(self.encoding))
+        except OSError:
+            if self._is_vital:
+                raise
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            if self._is_vital:
+                raise
 
 
 class _Screen(Console):
@@ -65,7 +81,7 @@ class _Screen(Console):
     @property
     def file(self) -> IO[str]:
         """Where it writes."""
-        return cast(IO[str], _Escaping(super().file))
+        return cast(IO[str], _Escaping(super().file, is_vital=not self.stderr))
 
     @file.setter
     def file(self, new_file: IO[str]) -> None:
