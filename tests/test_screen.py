@@ -36,7 +36,7 @@ def test_a_wide_table_keeps_every_figure(monkeypatch, capsys, is_terminal):
     monkeypatch.setattr(
         screen, "output", screen._Screen(least_width=80, force_terminal=is_terminal, _environ={"COLUMNS": "60"})
     )
-    screen.tell_wide(wide_table())
+    screen.tell_table(wide_table())
     said = capsys.readouterr().out
     assert all(f"{number}.25±0.1" in said for number in range(20))
     assert "…" not in said

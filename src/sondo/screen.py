@@ -211,8 +211,8 @@ def one_line(text: str) -> str:
     return text.translate(_LINE_ENDS)
 
 
-def tell_wide(table: Table) -> None:
-    """Give a table of many columns on standard output; no figure is cut off, and in a file or a pipe nothing folds."""
+def tell_table(table: Table) -> None:
+    """Give a table on standard output; no figure is cut off, and in a file or a pipe nothing folds."""
     width = _UNFOLDED_WIDTH
     if output.is_terminal:
         needed = Measurement.get(output, output.options.update(max_width=_UNFOLDED_WIDTH), table).minimum

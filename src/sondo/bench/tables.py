@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from sondo.errors import how_to_install
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_table
 
 _UNKNOWN = "-"
 
@@ -31,7 +31,7 @@ def show(result: dict[str, Any]) -> None:
             table.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in content.rows:
             table.add_row(*row)
-        output.print(table)
+        tell_table(table)
     for note in _notes(result):
         tell(note)
 

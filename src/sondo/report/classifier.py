@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_table
 
 _MOST_CLASSES = 60
 
@@ -27,7 +27,7 @@ def show_classifier(report: dict[str, Any]) -> None:
             counts = [str(row[name]) for name in ("clips", "found", "false_alarms")]
             more = [f"{row['threshold']:.3f}"] if thresholds else []
             table.add_row(row["label"], *counts, f"{row['f1']:.2f}", *more)
-        output.print(table)
+        tell_table(table)
         if len(rows) > _MOST_CLASSES:
             tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
         low, high = report["ci95"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_table
 
 if TYPE_CHECKING:
     from sondo.distill.cluster_quality import ClusterQuality
@@ -45,5 +45,5 @@ def show_clusters(qualities: Sequence[ClusterQuality]) -> None:
             f"{each.inertia:.4g}",
             *("" if score is None else f"{score:.3g}" for score in scores),
         )
-    output.print(table)
+    tell_table(table)
     tell("min, median, max: clips in a cluster, of those that have any; CH: Calinski-Harabasz; DB: Davies-Bouldin")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sondo.claim import write_json
-from sondo.screen import tell, tell_wide
+from sondo.screen import tell, tell_table
 
 if TYPE_CHECKING:
     from sondo.reproduce.paper import PaperTable
@@ -33,7 +33,7 @@ def show_suite(results: Mapping[str, Any]) -> None:
         table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
         table.add_row(*map(Text, line))
-    tell_wide(table)
+    tell_table(table)
     for note in _notes(results):
         tell(note)
 

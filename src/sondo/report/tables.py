@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from sondo.screen import output, tell
+from sondo.screen import output, tell, tell_table
 
 
 def show_summary(summary: dict[str, Any], run: Path, *, is_old: bool = False) -> None:
@@ -44,7 +44,7 @@ def show_summary(summary: dict[str, Any], run: Path, *, is_old: bool = False) ->
             table.add_row(*_task_row(f"{name} ({teacher_name})" if teacher_name else name, result))
     for teacher_name, closeness in closeness_to.items() if taught else ():
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
-    output.print(table)
+    tell_table(table)
     for name, about in summary["export"].items():
         is_int8 = name.endswith("_int8") or about.get("precision") == "int8"
         here = {"path": str(run / Path(about["path"]).name)} if "path" in about else {}
@@ -94,7 +94,7 @@ def show_task(name: str, result: dict[str, Any], *, measured: str = "student") -
     for column in shown:
         table.add_column(column, justify="left" if not column else "right")
     table.add_row(*shown.values())
-    output.print(table)
+    tell_table(table)
 
 
 def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:

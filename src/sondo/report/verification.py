@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from sondo.runtime.self_check import Check
-from sondo.screen import output, tell
+from sondo.screen import tell, tell_table
 
 if TYPE_CHECKING:
     from sondo.export import VerifyReport
@@ -25,7 +25,7 @@ def show_checks(path: str, checks: Sequence[Check]) -> None:
         found = "-" if check.found is None else f"{check.found:.2g}"
         verdict = "not checked" if check.found is None else _PASSED[check.passed]
         table.add_row(check.name, found, f"{check.limit:g}", verdict)
-    output.print(table)
+    tell_table(table)
 
 
 def show_comparison(report: VerifyReport) -> None:
@@ -42,7 +42,7 @@ def show_comparison(report: VerifyReport) -> None:
             f"{case.mean_cosine:.7f}",
             f"{case.largest_difference:.2g}",
         )
-    output.print(table)
+    tell_table(table)
     tell(
         f"{_PASSED[report.passed]} in {report.precision}: cosine of {report.judged} {report.judged_cosine:.7f} (at "
         f"least {report.threshold:g}), smallest {report.smallest_cosine:.7f}, mean {report.mean_cosine:.7f}, largest "

@@ -14,7 +14,7 @@ from rich.text import Text
 from sondo.claim import flatten
 from sondo.reproduce.paper import AVERAGE
 from sondo.reproduce.results import COSINE
-from sondo.screen import tell, tell_wide
+from sondo.screen import tell, tell_table
 
 _SUMS = ("music", "environment", AVERAGE)
 
@@ -31,7 +31,7 @@ def show_results(results: Mapping[str, Any]) -> None:
         table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
         table.add_row(*map(Text, line))
-    tell_wide(table)
+    tell_table(table)
     for note in _notes(results, paper="sources in table.md"):
         tell(note)
 
