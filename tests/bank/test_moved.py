@@ -92,6 +92,46 @@ def test_other_sound_of_the_same_name_and_size_is_other_sound(bank, sound_folder
     assert "6 files that the bank has clips of are gone" in said
 
 
+def test_other_sound_of_the_same_time_is_other_sound_too(tmp_path):
+    def corpus(folder, first):
+        for path in tones(folder, first=first).rglob("*.wav"):
+            os.utime(path, ns=(10**18, 10**18))  # as an archive that keeps no times leaves them
+        return folder
+
+    ingest(tmp_path / "b.lance", audio=corpus(tmp_path / "one", 300))
+    shutil.rmtree(tmp_path / "one")
+    assert ingest(tmp_path / "b.lance", audio=corpus(tmp_path / "two", 1500)).num_added == 3
+    assert len(Bank(tmp_path / "b.lance")) == 6
+
+
+def test_sound_that_was_restored_in_its_place_is_the_same(bank, sound_folder, tmp_path, capsys):
+    before = Bank(bank).read([*STAY, "teacher.one"])
+    shutil.copytree(sound_folder, tmp_path / "backup")
+    copied(tmp_path / "backup", sound_folder.with_name("restored"))
+    shutil.rmtree(sound_folder)
+    (tmp_path / "restored").rename(sound_folder)
+    assert ingest(bank, audio=sound_folder).num_added == 0
+    assert Bank(bank).read([*STAY, "teacher.one"]).equals(before)
+    assert "6 files have another time and the same sound" in " ".join(capsys.readouterr().err.split())
+    sound, rate = soundfile.read(sound_folder / "1.wav")
+    soundfile.write(sound_folder / "1.wav", sound[::-1] * 0.5, rate)
+    with pytest.raises(SondoError, match="1.wav has changed since it was ingested"):
+        ingest(bank, audio=sound_folder)
+
+
+def test_a_change_behind_the_first_clip_is_a_change(bank, sound_folder, tmp_path):
+    long = sound_folder / "deep" / "long.flac"
+    sound, rate = soundfile.read(long)
+    soundfile.write(tmp_path / "long.wav", sound, rate)
+    long.unlink()
+    (tmp_path / "long.wav").rename(sound_folder / "long.wav")
+    ingest(tmp_path / "long.lance", audio=sound_folder)
+    sound[-rate // 2 :] *= 0.5  # in the second clip
+    soundfile.write(sound_folder / "long.wav", sound, rate)
+    with pytest.raises(SondoError, match="long.wav has changed"):
+        ingest(tmp_path / "long.lance", audio=sound_folder)
+
+
 def test_what_is_still_there_has_not_moved(bank, sound_folder, tmp_path):
     shutil.copytree(sound_folder, tmp_path / "second")
     assert ingest(bank, audio=tmp_path / "second").num_added == 7

@@ -1,6 +1,7 @@
 """Sound into an index: every clip of every file, once, whatever interrupts; and a teacher's vectors out of a bank."""
 
 import os
+import shutil
 import sys
 
 import numpy as np
@@ -13,10 +14,12 @@ pytest.importorskip("torch", reason="needs the extra train")
 import pyarrow as pa
 
 from sondo.bank import Bank, ingest
+from sondo.distill.teach import teach
 from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.search import Index, build, query
 from sondo.search import fill as fill_module
+from sondo.teachers import create
 
 
 def high_tone(seconds):
@@ -154,15 +157,45 @@ def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_fold
     assert len(Index(out)) == 5
 
 
-def test_a_folder_that_was_moved_is_followed(sound_folder, student_folder, out, tmp_path, capfd):
+def copied(folder, to):
+    """A copy whose files have the time of now, and the folder gone."""
+    shutil.copytree(folder, to, copy_function=shutil.copyfile)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("move", [os.rename, copied])
+def test_a_folder_that_was_moved_or_copied_is_followed(sound_folder, student_folder, out, tmp_path, capfd, move):
     build(sound_folder, out, model=student_folder)
     before = places(out)
-    sound_folder.rename(tmp_path / "moved")
+    move(sound_folder, tmp_path / "moved")
     report = build(tmp_path / "moved", out, model=student_folder)
     assert (report.num_clips, report.num_added, report.num_dropped) == (7, 0, 0)
     assert "6 files have moved" in capfd.readouterr().err
     assert places(out) == before
     assert {row["uri"].split("/moved/")[0] for row in Index(out).rows()} == {str(tmp_path.resolve())}
+
+
+def test_other_sound_of_the_same_name_size_and_time_is_other_sound(sound_folder, student_folder, out, tmp_path):
+    build(sound_folder, out, model=student_folder)
+    (tmp_path / "other").mkdir()
+    for path in sound_folder.glob("*.wav"):
+        sound, rate = soundfile.read(path)
+        soundfile.write(tmp_path / "other" / path.name, sound * np.linspace(0, 1, len(sound)) ** 2, rate)
+        os.utime(tmp_path / "other" / path.name, ns=(os.stat(path).st_mtime_ns,) * 2)
+        path.unlink()
+    report = build(tmp_path / "other", out, model=student_folder)
+    assert report.num_added == 5
+
+
+def test_a_banks_index_follows_its_bank(sound_folder, out, tmp_path):
+    ingest(tmp_path / "b.lance", audio=sound_folder)
+    teach(Bank(tmp_path / "b.lance"), create("modulation"))
+    build(tmp_path / "b.lance", out, teacher="modulation")
+    sound_folder.rename(tmp_path / "moved")
+    ingest(tmp_path / "b.lance", audio=tmp_path / "moved")
+    report = build(tmp_path / "b.lance", out, teacher="modulation")
+    assert (report.num_clips, report.num_added) == (7, 0)
+    assert {row["uri"] for row in Index(out).rows()} == set(Bank(tmp_path / "b.lance").files)
 
 
 def test_bad_files_are_set_aside_with_their_reason_and_taken_once_mended(sound_folder, student_folder, out):

@@ -1,4 +1,4 @@
-"""Files that lie elsewhere than when a table took their sound in: found again by name and size, and followed.
+"""Files that lie elsewhere than when a table took their sound in: found again by name, size and sound, and followed.
 
 Tables of clips, a bank's and an index's, have the columns `uri`, `file_bytes` and `file_mtime_ns`.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
 
@@ -16,27 +17,77 @@ import pyarrow as pa
 
 from sondo.bank.shards import row_name, split_name
 from sondo.bank.sound import is_gone, stamp_of
+from sondo.screen import track
+
+Stamp = tuple[int, int]
+"""Size in bytes and time of the last change, in ns, of a file."""
 
 
-def find_moved(known: Mapping[str, tuple[int, int]], files: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Where the files of a table that are gone may lie now.
+def moved_files(
+    known: Mapping[str, Stamp], files: Iterable[str], *, same_sound: Callable[[str, str], bool], workers: int = 1
+) -> dict[str, str]:
+    """Where the files of a table lie now that are gone from their places.
 
-    That is the one of the new files with the same name and size, and time of the last change where one has it, whose
-    path ends most like the old one; where several do, or several old files would lie there, it stays unknown.
+    A file is known again by its name, its size and its sound. Where the time of the last change is the same too, three
+    of all that went from one folder to another are listened to; else, as after a copy, each is.
 
     Args:
-        known: Size in bytes and time of the last change, in ns, of each `uri` of the table.
+        known: Size and time of each `uri` of the table.
         files: The files, or shards, that are there now.
+        same_sound: Whether the second file has the sound that the table took from the first.
+        workers: How many are listened to at a time.
 
     Returns:
-        New by old path: of files whose time of the last change is the same, and of others, such as copies, of which
-        only their sound can tell.
+        New by old path. A file that has another time at its old place, and the same sound, is among them.
     """
-    stamps = {split_name(uri)[0]: stamp for uri, stamp in known.items()}
+    sure, unsure = _likely({split_name(uri)[0]: stamp for uri, stamp in known.items()}, files)
+    together: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for old, at in sorted(sure.items()):
+        together[os.path.dirname(old), os.path.dirname(at)].append(old)
+    moved: dict[str, str] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        some = [old for group in together.values() for old in {group[0], group[len(group) // 2], group[-1]}]
+        others = {old for old, same in _listen({old: sure[old] for old in some}, same_sound, pool).items() if not same}
+        for group in together.values():
+            if others.isdisjoint(group):
+                moved |= {old: sure[old] for old in group}
+            else:
+                unsure |= {old: sure[old] for old in group}
+        moved |= {old: unsure[old] for old, same in _listen(unsure, same_sound, pool).items() if same}
+    return moved
+
+
+def _listen(
+    pairs: Mapping[str, str], same_sound: Callable[[str, str], bool], pool: ThreadPoolExecutor
+) -> dict[str, bool]:
+    """Whether each old file has the sound of its new one."""
+    if not pairs:
+        return {}
+    heard: dict[str, bool] = {}
+    with track("find moved files", total=len(pairs), unit="files") as line:
+        jobs = {old: pool.submit(same_sound, old, at) for old, at in pairs.items()}
+        try:
+            for old, job in jobs.items():
+                heard[old] = job.result()
+                line.advance(1)
+        finally:
+            for job in jobs.values():
+                job.cancel()
+    return heard
+
+
+def _likely(stamps: Mapping[str, Stamp], files: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """New by old path: of files with the same time, and of others.
+
+    Each has moved to the one of the new files with its name and size, and its time where one has it, whose path ends
+    most like its own; where several do, or several would have moved to one place, it stays unknown.
+    """
     files = dict.fromkeys(files)
+    here = {file: stamp_of(file) for file in stamps.keys() & files if not is_gone(file)}
+    touched = {file: file for file, stamp in here.items() if stamp != stamps[file] and stamp[0] == stamps[file][0]}
     gone = sorted(file for file in stamps.keys() - files if is_gone(file))
     if not gone:
-        return {}, {}
+        return {}, touched
     new = {file: stamp_of(file) for file in files if file not in stamps and not is_gone(file)}
     alike: dict[tuple[str, int], list[str]] = defaultdict(list)
     for at, (size, _) in new.items():
@@ -58,7 +109,7 @@ def find_moved(known: Mapping[str, tuple[int, int]], files: Iterable[str]) -> tu
     claims = Counter(found.values())
     found = {old: at for old, at in found.items() if claims[at] == 1}
     sure = {old: at for old, at in found.items() if new[at] == stamps[old]}
-    return sure, {old: at for old, at in found.items() if old not in sure}
+    return sure, touched | {old: at for old, at in found.items() if old not in sure}
 
 
 def renamed(uri: str, moved: Mapping[str, str]) -> str:

@@ -4,8 +4,8 @@
     sondo.search.query("clips-index.lance", "dog.wav", k=5)
 
 What lives here: the table and its nearest neighbours (`index`), what it says about itself (`info`), filling it from
-sound (`build`) or from a bank's column (`from_bank`), who may ask it (`ask`), and a student's vectors in its teacher's
-space (`teacher_space`).
+sound (`build`) or from a bank's column (`from_bank`), following sound that was moved (`moved`), who may ask it (`ask`),
+and a student's vectors in its teacher's space (`teacher_space`).
 
 May import: `sondo.audio`, `sondo.bank`, `sondo.runtime`, `sondo.loading`, `sondo.errors`, `sondo.screen`,
 `sondo.scratch`, lance, pyarrow, numpy; `sondo.students`, `sondo.teachers` and `sondo.evaluate` inside functions only,

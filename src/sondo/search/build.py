@@ -23,9 +23,10 @@ from sondo.runtime import Model
 from sondo.runtime.ahead import ahead
 from sondo.screen import say, track
 from sondo.search.fill import Filling, Stamp
-from sondo.search.from_bank import fill_from_column, info_of_column
+from sondo.search.from_bank import column_of, fill_from_column, info_of_column
 from sondo.search.index import Index
 from sondo.search.info import IndexInfo
+from sondo.search.moved import by_column, by_model, follow_moved
 from sondo.search.teacher_space import MappedModel, load_mapped_to
 
 
@@ -104,7 +105,7 @@ def build(
             )
         index = _open(out, info_of_column(bank, teacher))
         with index.lock():
-            index.follow_moved(bank.files)
+            follow_moved(index, bank.files, by_column(bank, column_of(teacher)))
             filling = Filling(index, num_files=len(bank), clips_per_commit=4096)
             fill_from_column(bank, teacher, filling)
             return _finish(filling)
@@ -113,7 +114,7 @@ def build(
     sources = find_sources(Path(source), None) if bank is None else _clips_of(bank)
     index = _open(out, _info_of(encoder, model))
     with index.lock():
-        index.follow_moved(sources.files)
+        follow_moved(index, sources.files, by_model(encoder))
         filling = Filling(index, num_files=sources.num_files, max_bad_share=max_bad_share)
         if bank is None and Path(source).is_dir():
             filling.drop_gone(Path(source))

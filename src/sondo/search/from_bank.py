@@ -24,7 +24,7 @@ def info_of_column(bank: Bank, teacher: str) -> IndexInfo:
     Raises:
         SondoError: The bank has no such column, or clips without a vector.
     """
-    column = _column(teacher)
+    column = column_of(teacher)
     origin = bank.origin(column)
     if origin is None:
         there = ", ".join(name.removeprefix("teacher.") for name in bank.columns("teacher")) or "none yet"
@@ -52,7 +52,7 @@ def fill_from_column(bank: Bank, teacher: str, filling: Filling) -> None:
     Raises:
         SondoError: A vector that is zero or not finite.
     """
-    column = _column(teacher)
+    column = column_of(teacher)
     try:
         with track("index", total=len(bank)) as line:
             for batch in bank.scan([*_WHERE, column]):
@@ -68,5 +68,6 @@ def fill_from_column(bank: Bank, teacher: str, filling: Filling) -> None:
         filling.commit()
 
 
-def _column(teacher: str) -> str:
+def column_of(teacher: str) -> str:
+    """The name of a teacher's column, with or without `teacher.` before the name."""
     return f"teacher.{slug(teacher.removeprefix('teacher.'))}"

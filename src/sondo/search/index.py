@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank
 from sondo.bank.bank import create_table
-from sondo.bank.files import find_moved, follow
+from sondo.bank.files import follow
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError
 from sondo.runtime.space import SpaceMismatchError
-from sondo.screen import say
 from sondo.search.info import IndexInfo
 
 ANN_FROM_ROWS = 20_000
@@ -182,14 +181,18 @@ class Index:
             self._dataset.delete(f"uri IN ({quoted})")
             self._dataset = lance.dataset(str(self.path))
 
-    def follow_moved(self, files: Sequence[str]) -> None:
-        """Take files of the index that are gone for those of the same name, size and time that are there now."""
-        moved, _ = find_moved({row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in self.rows()}, files)
-        if moved:
-            follow(self._dataset, moved)
-            self._dataset = lance.dataset(str(self.path))
-            old, at = min(moved.items())
-            say(f"{len(moved)} files have moved, such as {old} to {at}: their clips are kept")
+    def clips_of(self, uri: str) -> list[tuple[float, float, NDArray[np.float32]]]:
+        """Offset and duration in seconds, and the unit vector, of each clip of a file or of a shard's row."""
+        quoted = uri.replace("'", "''")
+        found = self._dataset.to_table(columns=["offset_s", "duration_s", "vector"], filter=f"uri = '{quoted}'")
+        return [
+            (row["offset_s"], row["duration_s"], np.array(row["vector"], dtype=np.float32)) for row in found.to_pylist()
+        ]
+
+    def follow(self, moved: Mapping[str, str]) -> None:
+        """Write where files lie now, new by old path, in one commit; see `sondo.bank.files`."""
+        follow(self._dataset, moved)
+        self._dataset = lance.dataset(str(self.path))
 
     def finish(self) -> None:
         """Join small pieces of the table; from `ANN_FROM_ROWS` vectors on, build or extend the approximate index."""
