@@ -113,6 +113,28 @@ def test_a_broken_link_goes_by_its_own_name(sound_folder, tmp_path, target):
         assert str((sound_folder / "0.wav").resolve()) in [row["uri"] for row in rows(tmp_path / f"{name}.lance")]
 
 
+def test_a_corrected_manifest_corrects_the_bank(sound_folder, tmp_path, capsys):
+    listed = tmp_path / "m.csv"
+    listed.write_text("path,split,label\n0.wav,train,dog\n1.wav,train,dog;rain\ndeep/long.flac,train,rain\n")
+    ingest(tmp_path / "b.lance", manifest=listed, audio=sound_folder)
+    before = Bank(tmp_path / "b.lance").read(["clip_id", "uri", "logmel"])
+    listed.write_text("path,split,label\n0.wav,train,cat\n1.wav,train,dog;rain\ndeep/long.flac,test,rain\n2.wav,,cat\n")
+    assert ingest(tmp_path / "b.lance", manifest=listed, audio=sound_folder).num_added == 1
+    assert "3 clips have other splits, folds or labels now" in capsys.readouterr().err
+    found = [(row["uri"].rsplit("/", 1)[-1], row["split"], row["labels"]) for row in rows(tmp_path / "b.lance")]
+    assert found == [
+        ("0.wav", "train", ["cat"]),
+        ("1.wav", "train", ["dog", "rain"]),
+        ("long.flac", "test", ["rain"]),
+        ("long.flac", "test", ["rain"]),
+        ("2.wav", None, ["cat"]),
+    ]
+    assert Bank(tmp_path / "b.lance").read(["clip_id", "uri", "logmel"]).slice(0, 4).equals(before)
+    listed.write_text("path\n0.wav\n")  # says nothing of its label
+    ingest(tmp_path / "b.lance", manifest=listed, audio=sound_folder)
+    assert rows(tmp_path / "b.lance")[0]["labels"] == ["cat"]
+
+
 def test_a_manifest_whose_files_are_elsewhere_says_where_it_looked(sound_folder, tmp_path):
     listed = tmp_path / "lists" / "m.csv"
     listed.parent.mkdir()

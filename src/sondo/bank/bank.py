@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sondo.bank.files import follow
+from sondo.bank.files import follow, rewrite
 from sondo.bank.lock import write_lock
 from sondo.bank.schema import (
     CLIP_SCHEMA,
@@ -201,6 +201,16 @@ class Bank:
     def follow(self, moved: Mapping[str, str]) -> None:
         """Write where files lie now, new by old path, in one commit; see `sondo.bank.moved`."""
         follow(self._dataset, moved)
+        self.refresh()
+
+    def describe(self, clips: Mapping[tuple[str, float], dict[str, Any]]) -> None:
+        """Write other splits, folds and labels of clips, by `uri` and `offset_s`, in one commit."""
+        rewrite(
+            self._dataset,
+            ["split", "fold", "labels"],
+            lambda row: clips.get((row["uri"], row["offset_s"])),
+            by=["uri", "offset_s"],
+        )
         self.refresh()
 
     # -- files set aside -------------------------------------------------------------------------------------

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import lance
 import pyarrow as pa
@@ -120,25 +121,46 @@ def renamed(uri: str, moved: Mapping[str, str]) -> str:
 
 
 def follow(table: lance.LanceDataset, moved: Mapping[str, str]) -> None:
-    """Write where files lie now into a table, in one commit. Rows keep their order, and all else that they have.
+    """Write where files lie now into a table, in one commit.
 
     Args:
         table: The newest state of the table, which the caller holds for writing.
         moved: New by old path.
     """
-    columns = ["uri", "file_mtime_ns"]
+
+    def change(row: dict[str, Any]) -> dict[str, Any] | None:
+        if split_name(row["uri"])[0] not in moved:
+            return None
+        uri = renamed(row["uri"], moved)
+        return {"uri": uri, "file_mtime_ns": stamp_of(uri)[1]}
+
+    rewrite(table, ["uri", "file_mtime_ns"], change)
+
+
+def rewrite(
+    table: lance.LanceDataset,
+    columns: Sequence[str],
+    change: Callable[[dict[str, Any]], dict[str, Any] | None],
+    *,
+    by: Sequence[str] = (),
+) -> None:
+    """Change some columns of some rows, in one commit. Rows keep their order, and all else that they have.
+
+    Args:
+        table: The newest state of the table, which the caller holds for writing.
+        columns: Which columns.
+        change: A row to its new values of these; None where it stays as it is.
+        by: Further columns that `change` sees.
+    """
     schema = pa.schema([pa.field("_rowid", pa.uint64()), *(table.schema.field(name) for name in columns)])
     changed, fields = [], set()
     for fragment in table.get_fragments():
-        rows = fragment.scanner(columns=columns, with_row_id=True).to_table()
-        rows = rows.filter(pa.array(split_name(uri)[0] in moved for uri in rows["uri"].to_pylist()))
-        if not len(rows):
-            continue
-        uris = [renamed(uri, moved) for uri in rows["uri"].to_pylist()]
-        times = [stamp_of(uri)[1] for uri in uris]
-        metadata, modified = fragment.update_columns(pa.table([rows["_rowid"], uris, times], schema=schema))
-        changed.append(metadata)
-        fields.update(modified)
+        rows = fragment.scanner(columns=[*columns, *by], with_row_id=True).to_table().to_pylist()
+        new = [{"_rowid": row["_rowid"], **values} for row in rows if (values := change(row)) is not None]
+        if new:
+            metadata, modified = fragment.update_columns(pa.Table.from_pylist(new, schema=schema))
+            changed.append(metadata)
+            fields.update(modified)
     update = lance.LanceOperation.Update(updated_fragments=changed, fields_modified=sorted(fields))
     lance.LanceDataset.commit(table.uri, update, read_version=table.version)
 

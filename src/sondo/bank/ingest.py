@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +35,8 @@ CLIPS_PER_COMMIT = 256
 CLIPS_PER_JOB = 32
 SHOWN_REASONS = 3
 SHOWN_SPLITS = 5
+
+_DESCRIBING = ("split", "fold", "labels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,10 @@ class _Ingest:
         self._mended: list[str] = []
         self._seen: set[str] = set()
         self._num_files = sources.num_files
-        known = bank.read(["clip_id", "uri", "offset_s", "file_bytes", "file_mtime_ns"]).to_pylist()
+        columns = ["clip_id", "uri", "offset_s", "file_bytes", "file_mtime_ns", *_DESCRIBING]
+        known = bank.read(columns).to_pylist()
+        self._described = {(row["uri"], row["offset_s"]): {name: row[name] for name in _DESCRIBING} for row in known}
+        self._corrected: dict[tuple[str, float], dict[str, Any]] = {}
         self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
         self._old_ids = {row["clip_id"] for row in known} - self._known
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in known}
@@ -129,6 +134,9 @@ class _Ingest:
                 line.note(f"{len(self.bank) + len(self._rows)} clips{bad}")
         self._commit(everything=True)
         self._check_share()
+        if self._corrected:
+            self.bank.describe(self._corrected)
+            say(f"{len(self._corrected)} clips have other splits, folds or labels now: those of this ingest count")
         if len(self.bank) == 0:
             raise SondoError(f"0 clips left: {self._reasons()}")
         if self.rejected:
@@ -207,10 +215,21 @@ class _Ingest:
             return
         planned = planned[:1] if info.compat == "ssondo" else planned
         clips = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
+        self._correct(source, [offset_s for offset_s, _ in clips])
         groups = [clips[i : i + CLIPS_PER_JOB] for i in range(0, len(clips), CLIPS_PER_JOB)]
         for group in groups:
             todo = tuple(clip for clip in group if clip_id(source.uri, clip[0]) not in self._known)
             yield replace(job, sound=sound, clips=todo, share=1 / len(groups))
+
+    def _correct(self, source: Source, offsets_s: Sequence[float]) -> None:
+        """Note where a manifest describes clips that are there already otherwise; what it leaves out stays."""
+        labels = None if source.labels is None else list(source.labels)
+        told = {"split": source.split, "fold": source.fold, "labels": labels}
+        told = {name: value for name, value in told.items() if value is not None}
+        for offset_s in offsets_s:
+            standing = self._described.get((source.uri, offset_s))
+            if standing is not None and standing | told != standing:
+                self._corrected[source.uri, offset_s] = standing | told
 
     def _decode(self, job: _Job) -> tuple[_Job, list[dict[str, Any]]]:
         rows: list[dict[str, Any]] = []
