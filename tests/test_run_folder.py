@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +121,48 @@ def test_fields_of_the_recipe_that_do_not_exist_are_named(tmp_path):
         sondo.distill(audio="x", out=tmp_path / "r", teacher=lambda audio: audio)
     with pytest.raises(SondoError, match=r"train\.seed is -1: expected from 0 to 4294967295"):
         sondo.distill(audio="x", out=tmp_path / "r", train={"seed": -1})
+
+
+class Named:
+    name, sample_rate, embedding_dim = "named", 16000, 3
+
+    def embed(self, audio):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"train": {"sampling": "balance"}}, "train.sampling is 'balance': expected balanced or uniform or classes"),
+        ({"train": {"head": "lin"}}, "train.head is 'lin': expected mlp or linear"),
+        ({"train": {"precision": "fp32"}}, "train.precision is 'fp32'"),
+        ({"train": {"epochs": 2.5}}, "train.epochs is 2.5: expected a whole number"),
+        ({"train": {"matryoshka": ["x"]}}, r"train.matryoshka is \['x'\]: expected a list"),
+        ({"train": "fast"}, "train is 'fast': expected a sondo.recipe.TrainConfig or its fields"),
+        ({"cluster": {"k": 4.5}}, "cluster.k is 4.5: expected a whole number or None"),
+        ({"student": None}, "student is None: expected a sondo.recipe.StudentConfig"),
+        ({"student": {"width_mult": "0.1"}}, "student.width_mult is '0.1': expected a number or None"),
+        ({"teacher": None}, "teacher is None: expected a sondo.recipe.TeacherConfig"),
+        ({"teacher": Named}, "the teacher is the class Named: give an object of it"),
+        ({"more_teachers": [Named()]}, "more_teachers is .*Named.*: expected a list of which each is a sondo.recipe.T"),
+        ({"more_teachers": "modulatoin"}, "modulatoin"),
+        ({"compat": "sondo"}, "compat is 'sondo': expected ssondo or None"),
+        ({"augment": {"roll": 1}}, "augment.roll is 1: expected True or False"),
+    ],
+)
+def test_values_of_another_kind_are_named_before_anything_is_done(sound_folder, tmp_path, settings, message):
+    with pytest.raises(SondoError, match=message):
+        sondo.distill(**{"audio": sound_folder, "out": tmp_path / "r", **settings})
+    assert not (tmp_path / "r" / "bank.lance").exists()
+
+
+def test_numbers_of_numpy_and_paths_are_taken():
+    train = TrainConfig(epochs=np.int64(2), learning_rate=np.float32(0.5), weight_decay=1)
+    student = StudentConfig(init=Path("w.pt"))
+    settings = Recipe(out="r", audio="sound", bank=Path("b.lance"), train=train, student=student).to_dict()
+    kept = json.loads(json.dumps(settings))
+    assert (kept["train"]["epochs"], kept["train"]["learning_rate"], kept["student"]["init"]) == (2, 0.5, "w.pt")
+    assert kept["bank"] == os.path.abspath("b.lance")
 
 
 def test_one_process_trains_in_a_folder(tmp_path):

@@ -58,7 +58,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     out = Path(recipe.out)
     changed = claim_folder(
         out,
-        recipe.to_dict() | ({"teacher_object": teacher.name} if teacher is not None else {}),
+        recipe.to_dict() | _told_apart(teacher),
         bound=_bound(recipe),
         advice=f", with --bank {recipe.bank_path}" if Bank.exists(recipe.bank_path) else "",
     )
@@ -87,6 +87,14 @@ def summary_of(out: Path) -> dict[str, Any] | None:
     file = out / _SUMMARY
     summary: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     return summary
+
+
+def _told_apart(teacher: Teacher | None) -> dict[str, Any]:
+    """What is known of a teacher that is an object, which no recipe could name."""
+    if teacher is None:
+        return {}
+    fingerprint = getattr(teacher, "fingerprint", None)
+    return {"teacher_object": teacher.name} | ({"teacher_fingerprint": fingerprint} if fingerprint else {})
 
 
 def _check_teacher(teacher: Teacher, task: str | None) -> None:

@@ -1,6 +1,7 @@
 """The typed configuration of a run: one definition for Python, YAML, the command line and its help.
 
-May import: the standard library and `sondo.errors`. Frozen; a variant is made with `dataclasses.replace`.
+May import: the standard library, `sondo.errors` and `sondo.kinds`. Frozen; a variant is made with
+`dataclasses.replace`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sondo.errors import SondoError
+from sondo.kinds import check_kinds, plain
 
 LAST_SEED = 2**32 - 1
 """The largest seed that numpy takes."""
@@ -52,6 +54,9 @@ class TeacherConfig:
     batch_size: int = 8
     online: bool = False
 
+    def __post_init__(self) -> None:
+        check_kinds(self, "teacher.")
+
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.teachers.create`, without those that were not set."""
         values = dataclasses.asdict(self)
@@ -82,6 +87,9 @@ class StudentConfig:
     readout: str | None = None
     init: str | None = None
 
+    def __post_init__(self) -> None:
+        check_kinds(self, "student.")
+
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.students.create`, without those that were not set."""
         values = {"readout": self.readout, "width_mult": self.width_mult}
@@ -108,6 +116,7 @@ class ClusterConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self, "cluster.")
         if self.k is not None and self.hierarchy is not None:
             raise SondoError("cluster.k and cluster.hierarchy exclude each other: set one of them")
         if self.k is not None and self.k < 1:
@@ -153,6 +162,7 @@ class AugmentConfig:
     views: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self, "augment.")
         wrong = [
             f"augment.{name} is {getattr(self, name)}: expected {what}"
             for name, what, good in (
@@ -234,6 +244,7 @@ class TrainConfig:
     workers: int = 0
 
     def __post_init__(self) -> None:
+        check_kinds(self, "train.")
         wrong = [
             f"train.{name} is {getattr(self, name)}: expected {what}"
             for name, what, good in (
@@ -303,6 +314,7 @@ class Recipe:
     workers: int | None = None
 
     def __post_init__(self) -> None:
+        check_kinds(self)
         if (self.task is None) != (self.data is None):
             raise SondoError("task and data go together: name the task (--task) and its folder (--data), or neither")
         if self.workers is not None and self.workers < 1:
@@ -321,4 +333,5 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, as it is kept in the run's folder: its paths hold wherever the next command is typed."""
         paths = {name: getattr(self, name) for name in ("audio", "manifest", "bank", "data")}
-        return dataclasses.asdict(self) | {name: os.path.abspath(path) for name, path in paths.items() if path}
+        values: dict[str, Any] = plain(dataclasses.asdict(self))
+        return values | {name: os.path.abspath(path) for name, path in paths.items() if path}

@@ -1,5 +1,7 @@
 """A teacher over a bank: any object of the teacher's shape, resumed, checked, never mixed."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -109,6 +111,22 @@ def test_a_teacher_that_gave_zero_is_mended_in_the_same_bank(bank):
     teach(bank, mended)
     assert np.all(column(bank, "teacher.other") == 0.5)
     assert column(bank).tolist() == before
+
+
+def test_another_teacher_of_the_same_name_is_told_by_what_it_says(bank, sound_folder):
+    class Unnamed(Loudness):
+        fingerprint = ""
+
+    class Other(Unnamed):
+        def embed(self, audio):
+            return super().embed(audio).flip(1).numpy()  # an array will do
+
+    teach(bank, Unnamed())
+    assert teach(bank, Unnamed()) == "teacher.loudness"
+    with pytest.raises(SondoError, match=r"by another teacher of this name.*a name of its own, and a `fingerprint`"):
+        teach(bank, Other())
+    shutil.rmtree(sound_folder)  # nobody can be asked, and nobody needs to be
+    assert teach(bank, Unnamed()) == "teacher.loudness"
 
 
 def test_sound_that_is_gone_is_named(bank, sound_folder):

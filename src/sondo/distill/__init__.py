@@ -48,7 +48,10 @@ def distill(
     settings |= {name: _config(kind, settings[name]) for name, kind in kinds.items() if name in settings}
     ready = None if isinstance(taught, TeacherConfig) else taught
     if more := settings.get("more_teachers"):
+        more = [more] if isinstance(more, (str, Mapping)) else more
         settings["more_teachers"] = [_config(TeacherConfig, {"name": m} if isinstance(m, str) else m) for m in more]
+    if isinstance(ready, type):
+        raise SondoError(f"the teacher is the class {ready.__name__}: give an object of it")
     if lacking := [part for part in _TEACHERS_SHAPE if ready is not None and not hasattr(ready, part)]:
         raise SondoError(
             f"the teacher {ready!r} has no {', '.join(lacking)}: give a name, the fields of a "

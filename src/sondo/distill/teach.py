@@ -23,6 +23,8 @@ from sondo.teachers import Teacher, label_of
 
 CLIPS_PER_COMMIT = 256
 FLOAT16_MAX = 65504.0
+_SAME_COSINE = 0.999
+"""Smallest cosine of two vectors of one clip by one teacher; the kept one is in float16."""
 
 
 def teacher_column(teacher: Teacher) -> str:
@@ -75,6 +77,7 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
     with bank.lock():
         writer = ColumnWriter(bank, column, kind, origin_of(teacher), overwrite=overwrite)
         if writer.complete:
+            _check_unnamed(bank, column, teacher, batch_size)
             writer.discard()
             say(f"teach: {column} is there for all {len(bank)} clips")
             return column
@@ -88,6 +91,29 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
                 line.advance(len(clips))
         writer.publish()
     return column
+
+
+def _check_unnamed(bank: Bank, column: str, teacher: Teacher, batch_size: int) -> None:
+    """Find out whether a teacher without a fingerprint is the one of its column, by what it says of the last clip.
+
+    Raises:
+        SondoError: It says something else.
+    """
+    if getattr(teacher, "fingerprint", None) or not getattr(teacher, "needs_audio", True):
+        return
+    last = len(bank) - 1
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            clips, sounds = next(_decoded_ahead(bank, teacher, last, pool))
+        except SondoError:
+            return  # sound that is gone is not needed where all vectors are there
+    said = _embed(teacher, clips, sounds, batch_size)[0].astype(np.float64)
+    kept = np.array(bank.take([last], [column]).column(0)[0].as_py(), dtype=np.float64)
+    if said @ kept < _SAME_COSINE * np.linalg.norm(said) * np.linalg.norm(kept):
+        raise SondoError(
+            f"{bank.path}: column {column} is by another teacher of this name, which gave {clips[0].uri} another "
+            "vector: give this one a name of its own, and a `fingerprint` that changes with its weights"
+        )
 
 
 def _decoded_ahead(
@@ -149,7 +175,7 @@ def embed_sounds(teacher: Teacher, sounds: Sounds, batch_size: int) -> NDArray[n
                     f"teacher {teacher.name} gave vectors of shape {tuple(output.shape)} for {len(rows)} clips: "
                     f"expected ({len(rows)}, {teacher.embedding_dim})"
                 )
-            vectors[rows] = output.float().cpu().numpy()
+            vectors[rows] = torch.as_tensor(output).float().cpu().numpy()
     return vectors
 
 

@@ -120,7 +120,7 @@ def teacher_embedder(teacher: Any) -> EmbedFile:
             raise AudioError(f"{path}: too short to embed.")
         for audio in read_clips(path, plan, sample_rate=teacher.sample_rate):
             with torch.inference_mode():
-                vector = teacher.embed(torch.from_numpy(np.ascontiguousarray(audio))[None])[0]
+                vector = torch.as_tensor(teacher.embed(torch.from_numpy(np.ascontiguousarray(audio))[None])[0])
             total = total + vector.double().cpu().numpy() * len(audio)
             num_samples += len(audio)
         return np.asarray(total / num_samples, dtype=np.float32)
