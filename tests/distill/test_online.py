@@ -27,7 +27,7 @@ LOUDER = AugmentConfig(gain_db=12, roll=True, mixup_alpha=0.3)
 class Levels:
     """Loudness of the sound and of its halves; it keeps what it heard."""
 
-    name, sample_rate, embedding_dim, licence = "levels", 16000, 3, "CC0"
+    name, sample_rate, embedding_dim, licence, fingerprint = "levels", 16000, 3, "CC0", "v1"
 
     def __init__(self):
         self.heard = []
@@ -234,7 +234,7 @@ def test_another_teacher_than_that_of_the_column_is_refused(bank, tmp_path):
     newer = Levels()
     newer.fingerprint = "v2"
     config = TrainConfig(epochs=1, batch_size=4, sampling="uniform")
-    with pytest.raises(SondoError, match=r"teacher\.levels is of another teacher.*fingerprint was '', is now 'v2'"):
+    with pytest.raises(SondoError, match=r"teacher\.levels is of another teacher.*fingerprint was 'v1', is now 'v2'"):
         train(
             bank,
             teachers=["teacher.levels"],
