@@ -177,3 +177,12 @@ def test_sondo_load_embeds_a_file_with_the_student(student, folder, tmp_path):
         expected = student(torch.from_numpy(audio)[None])[0].numpy()
     np.testing.assert_allclose(model.embed(tmp_path / "x.wav"), expected, rtol=1e-4, atol=1e-5)
     assert model.embed_segments(tmp_path / "x.wav").shape == (2, 96)
+
+
+def test_a_compiled_student_and_head_are_saved_as_what_they_wrap(student, tmp_path):
+    head = student.make_projector(20)
+    folder = save(torch.compile(student), tmp_path / "s", projector=torch.compile(head), info={"teacher": TEACHER})
+    audio = torch.linspace(-1, 1, 8000)[None]
+    assert torch.equal(load(folder)(audio), student(audio))
+    assert torch.equal(load_projector(folder).mlp[0].weight, head.mlp[0].weight)
+    assert student.info == {"teacher": TEACHER}

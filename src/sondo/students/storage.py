@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -29,6 +29,7 @@ from sondo.students.student import Student
 from sondo.weights import fill
 
 FORMAT = 1
+_Wrapped = TypeVar("_Wrapped")
 CONFIG, WEIGHTS, PROJECTOR, CARD = "config.json", "model.safetensors", "projector.safetensors", "README.md"
 
 
@@ -43,7 +44,7 @@ def save(
     """Write a student into a folder. A kill leaves no half-written student: `config.json` comes last.
 
     Args:
-        student: What to keep.
+        student: What to keep, also as `torch.compile` wrapped it.
         folder: Where; made if it is missing.
         projector: The mapping head that training left, or those of several teachers in order.
         info: Where the student comes from, JSON-able: ``{"teacher": {"name", "fingerprint", "licence", …}, …}``. It is
@@ -56,13 +57,13 @@ def save(
     Raises:
         SondoError: The folder holds a student already, or is a file.
     """
-    folder = Path(folder)
+    student, projector, folder = _bare(student), _bare(projector), Path(folder)
     if (folder / CONFIG).exists() and not overwrite:
         raise SondoError(f"{folder} holds a student already: name another folder, or allow it with overwrite=True")
     if folder.exists() and not folder.is_dir():
         raise SondoError(f"{folder} is a file: a student needs a folder")
     student.info = {**student.info, **(info or {})}
-    heads = [] if projector is None else [projector] if isinstance(projector, Projector) else list(projector)
+    heads = [] if projector is None else [projector] if isinstance(projector, Projector) else [*map(_bare, projector)]
     shapes = [{"hidden_dim": head.hidden_dim, "embedding_dim": head.embedding_dim} for head in heads]
     config = {
         "format": FORMAT,
@@ -160,6 +161,12 @@ def load_projector(folder: str | Path) -> Projector | None:
         SondoError: As `load`.
     """
     return next(iter(load_projectors(folder)), None)
+
+
+def _bare(module: _Wrapped) -> _Wrapped:
+    """What `torch.compile` wrapped: the wrapper has other names for the tensors, which `load` does not know."""
+    bare: _Wrapped = getattr(module, "_orig_mod", module)
+    return bare
 
 
 def _projector_file(index: int) -> str:
