@@ -1,6 +1,7 @@
 """A student as a .pte file: the student's own vectors at any length, in float32; close ones in int8."""
 
 import json
+import pickle
 from itertools import pairwise
 
 import numpy as np
@@ -55,6 +56,12 @@ def test_it_gives_the_students_vectors_whatever_the_length(small, made):
         np.testing.assert_allclose(
             model.embed(audio, sample_rate=32000), wanted.embed(audio, sample_rate=32000), rtol=1e-4, atol=1e-5
         )
+
+
+def test_what_another_process_is_sent_opens_the_file_again(made):
+    model, audio = sondo.load(made), noise(3200)
+    sent = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(sent.embed(audio, sample_rate=32000), model.embed(audio, sample_rate=32000))
 
 
 def test_it_says_what_it_is_and_how_well_it_agrees(small, made):

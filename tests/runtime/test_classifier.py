@@ -1,5 +1,7 @@
 """A classifier's file made by hand: embedding = (mean, peak) of the samples, logits = 10 times that."""
 
+import pickle
+
 import numpy as np
 import pytest
 import soundfile
@@ -53,6 +55,8 @@ def test_a_file_is_opened_as_what_it_is(tmp_path):
     assert isinstance(model, OnnxClassifier)
     assert (model.classes, model.multi_label, model.thresholds) == (("low", "high"), False, ())
     assert (model.embedding_dim, model.space_id, model.licence) == (2, "tiny-abc", "CC0-1.0")
+    sent = pickle.loads(pickle.dumps(model))
+    assert sent.classify(constant(0.3), sample_rate=RATE) == model.classify(constant(0.3), sample_rate=RATE)
     assert type(open_onnx(write(tmp_path / "s.onnx", METADATA))) is OnnxModel
     with pytest.raises(SondoError, match="a student without a head"):
         OnnxClassifier(tmp_path / "s.onnx")

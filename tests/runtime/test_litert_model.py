@@ -1,9 +1,13 @@
 """What is no .tflite file of ours is refused, and why; the rest of it is in tests/export/test_litert.py."""
 
+import json
+import pickle
+
 import numpy as np
 import pytest
 
 import sondo
+from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
 
 schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="the extra litert is not installed")
@@ -64,3 +68,15 @@ def test_damaged_metadata_is_named(tmp_path, metadata):
 def test_what_is_no_number_of_threads_is_refused(tmp_path, threads):
     with pytest.raises(SondoError, match=f"cannot run on {threads!r} threads"):
         sondo.load(foreign(tmp_path / "foreign.tflite"), threads=threads)
+
+
+def test_what_another_process_is_sent_opens_the_file_again(tmp_path):
+    samples = 7 * 512  # so many numbers does the file give for them: the samples, doubled
+    about = {"format": "1", "name": "twice", "space_id": "twice", "sample_rate": "32000", "embedding_dim": str(samples)}
+    about |= {"licence": "MIT", "front_end": json.dumps(LogMelConfig().to_dict())}
+    content = json.dumps({f"sondo.{key}": value for key, value in about.items()}).encode()
+    model = sondo.load(foreign(tmp_path / "twice.tflite", content), threads=1)
+    sound = np.linspace(-1, 1, samples, dtype=np.float32)
+    sent = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(sent.embed(sound, sample_rate=32000), 2 * sound)
+    assert sent._threads == 1

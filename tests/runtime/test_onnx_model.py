@@ -1,13 +1,15 @@
 """A tiny ONNX graph as a model: embedding = (mean, peak) of the samples."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
-from sondo.runtime import OnnxModel
+from sondo.runtime import OnnxModel, open_onnx
 
 onnx = pytest.importorskip("onnx", reason="needs the extra train")
 
@@ -55,6 +57,17 @@ def test_it_runs_and_knows_itself(tmp_path, threads):
     frames = [624, 1 + (60000 - 1024) // 512]
     np.testing.assert_allclose(model.embed(sound, sample_rate=32000), np.average(want, 0, frames), atol=1e-5)
     assert model.embed(np.stack([sound, sound, -sound]), sample_rate=32000).shape == (3, 2)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_and_what_another_process_is_sent_open_the_file_again(tmp_path, again):
+    sound = np.random.default_rng(0).uniform(-1, 1, 32000).astype(np.float32)
+    path = write(tmp_path / "tiny.onnx", METADATA)
+    for model in (OnnxModel(path, threads=1), open_onnx(path, threads=1)):
+        other = again(model)
+        np.testing.assert_array_equal(other.embed(sound, sample_rate=32000), model.embed(sound, sample_rate=32000))
+        assert other._session is not model._session
+        assert other._session.get_session_options().intra_op_num_threads == 1
 
 
 @pytest.mark.parametrize(

@@ -174,4 +174,4 @@ def open_onnx(path: str | Path, *, threads: int | None = None) -> OnnxModel:
     session = open_session(Path(path), threads)
     is_classifier = CLASSES in session.get_modelmeta().custom_metadata_map
     kind = OnnxClassifier if is_classifier else OnnxModel
-    return kind(path, session=session)
+    return kind(path, threads=threads, session=session)

@@ -21,6 +21,8 @@ class ExecuTorchModel(OneWindowModel):
 
     ExecuTorch's Python runtime needs torch, which this module loads with it; on a phone there is neither.
 
+    A copy, and what another process is sent, opens the file again.
+
     Args:
         path: The `.pte` file.
 
@@ -49,6 +51,10 @@ class ExecuTorchModel(OneWindowModel):
         (text,) = self._program.load_method(METADATA_METHOD).execute([])
         self._forward = self._program.load_method("forward")
         super().__init__(path, read_object(path, text))
+
+    def __reduce__(self) -> tuple[type[ExecuTorchModel], tuple[Path]]:
+        # A program can be neither pickled nor copied.
+        return type(self), (self.path,)
 
     def versions(self) -> dict[str, str]:
         """The version of the runtime."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,8 @@ _WHY = "Running a .tflite file needs LiteRT"
 class LiteRtModel(OneWindowModel):
     """A student in one file: one input (1, samples), resized to each window, and one output (1, embedding_dim).
 
+    A copy, and what another process is sent, opens the file again.
+
     Args:
         path: The `.tflite` file.
         threads: Threads of LiteRT; one per core when left out.
@@ -37,7 +41,7 @@ class LiteRtModel(OneWindowModel):
 
     def __init__(self, path: str | Path, *, threads: int | None = None) -> None:
         path = Path(path)
-        threads = checked_threads(threads)
+        self._threads = threads = checked_threads(threads)
         if not path.is_file():
             raise SondoError(f"no such model file: {path}")
         interpreter = require("ai_edge_litert.interpreter", extra="litert", why=_WHY)
@@ -55,6 +59,10 @@ class LiteRtModel(OneWindowModel):
         self._output = self._interpreter.get_output_details()[0]["index"]
         self._samples = 0
         super().__init__(path, metadata)
+
+    def __reduce__(self) -> tuple[Callable[..., LiteRtModel], tuple[Path]]:
+        # An interpreter can be neither pickled nor copied.
+        return partial(type(self), threads=self._threads), (self.path,)
 
     def versions(self) -> dict[str, str]:
         """The version of the runtime."""

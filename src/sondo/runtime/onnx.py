@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ class OnnxModel(Model):
     Where the student has frames, a second output `frames` (batch, T, frame_dim), and `sondo.frame_stride` in the
     metadata: the log-mel frames from one of them to the next.
 
+    A copy, and what another process is sent, opens the file again.
+
     Args:
         path: The `.onnx` file.
         threads: Threads of onnxruntime; one per core when left out.
@@ -36,7 +40,7 @@ class OnnxModel(Model):
     """
 
     def __init__(self, path: str | Path, *, threads: int | None = None, session: Any = None) -> None:
-        self.path = Path(path)
+        self.path, self._threads = Path(path), threads
         self._session = session or open_session(self.path, threads)
         metadata = _metadata(self.path, self._session)
         info = FileInfo.read(self.path, metadata, lacking=_lacking(self._session))
@@ -60,6 +64,10 @@ class OnnxModel(Model):
             licence=info.licence,
             front_end=info.front_end,
         )
+
+    def __reduce__(self) -> tuple[Callable[..., OnnxModel], tuple[Path]]:
+        # A session can be neither pickled nor copied.
+        return partial(type(self), threads=self._threads), (self.path,)
 
     @property
     def frame_stride(self) -> int:
