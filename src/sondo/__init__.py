@@ -9,7 +9,6 @@ Importing sondo imports neither torch nor anything else that is heavy: each name
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -60,12 +59,15 @@ _NAMES = {
 
 
 def __getattr__(name: str) -> Any:
+    from sondo.errors import import_own
+
     if name in _ROOMS:
-        return importlib.import_module(f"sondo.{name}")
+        needs = ("torch", "lightning", "lance") if name == "distill" else ()  # it imports them when it is called
+        return import_own(f"sondo.{name}", what=f"sondo.{name}", needs=needs)
     if name in _NAMES:
-        return getattr(importlib.import_module(_NAMES[name]), name)
+        return getattr(import_own(_NAMES[name], what=f"sondo.{name}"), name)
     raise AttributeError(f"module 'sondo' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING", "annotations"})

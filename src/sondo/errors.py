@@ -7,7 +7,9 @@ exits with 1. Our own invariants are assertions, never a SondoError.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -37,6 +39,33 @@ def require(module: str, *, extra: str, why: str) -> ModuleType:
         if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
             raise
         raise MissingExtraError(f"{why}, which is not installed: {how_to_install(extra)}") from error
+
+
+def import_own(module: str, *, what: str, needs: Sequence[str] = ()) -> ModuleType:
+    """Import a module of sondo; where a library that it needs is not installed, name the extra that brings it.
+
+    Args:
+        module: Name of the module, e.g. ``"sondo.students"``.
+        what: What the user asked for, to begin the message with.
+        needs: Libraries that the module imports later, in its functions.
+
+    Raises:
+        MissingExtraError: A library is not installed. The message gives the pip line.
+    """
+    for library in needs:
+        if importlib.util.find_spec(library) is None:
+            raise _lacking(what, library)
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        library = (error.name or "sondo").partition(".")[0]
+        if library == "sondo":  # a mistake of ours: no install mends it
+            raise
+        raise _lacking(what, library) from error
+
+
+def _lacking(what: str, library: str) -> MissingExtraError:
+    return MissingExtraError(f"{what} needs {library}, which is not installed: {how_to_install('train')}")
 
 
 def how_to_install(extra: str) -> str:

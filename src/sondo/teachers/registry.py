@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import importlib
 import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, import_own
 from sondo.teachers import published
 from sondo.teachers.base import TeacherInfo
 from sondo.weights import RemoteFile, is_here
@@ -171,6 +170,7 @@ def create(name: str, *, checkpoint: str | Path | None = None, label: str | None
 
     Raises:
         SondoError: No teacher has that name, an option it does not take, or a file that cannot be used.
+        MissingExtraError: What it needs is not installed.
 
     Example:
         `create("modulation").embed(torch.from_numpy(audio))` with audio (batch, samples), float32 at 32 kHz, gives a
@@ -179,7 +179,8 @@ def create(name: str, *, checkpoint: str | Path | None = None, label: str | None
     entry = _FORMS.get(name.partition(":")[0], _FUNCTION) if ":" in name else _BY_NAME.get(name)
     if entry is None:
         raise SondoError(_unknown(name))
-    make = cast("Callable[..., Teacher]", getattr(importlib.import_module(entry.module), entry.make))
+    module = import_own(entry.module, what=f"teacher {name}")
+    make = cast("Callable[..., Teacher]", getattr(module, entry.make))
     _check_options(name, make, options)
     teacher = make(name, checkpoint=None if checkpoint is None else str(checkpoint), **options)
     teacher.name = label or label_of(name)

@@ -1,0 +1,46 @@
+"""What `import sondo` offers before anything is loaded, and what it says where a library is not installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+import sondo
+from sondo.errors import import_own
+
+
+def said_without(library, statement):
+    """What a statement says of what is missing, in a Python of its own that has no such library."""
+    code = (
+        f"import sys; sys.modules[{library!r}] = None\nimport sondo\n"
+        f"try: {statement}\nexcept sondo.SondoError as error: print(type(error).__name__, error)"
+    )
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("library", "statement", "what"),
+    [
+        ("torch", "sondo.students", "sondo.students"),
+        ("torch", "from sondo import students", "sondo.students"),
+        ("torch", "sondo.hear", "sondo.hear"),
+        ("torch", "sondo.teachers.create('modulation')", "teacher modulation"),
+        ("torch", "sondo.distill(audio='clips', out='run')", "sondo.distill"),
+        ("lightning", "sondo.distill(audio='clips', out='run')", "sondo.distill"),
+        ("lance", "sondo.bank", "sondo.bank"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(library, statement, what):
+    said = said_without(library, statement)
+    assert said.startswith(f"MissingExtraError {what} needs {library}, which is not installed: ")
+    assert 'pip install "sondo[train]"' in said
+
+
+def test_a_module_of_our_own_that_is_missing_stays_what_it_is():
+    with pytest.raises(ModuleNotFoundError, match="sondo.nowhere"):
+        import_own("sondo.nowhere", what="sondo.nowhere")
+
+
+def test_only_what_is_offered_is_listed():
+    assert not {"Any", "TYPE_CHECKING", "annotations", "importlib"} & set(dir(sondo))
+    assert set(sondo.__all__) <= set(dir(sondo))
