@@ -123,3 +123,12 @@ def test_unknown_names_and_options_are_answered_with_those_that_exist():
         create("mobilenet")
     with pytest.raises(SondoError, match="width_mult"):
         create("mobilenetv3", width=0.4)
+
+
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.bool, torch.complex64])
+def test_samples_that_are_no_floats_are_refused(student, dtype):
+    audio = torch.ones(1, 32_000, dtype=dtype)
+    for ask in (student, student.frames):
+        with pytest.raises(SondoError, match=rf"takes floats in \[-1, 1\], not {dtype}: divide"):
+            ask(audio)
+    assert embed(student, audio.real.half()).dtype == torch.float32

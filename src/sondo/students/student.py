@@ -177,7 +177,7 @@ class Student(nn.Module):
             (batch, samples) -> (batch, embedding_dim).
 
         Raises:
-            SondoError: Another shape, lengths that do not fit, or sound shorter than 0.1 s.
+            SondoError: Another shape or integers, lengths that do not fit, or sound shorter than 0.1 s.
         """
         total = torch.zeros(len(audio), self.embedding_dim, device=audio.device)
         weight = torch.zeros(len(audio), 1, device=audio.device)
@@ -260,6 +260,11 @@ class Student(nn.Module):
         """The windows of all rows as (row, first sample), grouped by their number of frames."""
         if audio.ndim != 2:
             raise SondoError(f"a student takes audio of shape (batch, samples), not {tuple(audio.shape)}")
+        if not audio.is_floating_point():
+            raise SondoError(
+                f"a student takes floats in [-1, 1], not {audio.dtype}: divide 16-bit samples by 32768, or give "
+                "them to `TorchModel(student).embed`, which scales integers"
+            )
         batch, num_samples = audio.shape
         each = [num_samples] * batch if lengths is None else [int(length) for length in lengths]
         if len(each) != batch or any(length > num_samples for length in each):
