@@ -161,6 +161,13 @@ def test_words_ask_a_teacher_that_reads_them(student_folder, sound_folder, tmp_p
         assert why in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize("words", [["rain", "dog"], None, "", "  "])
+def test_what_is_no_words_asks_nobody(words, tmp_path):
+    index = teacher_index(tmp_path / "t.lance", np.eye(24))
+    with pytest.raises(SondoError, match=r"the query is words in one string, such as 'a dog barking', not "):
+        query(index, words, text=True, model="teacher:hf:clap")
+
+
 def write_tiny_file(path, *, mapped):
     """A file whose embedding is (mean, peak), and whose `teacher_space` is (peak, mean)."""
     onnx = pytest.importorskip("onnx", reason="needs the extra train")

@@ -240,6 +240,20 @@ def test_words_lie_where_the_library_puts_them(clap_with_words):
     assert not torch.allclose(found[0], found[1], atol=1e-2)
 
 
+def test_a_lone_string_is_one_text(clap_with_words):
+    teacher = create(f"hf:{clap_with_words[0]}")
+    assert torch.equal(teacher.embed_text("rain"), teacher.embed_text(["rain"]))
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [([], "no text to embed"), ("", "text 0 .* is ''"), (["rain", " ."], "text 1 .* is ' .'"), ([None], "is None")],
+)
+def test_what_is_no_text_is_refused(clap_with_words, texts, message):
+    with pytest.raises(SondoError, match=message):
+        create(f"hf:{clap_with_words[0]}").embed_text(texts)
+
+
 def test_who_cannot_read_says_so(folders, clap_with_words):
     with pytest.raises(SondoError, match="hf-hubert-tiny cannot read words: CLAP models can"):
         create(f"hf:{folders['hubert']}").embed_text(["rain"])

@@ -63,11 +63,14 @@ def query(
 
     Raises:
         SpaceMismatchError: The model's vectors lie in another space than the index.
-        SondoError: No index, no model, a file that cannot be read, or words for a model that only hears.
+        SondoError: No index, no model, a file that cannot be read, words for a model that only hears, or what is no
+            words with `text`.
 
     Example:
         `query("index.lance", "dog.wav", k=5)[0].uri`
     """
+    if text and not (isinstance(sound, str) and sound.strip()):
+        raise SondoError(f"with text=True the query is words in one string, such as 'a dog barking', not {sound!r}")
     opened = index if isinstance(index, Index) else Index(index)
     asker = asker_of(opened, model, threads=threads, allow_code=allow_code)
     if text and asker.read is None:

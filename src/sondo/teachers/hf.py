@@ -100,15 +100,20 @@ class TransformersTeacher:
         mean: Tensor = total / sum(window.shape[1] for window in windows)
         return mean.to(audio.device)
 
-    def embed_text(self, texts: Sequence[str]) -> Tensor:
+    def embed_text(self, texts: str | Sequence[str]) -> Tensor:
         """Embed words into the space of sound: `a dog barking` lies near sound of one.
+
+        Args:
+            texts: The texts; a lone string is one.
 
         Shape:
             -> (len(texts), embedding_dim), float32, of length 1.
 
         Raises:
-            SondoError: The model only hears, as all but CLAP do, or its folder has no tokenizer.
+            SondoError: The model only hears, as all but CLAP do, or its folder has no tokenizer; no texts, or one that
+                is no text or has neither a letter nor a digit.
         """
+        texts = _checked_texts(texts)
         if self._read is None:
             if self._load_words is None:
                 raise SondoError(f"teacher {self.name} cannot read words: CLAP models can, with their own pooling")
@@ -190,6 +195,16 @@ def make_hf_teacher(
         source=source,
         load_words=family.load_words and partial(family.load_words, transformers, target, options),
     )
+
+
+def _checked_texts(texts: str | Sequence[str]) -> list[str]:
+    checked = [texts] if isinstance(texts, str) else list(texts)
+    if not checked:
+        raise SondoError("there is no text to embed: give at least one, such as 'a dog barking'")
+    for index, text in enumerate(checked):
+        if not isinstance(text, str) or not any(map(str.isalnum, text)):
+            raise SondoError(f"text {index} (counted from 0) is {text!r}: give words, such as 'a dog barking'")
+    return checked
 
 
 def _why_not(source: str, is_folder: bool, error: Exception) -> str:
