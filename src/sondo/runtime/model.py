@@ -55,13 +55,18 @@ class Model(ABC):
     ) -> None:
         self.name = name
         self.embedding_dim = embedding_dim
-        self.space_id = space_id
+        self._space_id = space_id
         self.licence = licence
         self.front_end = front_end or LogMelConfig()
         self.compat = compat
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, embedding_dim={self.embedding_dim}, space_id={self.space_id!r})"
+
+    @property
+    def space_id(self) -> str:
+        """The space of its vectors; those of two spaces must not be compared."""
+        return self._space_id
 
     @property
     def sample_rate(self) -> int:

@@ -27,12 +27,20 @@ class TorchModel(Model):
         super().__init__(
             name=student.name,
             embedding_dim=student.embedding_dim,
-            space_id=student.space_id,
+            space_id="",  # it is the student's at any time, below
             licence=student.licence,
             front_end=student.front_end.config,
             compat=student.compat,
         )
         self.student = student.eval()
+
+    @property
+    def space_id(self) -> str:
+        """The space of the student as it is now: training moves it, so that vectors from before do not compare.
+
+        It is a digest of all weights, which takes milliseconds: ask once for many vectors.
+        """
+        return self.student.space_id
 
     @classmethod
     def from_folder(cls, folder: str | Path, *, allow_code: bool = False) -> TorchModel:
