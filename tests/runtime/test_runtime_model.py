@@ -144,8 +144,15 @@ def test_integers_are_scaled():
         (np.zeros((32000, 2), np.float32), 32000, "Average the channels"),
         (np.zeros((0, 32000), np.float32), 32000, "shape"),
         (np.zeros((1, 2, 32000), np.float32), 32000, "shape"),
-        ([np.zeros((2, 32000))], 32000, "item 0 is neither"),
-        ([0.1, 0.2], 32000, "item 0 is neither"),
+        ([np.zeros((2, 32000))], 32000, r"item 0 \(counted from 0\): neither"),
+        ([0.1, 0.2], 32000, r"item 0 \(counted from 0\): neither"),
+        ([np.zeros(32000), np.zeros(32000), np.zeros(100)], 32000, r"^item 2 \(counted from 0\): 0\.003 s of sound"),
+        (
+            iter([np.zeros(32000), np.full(32000, np.nan)]),
+            32000,
+            r"^item 1 \(counted from 0\): 32,000 of .* not finite",
+        ),
+        ([np.zeros(32000), "nowhere.wav"], 32000, "^nowhere.wav: no such file"),
         ("nowhere.wav", None, "nowhere.wav: no such file"),
     ],
 )

@@ -243,11 +243,19 @@ class Model(ABC):
     def _embed_each(self, sounds: Iterable[Any], sample_rate: int | None) -> NDArray[np.float32]:
         vectors = []
         for index, sound in enumerate(sounds):
-            if not is_path(sound) and np.ndim(sound) != 1:
-                kind = f"{type(sound).__name__} of shape {np.shape(sound)}"
-                raise SondoError(f"item {index} is neither a path nor an array (samples,): it is {kind}")
-            vectors.append(self.embed(sound if is_path(sound) else np.asarray(sound), sample_rate=sample_rate))
+            try:
+                vectors.append(self._embed_item(sound, sample_rate))
+            except SondoError as error:
+                if is_path(sound):  # its name is in the message
+                    raise
+                raise type(error)(f"item {index} (counted from 0): {error}") from error
         return np.stack(vectors) if vectors else np.empty((0, self.embedding_dim), dtype=np.float32)
+
+    def _embed_item(self, sound: Any, sample_rate: int | None) -> NDArray[np.float32]:
+        if not is_path(sound) and np.ndim(sound) != 1:
+            kind = f"{type(sound).__name__} of shape {np.shape(sound)}"
+            raise SondoError(f"neither a path nor an array (samples,): it is {kind}")
+        return self.embed(sound if is_path(sound) else np.asarray(sound), sample_rate=sample_rate)
 
     def _one(self, sound: Any, sample_rate: int | None, *, asked: str) -> tuple[NDArray[np.float32], int]:
         """The samples of one sound and their rate; `asked` is the method that takes no more than one."""
