@@ -1,7 +1,9 @@
 """What `import sondo` offers before anything is loaded, and what it says where a library is not installed."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +46,22 @@ def test_a_module_of_our_own_that_is_missing_stays_what_it_is():
 def test_only_what_is_offered_is_listed():
     assert not {"Any", "TYPE_CHECKING", "annotations", "importlib"} & set(dir(sondo))
     assert set(sondo.__all__) <= set(dir(sondo))
+
+
+SETTINGS = """[mypy]
+strict = true
+follow_imports = skip
+[mypy-sondo,sondo.distill]
+follow_imports = silent
+"""
+
+
+@pytest.mark.parametrize(("call", "finding"), [("out='runs/first'", "Success"), ("audio='clips'", '"out"')])
+def test_a_type_checker_knows_what_distill_takes(tmp_path, call, finding):
+    pytest.importorskip("mypy", reason="needs the extra dev")
+    (tmp_path / "mypy.ini").write_text(SETTINGS)
+    (tmp_path / "script.py").write_text(f"import sondo\nsondo.distill({call})\n")
+    place = os.environ | {"MYPYPATH": str(Path(sondo.__file__).parents[1])}
+    check = [sys.executable, "-m", "mypy", "--cache-dir", os.devnull, "script.py"]
+    shown = subprocess.run(check, cwd=tmp_path, env=place, capture_output=True, text=True)
+    assert finding in shown.stdout

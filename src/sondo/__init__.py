@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sondo import bank, classifier, distill, evaluate, export, hear, recipe, runtime, search, students, teachers
+    from sondo import bank, classifier, evaluate, export, hear, recipe, runtime, search, students, teachers
+    from sondo.distill import distill  # the verb that the room is too: a module cannot be called, says a type checker
     from sondo.errors import SondoError
     from sondo.loading import load
     from sondo.runtime import read_embeddings, similarity
