@@ -140,9 +140,8 @@ class Named:
         ({"train": {"matryoshka": ["x"]}}, r"train.matryoshka is \['x'\]: expected a list"),
         ({"train": "fast"}, "train is 'fast': expected a sondo.recipe.TrainConfig or its fields"),
         ({"cluster": {"k": 4.5}}, "cluster.k is 4.5: expected a whole number or None"),
-        ({"student": None}, "student is None: expected a sondo.recipe.StudentConfig"),
+        ({"student": 3}, "student is 3: expected a sondo.recipe.StudentConfig"),
         ({"student": {"width_mult": "0.1"}}, "student.width_mult is '0.1': expected a number or None"),
-        ({"teacher": None}, "teacher is None: expected a sondo.recipe.TeacherConfig"),
         ({"teacher": Named}, "the teacher is the class Named: give an object of it"),
         ({"more_teachers": [Named()]}, "more_teachers is .*Named.*: expected a list of which each is a sondo.recipe.T"),
         ({"more_teachers": "modulatoin"}, "modulatoin"),
@@ -154,6 +153,20 @@ def test_values_of_another_kind_are_named_before_anything_is_done(sound_folder, 
     with pytest.raises(SondoError, match=message):
         sondo.distill(**{"audio": sound_folder, "out": tmp_path / "r", **settings})
     assert not (tmp_path / "r" / "bank.lance").exists()
+
+
+def test_a_recipe_by_name_lies_below_what_is_given(monkeypatch, tmp_path):
+    ran = []
+    monkeypatch.setattr(pipeline, "distil", lambda recipe, teacher: ran.append(recipe))
+    (tmp_path / "mine.yaml").write_text("recipe: paper\ntrain: {loss: l1}\n")
+    sondo.distill(out="r", audio="s", student="dymn", recipe="paper", train={"epochs": 3})
+    sondo.distill(out="r", recipe=tmp_path / "mine.yaml", bank="b", train={"seed": 1})
+    sondo.distill(out="r", audio="s")
+    dymn, mine, plain = ran
+    assert (dymn.student.name, dymn.student.init, dymn.train.epochs) == ("dymn", "efficientat/dymn10_im", 3)
+    assert dymn.train.warmup_epochs == mine.train.warmup_epochs == 8  # the paper's
+    assert (mine.student.name, mine.train.loss, mine.train.seed, mine.audio) == ("mobilenetv3", "l1", 1, None)
+    assert plain == Recipe(out="r", audio="s")
 
 
 def test_numbers_of_numpy_and_paths_are_taken():

@@ -18,8 +18,9 @@ def distill(
     *,
     out: str | Path,
     audio: str | Path | None = None,
-    teacher: Any = "modulation",
-    student: Any = "mobilenetv3",
+    teacher: Any = None,
+    student: Any = None,
+    recipe: str | Path | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
     """Distil a teacher into a student: `sondo.distill(audio="clips/", out="runs/first")`.
@@ -27,8 +28,10 @@ def distill(
     Args:
         out: Folder of the run. The same call goes on where an earlier one stopped.
         audio: Folder of sound, or a manifest ending in .csv or .parquet.
-        teacher: A teacher's name, a `sondo.recipe.TeacherConfig` or its fields, or any object with the teacher's shape.
-        student: A student's name, or a `sondo.recipe.StudentConfig` or its fields.
+        teacher: A teacher's name, a `sondo.recipe.TeacherConfig` or its fields, or any object with the teacher's shape;
+            `modulation` when left out.
+        student: A student's name, or a `sondo.recipe.StudentConfig` or its fields; `mobilenetv3` when left out.
+        recipe: A recipe by name (`paper`) or a YAML file; the other arguments win over it.
         settings: The other fields of `sondo.recipe.Recipe`; `train={"epochs": 20}` or `train=TrainConfig(epochs=20)`,
             `task="esc10"`, ….
 
@@ -41,33 +44,45 @@ def distill(
     from sondo.errors import SondoError
     from sondo.pipeline import distil
     from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+    from sondo.recipes import merged, named_recipe
 
-    taught = _config(TeacherConfig, {"name": teacher} if isinstance(teacher, str) else teacher)
-    learns = _config(StudentConfig, {"name": student} if isinstance(student, str) else student)
+    given = {"teacher": _named(teacher), "student": _named(student)}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if recipe is not None:
+        whom = settings.get("student")
+        name = whom.get("name") if isinstance(whom, Mapping) else getattr(whom, "name", None)
+        settings = merged(named_recipe(str(recipe), student=name), settings)
+    taught = _config(TeacherConfig, settings.pop("teacher", {}))
+    learns = _config(StudentConfig, settings.pop("student", {}))
     kinds = {"cluster": ClusterConfig, "train": TrainConfig, "augment": AugmentConfig}
     settings |= {name: _config(kind, settings[name]) for name, kind in kinds.items() if name in settings}
     ready = None if isinstance(taught, TeacherConfig) else taught
     if more := settings.get("more_teachers"):
         more = [more] if isinstance(more, (str, Mapping)) else more
-        settings["more_teachers"] = [_config(TeacherConfig, {"name": m} if isinstance(m, str) else m) for m in more]
+        settings["more_teachers"] = [_config(TeacherConfig, _named(each)) for each in more]
     if isinstance(ready, type):
         raise SondoError(f"the teacher is the class {ready.__name__}: give an object of it")
     if lacking := [part for part in _TEACHERS_SHAPE if ready is not None and not hasattr(ready, part)]:
         raise SondoError(
-            f"the teacher {ready!r} has no {', '.join(lacking)}: give a name, the fields of a "
-            "sondo.recipe.TeacherConfig, or an object with what sondo.teachers.Teacher asks for"
+            f"the teacher {ready!r} has no {', '.join(lacking)}: give a name (of a function of yours "
+            "'module:function', in a notebook '__main__:function'), the fields of a sondo.recipe.TeacherConfig, or an "
+            "object with what sondo.teachers.Teacher asks for"
         )
     parts = {
         "out": str(out),
-        "audio": None if audio is None else str(audio),
+        **({"audio": str(audio)} if audio is not None else {}),
         "teacher": TeacherConfig(name=ready.name) if ready is not None else taught,
         "student": learns,
     }
-    recipe = _config(Recipe, parts | settings)
-    return distil(recipe, teacher=ready)
+    return distil(_config(Recipe, settings | parts), teacher=ready)
 
 
 _TEACHERS_SHAPE = ("name", "sample_rate", "embedding_dim", "embed")
+
+
+def _named(value: Any) -> Any:
+    """A name as the fields of a part."""
+    return {"name": value} if isinstance(value, str) else value
 
 
 def _config(kind: Callable[..., Any], value: Any) -> Any:
