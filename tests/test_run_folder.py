@@ -236,6 +236,7 @@ def test_the_whole_way_and_its_training_share_a_folder(tmp_path):
     begin(tmp_path / "r", DISTILL)
     begin(tmp_path / "r", TRAIN)
     begin(tmp_path / "r", DISTILL)
+    assert {"recipe.json", "train.json"} <= {path.name for path in (tmp_path / "r").iterdir()}
 
 
 def test_of_very_many_settings_that_differ_a_few_are_named(tmp_path):
