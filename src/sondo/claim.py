@@ -83,6 +83,12 @@ def claim_folder(
     return set(changed)
 
 
+def kind_of_run(folder: Path) -> str | None:
+    """The verb whose run lies in a folder, such as `distill`; None where there is no run."""
+    notes = [name for name in RUN_NOTES if (folder / name).is_file()]
+    return _kind(notes[0], _read(folder / notes[0])) if notes else None
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder of a run where it is missing.
 

@@ -13,7 +13,9 @@ from sondo.screen import tell, tell_table
 _UNKNOWN = "-"
 
 
-class _Rows(NamedTuple):
+class Rows(NamedTuple):
+    """A table: names of its columns, and its rows."""
+
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
 
@@ -24,30 +26,31 @@ def show(result: dict[str, Any]) -> None:
     Args:
         result: What `sondo.bench.bench` gives.
     """
-    tell(_machine(result["machine"]))
-    for content in _tables(result):
+    tell(about_machine(result["machine"]))
+    for content in tables(result):
         table = Table()
         for number, column in enumerate(content.columns):
             table.add_column(column, justify="right" if number else "left", overflow="fold")
         for row in content.rows:
             table.add_row(*row)
         tell_table(table)
-    for note in _notes(result):
+    for note in remarks(result):
         tell(note)
 
 
 def markdown(result: dict[str, Any]) -> str:
     """The same as a Markdown text, with what each figure means."""
-    parts = [_machine(result["machine"])]
-    for columns, rows in _tables(result):
+    parts = [about_machine(result["machine"])]
+    for columns, rows in tables(result):
         lines = [columns, ["---", *["---:"] * (len(columns) - 1)], *rows]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
-    parts += _notes(result)
+    parts += remarks(result)
     parts.append("\n".join(f"- {name}: {meaning}." for name, meaning in result["definitions"].items()))
     return "\n\n".join(parts) + "\n"
 
 
-def _tables(result: dict[str, Any]) -> list[_Rows]:
+def tables(result: dict[str, Any]) -> list[Rows]:
+    """What the models are, and how long a call takes, as text in cells."""
     seconds, against = result["settings"]["seconds"], result["settings"]["against"]
     about = [
         [
@@ -62,7 +65,7 @@ def _tables(result: dict[str, Any]) -> list[_Rows]:
         for model in result["models"]
     ]
     names = ("parameters", f"MACs for {seconds:g} s", "MACs of its log-mel", "file", "peak memory", "cold start")
-    costs = _Rows(
+    costs = Rows(
         ["", *(model["name"] for model in result["models"])],
         [
             [name, *values]
@@ -70,7 +73,7 @@ def _tables(result: dict[str, Any]) -> list[_Rows]:
         ],
     )
     extra = [] if against is None else ["ratio"]
-    latency = _Rows(
+    latency = Rows(
         ["model", "threads", "batch", "median", "p95", "calls", "RTF", *extra],
         [
             [
@@ -90,7 +93,8 @@ def _tables(result: dict[str, Any]) -> list[_Rows]:
     return [costs, latency]
 
 
-def _notes(result: dict[str, Any]) -> list[str]:
+def remarks(result: dict[str, Any]) -> list[str]:
+    """What to know about the tables."""
     notes = ["RTF, real-time factor: the median over the seconds of sound in the call"]
     if result["settings"]["against"] is not None:
         notes.append(f"ratio: the time over that of {result['settings']['against']}, median over rounds")
@@ -100,7 +104,8 @@ def _notes(result: dict[str, Any]) -> list[str]:
     return notes
 
 
-def _machine(about: dict[str, Any]) -> str:
+def about_machine(about: dict[str, Any]) -> str:
+    """The machine and the versions in a line."""
     versions = [f"{name} {about[name]}" for name in ("sondo", "onnxruntime", "torch", "numpy") if about[name]]
     return f"{about['cpu']}, {about['cores']} cores; {about['system']}; Python {about['python']}; {', '.join(versions)}"
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
 from sondo.bank import Bank
 from sondo.bank.schema import TRAIN_SPLITS
-from sondo.distill.data import BankBatches
+from sondo.distill.cluster import bank_vectors
+from sondo.distill.data import stack_repeated
+from sondo.screen import track
 
 MAX_CLIPS = 512
 
 
 def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module | None) -> dict[str, float | int | str]:
     """Mean cosine between `projector(student(clip))` and the teacher's vector.
-
-    Clips of a split other than the training's are taken where the bank has them; else training clips, and the result
-    says so.
 
     Args:
         bank: The bank.
@@ -29,21 +29,59 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
     Returns:
         `cosine`, `clips` (how many were compared, at most 512) and `on` (`held-out clips` or `training clips`).
     """
+    rows, on = rows_to_compare(bank)
+    found = cosines(embed_rows(bank, rows, student), bank_vectors(bank, column, rows), projector)
+    return {"cosine": round(float(found.mean()), 6), "clips": len(rows), "on": on}
+
+
+def rows_to_compare(bank: Bank) -> tuple[NDArray[np.int64], str]:
+    """Clips of a split other than the training's, where the bank has some; else training clips.
+
+    Returns:
+        At most 512 rows of the bank in order, and what they are: `held-out clips` or `training clips`.
+    """
     splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
     held_out = np.flatnonzero([split.lower() not in TRAIN_SPLITS for split in splits])
     rows = held_out if len(held_out) else np.arange(len(bank))
-    rows = np.sort(np.random.default_rng(0).permutation(rows)[:MAX_CLIPS])
-    batches = BankBatches(bank.path, [column])
-    cosines = []
+    chosen = np.sort(np.random.default_rng(0).permutation(rows)[:MAX_CLIPS])
+    return chosen, "held-out clips" if len(held_out) else "training clips"
+
+
+def embed_rows(bank: Bank, rows: NDArray[np.int64], student: nn.Module) -> NDArray[np.float32]:
+    """The student's vectors of some clips, each heard by itself.
+
+    Args:
+        bank: The bank.
+        rows: Rows of it.
+        student: Has `embed_log_mel`; it is put into evaluation mode.
+
+    Shape:
+        -> (rows, embedding_dim).
+    """
     student.eval()
-    with torch.inference_mode():
+    vectors = []
+    with torch.inference_mode(), track("student beside its teacher", total=len(rows)) as line:
         for row in rows:
-            batch = batches[[int(row)]]
-            mapped = student.embed_log_mel(batch.log_mel)  # type: ignore[operator]
-            mapped = mapped if projector is None else projector.eval()(mapped)
-            cosines.append(float(functional.cosine_similarity(mapped.float(), batch.targets[0]).mean()))
-    return {
-        "cosine": round(float(np.mean(cosines)), 6),
-        "clips": len(rows),
-        "on": "held-out clips" if len(held_out) else "training clips",
-    }
+            log_mel = stack_repeated(bank.log_mels([row]))
+            vectors.append(student.embed_log_mel(log_mel)[0].float().numpy())  # type: ignore[operator]
+            line.advance()
+    return np.stack(vectors)
+
+
+def cosines(
+    vectors: NDArray[np.float32], targets: NDArray[np.float32], projector: nn.Module | None
+) -> NDArray[np.float32]:
+    """Cosine of each student's vector, mapped, to its teacher's.
+
+    Args:
+        vectors: (clips, embedding_dim) of the student.
+        targets: (clips, teacher dim).
+        projector: The mapping head; None where both spaces are one.
+
+    Shape:
+        -> (clips,).
+    """
+    mapped = torch.from_numpy(vectors)
+    with torch.inference_mode():
+        mapped = mapped if projector is None else projector.eval()(mapped)
+        return functional.cosine_similarity(mapped, torch.from_numpy(targets)).numpy()

@@ -22,6 +22,7 @@ NAMES = (
     "evaluate",
     "reproduce",
     "export",
+    "report",
     "verify",
     "embed",
     "probe",

@@ -1,0 +1,39 @@
+"""`sondo report`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonargparse
+
+from sondo.cli.shared import add_code
+
+HELP = "a run as one page: scores, curves, what the student hears otherwise"
+
+
+def build(verb: jsonargparse.ArgumentParser) -> None:
+    """Its options."""
+    verb.add_argument("run", help="folder of a run of `sondo distill` or `sondo train`, finished or not")
+    verb.add_argument("--out", help="the page; report.html in the run's folder by default")
+    verb.add_argument("--overwrite", action="store_true", help="replace the file that --out names")
+    verb.add_argument("--bench", action="store_true", help="measure what the exported files cost on this machine")
+    add_code(verb)
+
+
+def run(settings: Any) -> None:
+    """Read, measure, write."""
+    from sondo.errors import require
+    from sondo.screen import progress, tell
+
+    require("torch", extra="train", why="A report hears clips with the student, which needs torch")
+    from sondo.report.page import write_report
+
+    with progress():
+        page = write_report(
+            settings.run,
+            settings.out,
+            overwrite=settings.overwrite,
+            cost=settings.bench,
+            allow_code=settings.allow_code,
+        )
+    tell(f"{page}: {page.stat().st_size / 1e6:.1f} MB, for any browser")
