@@ -132,3 +132,20 @@ def test_samples_that_are_no_floats_are_refused(student, dtype):
         with pytest.raises(SondoError, match=rf"takes floats in \[-1, 1\], not {dtype}: divide"):
             ask(audio)
     assert embed(student, audio.real.half()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("dtype", "least"), [(torch.bfloat16, 0.999), (torch.float16, 0.9999)])
+def test_half_the_numbers_give_the_vector_and_the_front_end_keeps_its_own(make_student, dtype, least):
+    student, audio = make_student(), 0.1 * noise(1, 32_000)
+    whole, (columns, _) = student(audio), student.frames(audio)
+    window, filters = student.front_end.window.clone(), student.front_end.filters.clone()
+    student.to(dtype)
+    assert {parameter.dtype for parameter in student.parameters()} == {dtype}
+    assert torch.equal(student.front_end.window, window)
+    assert torch.equal(student.front_end.filters, filters)
+    half, (half_columns, _) = student(audio), student.frames(audio)
+    assert half.dtype == half_columns.dtype == torch.float32
+    assert torch.cosine_similarity(whole, half).min() > least
+    assert torch.cosine_similarity(columns, half_columns, dim=-1).min() > least
+    student.to("meta")
+    assert student.front_end.window.device.type == "meta"

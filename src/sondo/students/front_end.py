@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from sondo.audio.logmel import LogMelConfig, hann_window, mel_filterbank
 
 
 class LogMel(nn.Module):
-    """Log-mel spectrogram, in float32 even under autocast: half precision cannot hold the range of a power spectrum.
+    """Log-mel spectrogram, in float32 even under autocast and after `half()`, whose range a power spectrum exceeds.
 
     Its window and filters follow from `config` and are no part of a state dict.
 
@@ -30,6 +32,13 @@ class LogMel(nn.Module):
         self.register_buffer("window", torch.from_numpy(hann_window(self.config.n_fft)), persistent=False)
         self.register_buffer("filters", torch.from_numpy(mel_filterbank(self.config)), persistent=False)
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> LogMel:
+        """What `to`, `half` and the like call: the device changes, the numbers stay as they are."""
+        window, filters = self.window, self.filters
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self.window, self.filters = window.to(self.window.device), filters.to(self.filters.device)
+        return self
+
     def forward(self, audio: Tensor) -> Tensor:
         """Transform sound.
 
@@ -44,9 +53,7 @@ class LogMel(nn.Module):
             raise AudioError(f"{num_samples} samples are too short for a log-mel: at least {config.n_fft} needed")
         with torch.autocast(audio.device.type, enabled=False):
             rows = audio.float().reshape(-1, num_samples)
-            spectrum = torch.stft(
-                rows, config.n_fft, config.hop, window=self.window.float(), center=False, return_complex=True
-            )
+            spectrum = torch.stft(rows, config.n_fft, config.hop, window=self.window, center=False, return_complex=True)
             power = spectrum.real.square() + spectrum.imag.square()
-            log_mel = torch.log(self.filters.float() @ power + config.log_offset)
+            log_mel = torch.log(self.filters @ power + config.log_offset)
         return log_mel.reshape(*audio.shape[:-1], *log_mel.shape[1:])

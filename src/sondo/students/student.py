@@ -160,7 +160,7 @@ class Student(nn.Module):
         Shape:
             (batch, num_mels, frames) -> (batch, embedding_dim).
         """
-        embedding: Tensor = self.readout(self.backbone.stages(log_mel.unsqueeze(1)), log_mel)
+        embedding: Tensor = self.readout(self._stages(log_mel), log_mel)
         return embedding
 
     def forward(self, audio: Tensor, lengths: Tensor | Sequence[int] | None = None) -> Tensor:
@@ -219,7 +219,7 @@ class Student(nn.Module):
         each = num_columns(config.num_frames(WINDOW_SAMPLES), stride=stride)
         found = []
         for num_frames, part, log_mel in self._log_mels(audio, lengths):
-            columns = self.readout.frames(self.backbone.stages(log_mel.unsqueeze(1)))
+            columns = self.readout.frames(self._stages(log_mel))
             in_window_s = torch.from_numpy(column_times_s(num_frames, stride=stride, config=config))
             found += [(row, start, own, in_window_s) for (row, start), own in zip(part, columns, strict=True)]
         longest = max(start // WINDOW_SAMPLES * each + len(own) for _, start, own, _ in found)
@@ -230,6 +230,11 @@ class Student(nn.Module):
             vectors[row, first : first + len(own)] = own
             times_s[row, first : first + len(own)] = start / self.sample_rate + in_window_s
         return vectors, times_s
+
+    def _stages(self, log_mel: Tensor) -> list[Tensor]:
+        """The network's maps, in the numbers that its weights have: after `half()` too."""
+        weight = next(self.backbone.parameters(), log_mel)
+        return self.backbone.stages(log_mel.unsqueeze(1).to(weight.dtype))
 
     @cached_property
     def _frame_shape(self) -> tuple[int, int]:
