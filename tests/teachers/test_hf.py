@@ -240,6 +240,18 @@ def test_words_lie_where_the_library_puts_them(clap_with_words):
     assert not torch.allclose(found[0], found[1], atol=1e-2)
 
 
+def test_cosines_times_the_scale_are_the_librarys_logits(clap_with_words):
+    folder, tokenizer, model = clap_with_words
+    teacher = create(f"hf:{folder}")
+    audio = 0.1 * torch.randn(2, 48_000, generator=torch.Generator().manual_seed(0))
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    features = extractor(list(audio.numpy()), sampling_rate=48_000, return_tensors="pt")
+    with torch.inference_mode():
+        found = teacher.logit_scale * teacher.embed(audio) @ teacher.embed_text(["rain"]).T
+        wanted = model(**tokenizer(["rain"], return_tensors="pt"), **features).logits_per_audio
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+
+
 def test_a_lone_string_is_one_text(clap_with_words):
     teacher = create(f"hf:{clap_with_words[0]}")
     assert torch.equal(teacher.embed_text("rain"), teacher.embed_text(["rain"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,23 +63,44 @@ def cross_validate(task: Task, vectors: NDArray[np.floating], *, kind: Kind) -> 
     targets = task.targets()
     parts = partitions(task)
     logits: list[Floats] = []
-    values: list[float] = []
     with track("held-out heads", total=len(parts), unit="folds") as line:
         for part in parts:
             head = _fit(task, vectors, targets, part.train, part.inner, kind)
             logits.append(head.logits(vectors[part.test]))
-            values.append(metric_value(logits[-1], targets[part.test], metric=task.metric))
             line.advance()
-    clips = np.concatenate([part.test for part in parts])
+    return _held_out(task, [part.test for part in parts], logits, calibrated=True)
+
+
+def judge(task: Task, head: Callable[[NDArray[np.floating]], Floats], vectors: NDArray[np.floating]) -> HeldOut:
+    """What a head that was fitted on none of a task's clips says of those that a fitted one would be judged on.
+
+    Args:
+        task: Clips with labels, and folds or splits.
+        head: Vectors to logits.
+        vectors: The clips' embeddings.
+
+    Shape:
+        vectors: (clips, embedding_dim).
+    """
+    clips = [part.test for part in partitions(task)]
+    return _held_out(task, clips, [head(vectors[part]) for part in clips], calibrated=False)
+
+
+def _held_out(task: Task, parts: Sequence[Index], logits: Sequence[Floats], *, calibrated: bool) -> HeldOut:
+    """The score of what was said of the clips of each part."""
+    targets = task.targets()
+    values = [metric_value(said, targets[part], metric=task.metric) for said, part in zip(logits, parts, strict=True)]
+    clips, together = np.concatenate(parts), np.concatenate(logits)
     if len(values) > 1:
         interval = fold_interval(values)
     else:
         groups = None if task.groups is None else [task.groups[clip] for clip in clips]
         weights = bootstrap_weights(len(clips), groups=groups)
-        drawn = resampled_values(logits[0], targets[clips], weights, metric=task.metric)
+        drawn = resampled_values(together, targets[clips], weights, metric=task.metric)
         interval = bootstrap_interval(drawn, values[0])
-    together = np.concatenate(logits)
-    calibration = calibrate(together, targets[clips])
+    num_classes = together.shape[1]
+    as_it_is = Calibration(np.ones(num_classes), np.zeros(num_classes))
+    calibration = calibrate(together, targets[clips]) if calibrated else as_it_is
     return HeldOut(
         clips=clips,
         probabilities=probabilities_of(calibration.scale * together + calibration.offset, multi_label=task.multi_label),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from sondo.errors import SondoError
 
 Floats = NDArray[np.float64]
 Layer = tuple[Floats, Floats]
+Operators = tuple[list[tuple[str, list[str], str, dict[str, Any]]], dict[str, NDArray[Any]]]
+"""Steps (kind, inputs, output, attributes), and constants by name."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +42,7 @@ class Head:
 
     def __post_init__(self) -> None:
         """Find what would otherwise become a classifier that answers nonsense."""
-        _check_names(self.classes, num_logits=len(self.layers[-1][1]))
+        check_names(self.classes, num_logits=len(self.layers[-1][1]))
         if any(not np.isfinite(array).all() for array in (self.mean, self.scale, *sum(self.layers, ()))):
             raise SondoError("a head holds NaN or infinity: it was fitted on too little, or its file is damaged")
         width = len(self.mean)
@@ -79,6 +82,24 @@ class Head:
         """
         return probabilities_of(self.logits(vectors), multi_label=self.multi_label)
 
+    def operators(self, rows: str) -> Operators:
+        """The steps from `rows` (n, embedding_dim) to `logits`, as ONNX operators, and their constants."""
+        steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
+            ("Sub", [rows, "mean"], "centred", {}),
+            ("Div", ["centred", "scale"], "standardised", {}),
+        ]
+        constants: dict[str, NDArray[Any]] = {"mean": self.mean, "scale": self.scale}
+        last = "standardised"
+        for number, (weight, bias) in enumerate(self.layers):
+            if number:
+                steps.append(("Relu", [last], f"hidden{number}", {}))
+                last = f"hidden{number}"
+            constants |= {f"weight{number}": weight, f"bias{number}": bias}
+            result = "logits" if number == len(self.layers) - 1 else f"layer{number}"
+            steps.append(("Gemm", [last, f"weight{number}", f"bias{number}"], result, {}))
+            last = result
+        return steps, constants
+
     def rescaled(self, scale: Floats, offset: Floats) -> Head:
         """The same head with each logit scaled and moved.
 
@@ -105,7 +126,12 @@ def probabilities_of(logits: Floats, *, multi_label: bool) -> Floats:
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
-def _check_names(classes: Sequence[str], *, num_logits: int) -> None:
+def check_names(classes: Sequence[str], *, num_logits: int) -> None:
+    """Refuse names that are missing, empty or double.
+
+    Raises:
+        SondoError: They are.
+    """
     if len(classes) != num_logits:
         raise SondoError(f"{len(classes)} class names for a head of {num_logits} classes: give one name for each")
     twice = sorted({name for name in classes if list(classes).count(name) > 1})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sondo.audio.decode import read_clips
 from sondo.classifier.head import Head
+from sondo.classifier.words import WordHead
 from sondo.errors import SondoError, check_places, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
@@ -63,7 +64,7 @@ def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:
 
 def write_classifier(
     student: Path,
-    head: Head,
+    head: Head | WordHead,
     out: Path,
     *,
     note: Mapping[str, Any],
@@ -129,25 +130,12 @@ def write_classifier(
     return report
 
 
-def _append(graph: Any, head: Head) -> None:
-    """Standardise, the layers, and the probabilities, behind the output `embedding`."""
+def _append(graph: Any, head: Head | WordHead) -> None:
+    """The head, and the probabilities, behind the output `embedding`."""
     from onnx import TensorProto, helper, numpy_helper
 
-    constants: dict[str, NDArray[Any]] = {"mean": head.mean, "scale": head.scale}
-    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
-        ("Concat", ["embedding", VECTORS], "rows", {"axis": 0}),
-        ("Sub", ["rows", "mean"], "centred", {}),
-        ("Div", ["centred", "scale"], "standardised", {}),
-    ]
-    last = "standardised"
-    for number, (weight, bias) in enumerate(head.layers):
-        if number:
-            steps.append(("Relu", [last], f"hidden{number}", {}))
-            last = f"hidden{number}"
-        constants |= {f"weight{number}": weight, f"bias{number}": bias}
-        result = "logits" if number == len(head.layers) - 1 else f"layer{number}"
-        steps.append(("Gemm", [last, f"weight{number}", f"bias{number}"], result, {}))
-        last = result
+    operators, constants = head.operators("rows")
+    steps = [("Concat", ["embedding", VECTORS], "rows", {"axis": 0}), *operators]
     final: tuple[str, dict[str, Any]] = ("Sigmoid", {}) if head.multi_label else ("Softmax", {"axis": 1})
     steps.append((final[0], ["logits"], "probabilities", final[1]))
     outside = ("embedding", VECTORS, "logits", "probabilities")
@@ -160,7 +148,7 @@ def _append(graph: Any, head: Head) -> None:
             helper.make_node(kind, [name(i) for i in inputs], [name(output)], name=_PREFIX + output, **attributes)
         )
     for local, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(np.array(value, dtype=np.float32, order="C"), name(local)))
+        graph.initializer.append(numpy_helper.from_array(_constant(value), name(local)))
     none = np.zeros((0, head.embedding_dim), dtype=np.float32)
     graph.initializer.append(numpy_helper.from_array(none, VECTORS))
     graph.input.append(helper.make_tensor_value_info(VECTORS, TensorProto.FLOAT, ["given", head.embedding_dim]))
@@ -168,7 +156,12 @@ def _append(graph: Any, head: Head) -> None:
         graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", len(head.classes)]))
 
 
-def _compare(path: Path, head: Head, *, embed: Embed, clips: Sequence[Audio]) -> dict[str, Any]:
+def _constant(value: NDArray[Any]) -> NDArray[Any]:
+    """Numbers in float32, places as they are."""
+    return np.array(value, dtype=np.float32 if value.dtype.kind == "f" else value.dtype, order="C")
+
+
+def _compare(path: Path, head: Head | WordHead, *, embed: Embed, clips: Sequence[Audio]) -> dict[str, Any]:
     """The file's probabilities from sound beside those of the embedding and the head by themselves."""
     session = open_session(path, None)
     difference, same = 0.0, 0

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sondo.errors import SondoError, require
-from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, Read, family_of
+from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, Reader, family_of
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _MIN_REST_S = 0.1
@@ -55,7 +55,7 @@ class TransformersTeacher:
         fingerprint: str,
         licence: str,
         source: str,
-        load_words: Callable[[], Read] | None = None,
+        load_words: Callable[[], Reader] | None = None,
     ) -> None:
         self.name, self.licence, self.source = name, licence, source
         poolings = [name for name in family.poolings if layer is None or name in OF_FRAMES]
@@ -73,7 +73,7 @@ class TransformersTeacher:
         self._model = (model if layer is None else AtLayer(model, layer)).eval().to(self._device)
         self._extractor, self._family = extractor, family
         self._load_words = load_words if self.pooling == next(iter(family.poolings)) else None
-        self._read: Read | None = None
+        self._reader: Reader | None = None
         window_s = family.window_s(extractor)
         self._window = None if window_s is None else int(window_s * self.sample_rate)
         noise = 0.1 * torch.from_numpy(
@@ -114,17 +114,30 @@ class TransformersTeacher:
                 is no text or has neither a letter nor a digit.
         """
         texts = _checked_texts(texts)
-        if self._read is None:
+        reader = self._who_reads()
+        with torch.inference_mode():
+            return reader.read(texts).float()
+
+    @property
+    def logit_scale(self) -> float:
+        """What cosines of sound to words are multiplied by to be logits, as the model has learned it.
+
+        Raises:
+            SondoError: The model only hears.
+        """
+        return self._who_reads().logit_scale
+
+    def _who_reads(self) -> Reader:
+        if self._reader is None:
             if self._load_words is None:
                 raise SondoError(f"teacher {self.name} cannot read words: CLAP models can, with their own pooling")
             try:
-                self._read = self._load_words()
+                self._reader = self._load_words()
             except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
                 raise SondoError(
                     f"the part of {self.source} that reads words cannot be loaded: {_first(error)}"
                 ) from error
-        with torch.inference_mode():
-            return self._read(texts).float()
+        return self._reader
 
     def _embed_window(self, audio: Tensor) -> Tensor:
         sounds = [row.numpy() for row in audio.detach().cpu().float()]

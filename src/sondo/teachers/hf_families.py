@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -21,8 +21,18 @@ from sondo.errors import SondoError
 
 Pool = Callable[[nn.Module, dict[str, Tensor], int], Tensor]
 """(model, inputs of the extractor, samples that were heard) -> (batch, dim)."""
-Read = Callable[[Sequence[str]], Tensor]
-"""texts -> (texts, dim)."""
+
+
+class Reader(NamedTuple):
+    """What reads words.
+
+    Attributes:
+        read: texts -> (texts, dim), of length 1.
+        logit_scale: What cosines of sound to words are multiplied by to be logits.
+    """
+
+    read: Callable[[Sequence[str]], Tensor]
+    logit_scale: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +52,7 @@ class Family:
     prepare: Callable[[Any, Sequence[NDArray[np.float32]], int], dict[str, Tensor]]
     window_s: Callable[[Any], float | None]
     poolings: dict[str, Pool]
-    load_words: Callable[[Any, str, dict[str, Any]], Read] | None = None
+    load_words: Callable[[Any, str, dict[str, Any]], Reader] | None = None
 
 
 OF_FRAMES = ("mean", "cls")
@@ -195,17 +205,19 @@ def _clap_pooler(model: Any, inputs: dict[str, Tensor], num_samples: int) -> Ten
     return pooled
 
 
-def _load_clap_words(transformers: Any, target: str, options: dict[str, Any]) -> Read:
+def _load_clap_words(transformers: Any, target: str, options: dict[str, Any]) -> Reader:
     tokenizer = transformers.AutoTokenizer.from_pretrained(target, **options)
     if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without one
         raise ValueError("it comes without a tokenizer")
-    model = transformers.ClapTextModelWithProjection.from_pretrained(target, **options).eval()
+    model = transformers.ClapModel.from_pretrained(target, **options).eval()
+    del model.audio_model, model.audio_projection  # they are loaded already
 
     def read(texts: Sequence[str]) -> Tensor:
         tokens = tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        return functional.normalize(model(**tokens).text_embeds, dim=-1)
+        vectors: Tensor = model.text_projection(model.text_model(**tokens).pooler_output)
+        return functional.normalize(vectors, dim=-1)
 
-    return read
+    return Reader(read, float(model.logit_scale_a.detach().exp()))
 
 
 _CLAP = Family(
