@@ -48,7 +48,7 @@ def test_new_sound_is_told_and_the_student_is_still_there(classifier_path, tiny_
 
 
 def test_a_file_is_never_there_without_its_report(tiny_student, class_folders, tmp_path, monkeypatch):
-    module = sys.modules["sondo.classifier.probing"]
+    module = sys.modules["sondo.classifier.reported"]
     with monkeypatch.context() as patched:
         patched.setattr(module, "write_json", Mock(side_effect=OSError(28, "No space left on device")))
         with pytest.raises(OSError, match="No space left"):

@@ -3,7 +3,7 @@
     sondo.classifier.probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")
     sondo.load("classifier.onnx").classify("dog.wav")       # needs none of this room, and no torch
 
-What lives here: `Head` (numpy), the fit and its held-out predictions, the classifier's ONNX file, published heads, and
+What lives here: heads (numpy), the fit and its held-out predictions, the classifier's ONNX file, published heads, words, and
 fine-tuning. May import: `sondo.evaluate`, `sondo.runtime`, `sondo.loading`, `sondo.bank`, `sondo.students`,
 `sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`, `sondo.scratch`; scikit-learn, onnx, torch and
 matplotlib inside functions or in the modules of fine-tuning alone, so that importing this package loads none of them.
