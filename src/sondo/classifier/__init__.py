@@ -3,10 +3,11 @@
     sondo.classifier.probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")
     sondo.load("classifier.onnx").classify("dog.wav")       # needs none of this room, and no torch
 
-What lives here: heads (numpy), the fit and its held-out predictions, the classifier's ONNX file, published heads, words, and
-fine-tuning. May import: `sondo.evaluate`, `sondo.runtime`, `sondo.loading`, `sondo.bank`, `sondo.students`,
-`sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`, `sondo.scratch`; scikit-learn, onnx, torch and
-matplotlib inside functions or in the modules of fine-tuning alone, so that importing this package loads none of them.
+What lives here: heads (numpy), the fit and its held-out predictions, the classifier's ONNX file, heads of words and
+published ones, and fine-tuning. May import: `sondo.evaluate`, `sondo.runtime`, `sondo.loading`, `sondo.bank`,
+`sondo.students`, `sondo.teachers` (who reads words), `sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`,
+`sondo.scratch`; scikit-learn, onnx, torch and matplotlib inside functions or in the modules of fine-tuning alone, so
+that importing this package loads none of them.
 """
 
 from __future__ import annotations
