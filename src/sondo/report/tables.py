@@ -119,7 +119,8 @@ def _count(number: int) -> str:
 def show_next_steps(run: Path) -> None:
     """What to type after the demo."""
     tell(
-        "\nNow your own sound:\n"
+        f"\nThis run on one page: sondo report {run}\n"
+        "Now your own sound:\n"
         "  sondo distill --audio YOUR_FOLDER --out runs/first --student.width_mult 0.4\n"
         "and what the student hears in a file:\n"
         f"  sondo embed {run / 'student.onnx'} YOUR_FILE.wav --out embeddings.npz"
