@@ -57,6 +57,7 @@ follow_imports = silent
 
 
 @pytest.mark.parametrize(("call", "finding"), [("out='runs/first'", "Success"), ("audio='clips'", '"out"')])
+@pytest.mark.slow
 def test_a_type_checker_knows_what_distill_takes(tmp_path, call, finding):
     pytest.importorskip("mypy", reason="needs the extra dev")
     (tmp_path / "mypy.ini").write_text(SETTINGS)

@@ -20,6 +20,8 @@ from sondo.runtime.one_window import OneWindowModel
 from sondo.students import create, load, save
 from sondo.verification import verify_file
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_folder(exported, tmp_path_factory):

@@ -44,6 +44,7 @@ def quick_export(monkeypatch):
     monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
 
 
+@pytest.mark.slow
 def test_the_summary_has_the_figures_of_the_design(finished):
     summary = json.loads((finished / "run" / "summary.json").read_text())
     assert summary["teacher"]["name"] == "modulation"
@@ -56,6 +57,7 @@ def test_the_summary_has_the_figures_of_the_design(finished):
     assert {"ingest", "teach", "cluster", "train", "export", "evaluate"} <= set(summary["seconds"])
 
 
+@pytest.mark.slow
 def test_the_screen_says_what_the_summary_says(finished, capsys):
     sound, out = str(finished / "sound"), str(finished / "run")
     main(["distill", "--audio", sound, "--out", out, *SETTINGS, "--task", "folder", "--data", sound])
@@ -66,6 +68,7 @@ def test_the_screen_says_what_the_summary_says(finished, capsys):
     assert f"{100 * task['retention']:.1f} %" in said.out
 
 
+@pytest.mark.slow
 def test_the_screen_tells_of_the_files_of_a_run_that_was_copied(finished, tmp_path, capsys, monkeypatch):
     sound, out = str(finished / "sound"), tmp_path / "copy"
     shutil.copytree(finished / "run", out)
@@ -79,6 +82,7 @@ def test_the_screen_tells_of_the_files_of_a_run_that_was_copied(finished, tmp_pa
     assert {*json.loads((out / "summary.json").read_text())["export"]} == {"onnx_float16"}
 
 
+@pytest.mark.slow
 def test_the_file_and_the_folder_give_the_same_vector(finished):
     sound = finished / "sound" / "loud" / "3.wav"
     from_file = sondo.load(finished / "run" / "student.onnx")
@@ -88,6 +92,7 @@ def test_the_file_and_the_folder_give_the_same_vector(finished):
     assert from_file.embed(sound) == pytest.approx(from_folder.embed(sound), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_embed_writes_what_the_model_gives(finished, tmp_path):
     out = tmp_path / "vectors.npz"
     main(["embed", str(finished / "run" / "student.onnx"), str(finished / "sound" / "loud"), "--out", str(out)])
@@ -97,6 +102,7 @@ def test_embed_writes_what_the_model_gives(finished, tmp_path):
     assert stored["embeddings"][2] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_summary_says_what_files_there_are(finished, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sondo.exporting.to_onnx", written_quickly)
     run = tmp_path / "run"
@@ -139,6 +145,7 @@ def test_export_in_int8_is_measured_on_the_task_of_the_run(finished, half_a_seco
     assert f"{100 * about['score']:.1f}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_evaluate_finds_the_teacher_of_the_run(finished, tmp_path):
     arguments = [str(finished / "run"), "--task", "folder", "--data", str(finished / "sound")]
     main(["evaluate", *arguments, "--json", str(tmp_path / "kept.json")])
@@ -148,6 +155,7 @@ def test_evaluate_finds_the_teacher_of_the_run(finished, tmp_path):
     assert kept["student"] == pytest.approx(task["student"])
 
 
+@pytest.mark.slow
 def test_evaluate_takes_a_file_and_a_named_teacher(finished, tmp_path):
     arguments = [str(finished / "run" / "student.onnx"), "--task", "folder", "--data", str(finished / "sound")]
     main(["evaluate", *arguments, "--json", str(tmp_path / "alone.json")])
@@ -156,6 +164,7 @@ def test_evaluate_takes_a_file_and_a_named_teacher(finished, tmp_path):
     assert json.loads((tmp_path / "kept.json").read_text())["folder"]["retention"] > 0
 
 
+@pytest.mark.slow
 def test_export_again_needs_overwrite(finished, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["export", str(finished / "run"), "--format", "onnx"])
@@ -235,6 +244,7 @@ def levels(audio):
 """
 
 
+@pytest.mark.slow
 def test_an_own_student_learns_from_two_teachers(finished, tmp_path, monkeypatch, capsys, quick_export):
     (tmp_path / "whole_way_mine.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)

@@ -103,6 +103,7 @@ def _hold(path, held, release):
         release.wait(20)
 
 
+@pytest.mark.slow
 def test_a_second_writer_waits_and_says_who_holds_the_bank(bank, capsys):
     context = multiprocessing.get_context("spawn")
     held, release = context.Event(), context.Event()

@@ -35,6 +35,7 @@ def test_everybody_has_as_many_turns_and_no_fixed_place(monkeypatch):
     assert "".join(said[2:]) == "ab" + "ba" + "ab" + "ba" + "ab"
 
 
+@pytest.mark.slow
 def test_a_fresh_process_is_measured_by_itself(network):
     """It must not hear of this process's memory: Linux would hand `ru_maxrss` down."""
     ballast = np.ones(50_000_000)
@@ -102,6 +103,7 @@ def test_the_command_line_shows_and_writes_all_of_it(network, student, tmp_path,
     assert "peak memory" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_exported_file_is_measured_without_torch(network):
     code = (
         "import sys; sys.modules['torch'] = None\n"

@@ -64,6 +64,7 @@ def test_a_value_that_only_rounding_changes_is_no_feature(kind):
 
 
 @pytest.mark.parametrize("num_classes", [2, 3])
+@pytest.mark.slow
 def test_two_layers_tell_what_a_line_cannot(num_classes):
     random = np.random.default_rng(1)
     radius = np.repeat(np.arange(num_classes), 60) * 2.0 + 0.5

@@ -36,6 +36,7 @@ def test_unknown_family():
         synthesise("piano", 0)
 
 
+@pytest.mark.slow
 def test_the_folder_is_labelled_and_folds_are_balanced(tmp_path):
     manifest = make_demo_sound(tmp_path / "sound", clips_per_family=5, duration_s=1.0)
     rows = list(csv.DictReader(manifest.open()))

@@ -43,6 +43,7 @@ def test_umap_is_an_extra(monkeypatch, blobs):
 
 
 @pytest.mark.parametrize("num_clips", [30, pytest.param(3000, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_nothing_is_cut_off_by_many_clusters_and_long_labels(tmp_path, num_clips):
     generator = np.random.default_rng(0)
     points = generator.standard_normal((num_clips, 2)).astype(np.float32)

@@ -42,6 +42,7 @@ def test_density_draws_fewer_clusters_than_in_flat_kmeans(dense_and_sparse):
     assert share_of_dense_half(dense_and_sparse, coarse) == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.slow
 def test_resampling_evens_out_one_level(dense_and_sparse, monkeypatch):
     (with_steps, _), _ = fit(dense_and_sparse, [60, 6])
     monkeypatch.setattr(hierarchical_kmeans, "RESAMPLING_STEPS", 0)
@@ -50,6 +51,7 @@ def test_resampling_evens_out_one_level(dense_and_sparse, monkeypatch):
     assert shares[0] < shares[1] - 0.05
 
 
+@pytest.mark.slow
 def test_levels_have_their_numbers_and_each_cluster_one_above(dense_and_sparse):
     vectors = dense_and_sparse[::5]
     levels, gone = fit(vectors, [80, 20, 5])
@@ -63,6 +65,7 @@ def test_levels_have_their_numbers_and_each_cluster_one_above(dense_and_sparse):
     assert gone <= work(len(vectors), [80, 20, 5])
 
 
+@pytest.mark.slow
 def test_a_large_bank_is_read_in_parts(blobs, monkeypatch):
     monkeypatch.setattr(kmeans, "MAX_INIT_CLIPS", 120)
     monkeypatch.setattr(kmeans, "BATCH_CLIPS", 100)

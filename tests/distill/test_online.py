@@ -148,6 +148,7 @@ def test_the_targets_are_what_the_teacher_says_of_what_the_student_hears(bank, t
         assert torch.allclose(batch.targets[0], told, rtol=2e-3)
 
 
+@pytest.mark.slow
 def test_views_come_again_and_the_teacher_is_not_asked_twice(bank, tmp_path, monkeypatch):
     seen, teacher = steps_of(monkeypatch), Levels()
     config = AugmentConfig(gain_db=12, mixup_alpha=0.3, views=2)
@@ -163,6 +164,7 @@ def test_views_come_again_and_the_teacher_is_not_asked_twice(bank, tmp_path, mon
 
 
 @pytest.mark.parametrize("num_views", [None, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, num_views):
     config = AugmentConfig(gain_db=6, roll=True, mixup_alpha=0.3, time_masks=1, views=num_views)
     whole = run(bank, tmp_path / "whole", teacher=Levels(), augmentation=config, epochs=3)

@@ -77,6 +77,7 @@ def test_average_precision_over_batches_is_scikit_learns():
     assert meter.num_clips == 0
 
 
+@pytest.mark.slow
 def test_labels_alone_teach_without_a_teacher(bank, tmp_path):
     folder = run(bank, tmp_path / "r", supervised=1.0, epochs=5, clips_per_epoch=24)
     losses = logged(tmp_path / "r", "train_loss")

@@ -44,6 +44,7 @@ def run(bank, out, **settings):
 
 
 @pytest.mark.parametrize("head", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
     before = run(bank, tmp_path / "one", epochs=1, head=head)
     after = run(bank, tmp_path / "many", epochs=25, head=head)
@@ -60,6 +61,7 @@ def test_the_student_comes_closer_to_its_teacher(bank, tmp_path, head):
         pytest.param({"head": "linear"}, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path, monkeypatch, settings):
     whole = run(bank, tmp_path / "whole", epochs=3, **settings)
     step = Distillation.training_step
@@ -206,6 +208,7 @@ def test_two_teachers_of_one_column_are_refused(two_teachers, tmp_path):
 
 
 @pytest.mark.parametrize("geometry", ["centre", "standardise", "phi_s"])
+@pytest.mark.slow
 def test_the_heads_end_in_the_teachers_own_space_whatever_training_saw(bank, tmp_path, geometry):
     far = np.asarray(bank.read(["teacher.fake"]).column(0).combine_chunks().flatten().to_numpy(), dtype=np.float32)
     values = pa.FixedSizeListArray.from_arrays(pa.array((far + 30).astype(np.float16)), 8)
@@ -315,6 +318,7 @@ def test_batch_norms_have_the_statistics_of_all_clips_in_evaluation(bank, tmp_pa
 
 
 @pytest.mark.parametrize(("starts", "temperature"), [(False, 30), (True, 1)])
+@pytest.mark.slow
 def test_a_dymn_from_nothing_mixes_its_kernels_evenly_for_good_and_one_of_given_weights_as_these_do(
     bank, tmp_path, starts, temperature
 ):

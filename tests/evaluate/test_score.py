@@ -56,6 +56,7 @@ def test_one_split_gives_a_bootstrap_interval():
 
 
 @pytest.mark.parametrize("split", [False, True])
+@pytest.mark.slow
 def test_comparison_is_the_entry_of_the_summary(split):
     task, vectors = make_task(200, split=split)
     worse = vectors + 2 * np.random.default_rng(1).normal(size=vectors.shape)

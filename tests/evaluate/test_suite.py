@@ -73,6 +73,7 @@ def results(root):
     return {"suite": "paper", "absent": absent, **results}
 
 
+@pytest.mark.slow
 def test_all_seven_tasks_are_scored_from_end_to_end(results):
     assert list(results["tasks"]) == list(SUITES["paper"]) == list(paper_tasks())
     metrics = {name: task["metric"] for name, task in results["tasks"].items()}
@@ -156,6 +157,7 @@ def test_tasks_are_found_under_their_own_and_their_published_names(tmp_path):
         find_tasks(SUITES["paper"], tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_draws_of_the_training_clips_widen_the_intervals(root):
     folder = root / BUILDERS["us8k"][1]
     rng = np.random.default_rng(1)

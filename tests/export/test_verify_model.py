@@ -15,6 +15,8 @@ from sondo.export.verify_model import compare_model
 from sondo.export.written import write_verified
 from sondo.runtime.one_window import OneWindowModel
 
+pytestmark = pytest.mark.slow
+
 
 class Other(OneWindowModel):
     """The student itself with something added to its vectors."""

@@ -27,6 +27,7 @@ def log_mel(batch, frames, seed=0):
     return torch.randn(batch, 1, 128, frames, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_ten_seconds_give_the_published_values(recipe):
     student = create("eres2net").eval()
     projector = student.make_projector(3840).eval()

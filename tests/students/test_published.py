@@ -71,6 +71,7 @@ def noise():
 
 
 @pytest.mark.parametrize("name", STUDENTS)
+@pytest.mark.slow
 def test_a_published_file_gives_its_own_student(name, tmp_path, noise):
     saved, student, head = content(name)
     torch.save(saved, tmp_path / "x.ckpt")

@@ -179,6 +179,7 @@ def test_sondo_load_embeds_a_file_with_the_student(student, folder, tmp_path):
     assert model.embed_segments(tmp_path / "x.wav").shape == (2, 96)
 
 
+@pytest.mark.slow
 def test_a_compiled_student_and_head_are_saved_as_what_they_wrap(student, tmp_path):
     head = student.make_projector(20)
     folder = save(torch.compile(student), tmp_path / "s", projector=torch.compile(head), info={"teacher": TEACHER})

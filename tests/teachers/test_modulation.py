@@ -101,6 +101,7 @@ def test_time_reversed_log_mel_has_the_same_modulation_spectrum():
         torch.testing.assert_close(modulation_spectrum(mels.flip(-1)), modulation_spectrum(mels), atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_texture_has_the_same_density_whatever_its_length():
     mels = torch.randn(64, 64, 2000, generator=torch.Generator().manual_seed(1))
     density = [modulation_spectrum(mels[..., :frames]).mean(0) for frames in (40, 128, 2000)]
