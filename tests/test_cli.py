@@ -15,7 +15,7 @@ from sondo.recipe import Recipe, TrainConfig
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
 VERBS += ["probe", "finetune", "classify", "reproduce"]
-VERBS += ["index", "search", "bench", "verify"]
+VERBS += ["index", "search", "bench", "push", "verify"]
 VERBS += ["audioset", "teachers", "students", "tasks"]
 
 
@@ -32,7 +32,7 @@ def run(capsys, *arguments):
 
 @pytest.mark.parametrize("statement", ["import sondo", "import sondo.cli", "import sondo.runtime, sondo.audio"])
 def test_importing_loads_nothing_heavy(statement):
-    heavy = "{'torch', 'lightning', 'lance', 'sklearn', 'pyarrow', 'onnx', 'av'}"
+    heavy = "{'torch', 'lightning', 'lance', 'sklearn', 'pyarrow', 'onnx', 'av', 'huggingface_hub'}"
     code = f"{statement}; import sys; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -41,7 +41,7 @@ def test_help_loads_nothing_heavy_and_names_the_verbs():
     code = (
         "import sys\nfrom sondo.cli import main\n"
         "try: main(['--help'])\nexcept SystemExit as stop: assert stop.code == 0\n"
-        "assert not {'torch', 'lance', 'sklearn'} & set(sys.modules)"
+        "assert not {'torch', 'lance', 'sklearn', 'huggingface_hub'} & set(sys.modules)"
     )
     text = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     for verb in VERBS:
@@ -120,7 +120,7 @@ def test_every_verb_has_help(capsys):
         (["teach", "--bank", "absent.lance"], "no bank at absent.lance"),
         (["evaluate", "absent.onnx", "--task", "esc10", "--data", "x"], "no model at absent.onnx"),
         (["embed", "absent.onnx", "x.wav", "--out", "e.npz"], "no model at absent.onnx"),
-        (["export", "runs/absent"], "there is no run, student or checkpoint at runs/absent; by name there is matpac-"),
+        (["export", "absent"], "there is no run, student or checkpoint at absent; by name there is matpac-"),
         (["frobnicate"], "frobnicate"),
         (["distil"], "(see sondo --help)"),
         (["finetune", "r", "--data", "d", "--out", "o", "--augment.views", "3"], "augment.views"),

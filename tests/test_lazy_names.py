@@ -27,6 +27,7 @@ def said_without(library, statement):
         ("torch", "from sondo import students", "sondo.students"),
         ("torch", "sondo.hear", "sondo.hear"),
         ("torch", "sondo.teachers.create('modulation')", "teacher modulation"),
+        ("torch", "sondo.push_to_hub", "sondo.push_to_hub"),
         ("torch", "sondo.distill(audio='clips', out='run')", "sondo.distill"),
         ("lightning", "sondo.distill(audio='clips', out='run')", "sondo.distill"),
         ("lance", "sondo.bank", "sondo.bank"),

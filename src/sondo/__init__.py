@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sondo.distill import distill  # the verb that the room is too: a module cannot be called, says a type checker
     from sondo.errors import SondoError
     from sondo.loading import load
+    from sondo.pushing import push_to_hub
     from sondo.runtime import read_embeddings, similarity
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "export",
     "hear",
     "load",
+    "push_to_hub",
     "read_embeddings",
     "recipe",
     "runtime",
@@ -54,6 +56,7 @@ _ROOMS = (
 _NAMES = {
     "SondoError": "sondo.errors",
     "load": "sondo.loading",
+    "push_to_hub": "sondo.pushing",
     "read_embeddings": "sondo.runtime",
     "similarity": "sondo.runtime",
 }

@@ -34,6 +34,7 @@ from sondo.runtime import Model
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, available, create, load, load_projectors
 from sondo.students.published import HUB, PUBLISHED, load_published
+from sondo.weights import located
 
 NUM_CALIBRATION_CLIPS = 128
 _LONGEST_S = 25.0
@@ -116,7 +117,7 @@ def export_run(
     """Export the student of a run, of a student's folder or of a published checkpoint, as one file.
 
     Args:
-        source: Folder of a run or of a student; a published checkpoint, or its name.
+        source: Folder of a run or of a student, also of a repository of the hub; a published checkpoint, or its name.
         path: The file to write; `student.onnx` (`.pte`, `.tflite`) in the folder by default, and for another precision
             `student.<precision>.onnx`.
         overwrite: Replace a file that is there.
@@ -285,13 +286,13 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
     """Read what an exported file is made of and compared with.
 
     Args:
-        source: Folder of a run or of a student; a published checkpoint, or its name.
+        source: Folder of a run or of a student, also of a repository of the hub; a published checkpoint, or its name.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Raises:
         SondoError: No student there.
     """
-    folder = Path(source)
+    folder = located(source)
     if not folder.exists() and str(source) not in PUBLISHED and not str(source).startswith(HUB):
         raise SondoError(f"there is no run, student or checkpoint at {source}; by name there is {', '.join(PUBLISHED)}")
     if not folder.is_dir():

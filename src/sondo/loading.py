@@ -18,7 +18,7 @@ _CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _SHORT_NAME = re.compile(r"(matpac|m2d)-[a-z0-9]+")
 _KINDS = (
     "an .onnx, .tflite or .pte file, the folder of a student or of a run, a published .ckpt, "
-    "or a name such as matpac-mobilenetv3"
+    "a name such as matpac-mobilenetv3, or a repository of the Hugging Face hub (owner/name)"
 )
 
 
@@ -27,8 +27,11 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
 
     Args:
         path: An exported `.onnx`, `.tflite` (both need no torch) or `.pte` file; the folder of a student or of a run; a
-            published S-SONDO checkpoint (`.ckpt`); its short name, such as `matpac-mobilenetv3`; or
-            `hf://owner/repository/file`.
+            published S-SONDO checkpoint (`.ckpt`); its short name, such as `matpac-mobilenetv3`; a repository of the
+            Hugging Face hub that `sondo push` filled, `hf://owner/name`, or `owner/name` where no such folder is here;
+            or a file of one, `hf://owner/name/student.onnx`. Of a repository the weights are opened by torch, and where
+            torch is not installed its `student.onnx`. `@revision` may stand behind; without one the commit of the first
+            use stays.
         threads: Threads for an exported file; all cores by default. ExecuTorch (`.pte`) chooses its own.
         compat: `ssondo` gives the published behaviour: only full windows of 10 s count, what is left is dropped.
         allow_code: Import the module that a student's folder names, for a student that is a function of your own.
@@ -44,8 +47,12 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     """
     name = str(path)
     path = Path(path)
-    is_hub = name.startswith(_HUB)
-    if is_hub and path.suffix in FILES:
+    if not path.exists():
+        from sondo.weights import located
+
+        path = located(name)
+    is_hub = name.startswith(_HUB) and not path.exists()  # then it names a file of a repository
+    if is_hub and Path(name.partition("@")[0]).suffix.lower() in FILES:
         from sondo.weights import fetch_hub
 
         path, is_hub = fetch_hub(name), False

@@ -39,7 +39,10 @@ class Subject:
         """Size of the file that has the weights; None for a published student, whose file has more in it."""
         if isinstance(self.model, OnnxModel):
             return self.model.path.stat().st_size
-        weights = (Path(self.name) / part / "model.safetensors" for part in ("student", "."))
+        from sondo.weights import located  # a fresh process that is measured needs none of it
+
+        home = located(self.name)
+        weights = (home / part / "model.safetensors" for part in ("student", "."))
         return next((path.stat().st_size for path in weights if path.is_file()), None)
 
     def num_params(self) -> int | None:

@@ -14,6 +14,7 @@ from sondo.loading import load
 from sondo.runtime import Model, OnnxClassifier, OnnxModel
 from sondo.runtime.one_window import OneWindowModel
 from sondo.screen import say
+from sondo.weights import located
 
 Audio = NDArray[np.float32]
 
@@ -40,8 +41,7 @@ def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) 
     """Open a student as an exported file.
 
     Args:
-        model: An exported `.onnx` file (needs no torch), the folder of a run or of a student, a published checkpoint or
-            its name.
+        model: What `sondo.load` takes; an exported `.onnx` file needs no torch.
         scratch: Where to export to; a run's own `student.onnx` is taken where it is of that very student.
         allow_code: As for `sondo.load`.
 
@@ -57,7 +57,7 @@ def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) 
         )
     if isinstance(loaded, OneWindowModel):
         raise SondoError(f"{model} cannot get a head: name the run that it was exported from, or its .onnx file")
-    exported = Path(model) / "student.onnx"
+    exported = located(model) / "student.onnx"
     if not (exported.is_file() and OnnxModel(exported).space_id == loaded.space_id):
         exported = _export(loaded, scratch)
     return Encoder(

@@ -8,8 +8,8 @@ sound (`build`) or from a bank's column (`from_bank`), following sound that was 
 and a student's vectors in its teacher's space (`teacher_space`).
 
 May import: `sondo.audio`, `sondo.bank`, `sondo.runtime`, `sondo.loading`, `sondo.errors`, `sondo.screen`,
-`sondo.scratch`, lance, pyarrow, numpy; `sondo.students`, `sondo.teachers` and `sondo.evaluate` inside functions only,
-because they need torch.
+`sondo.scratch`, `sondo.weights`, lance, pyarrow, numpy; `sondo.students`, `sondo.teachers` and `sondo.evaluate` inside
+functions only, because they need torch.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import Model, OnnxModel, SpaceMismatchError
 from sondo.search.info import IndexInfo, teacher_space_id
+from sondo.weights import located
 
 _Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -131,11 +132,12 @@ def _from_torch(student: Model, model: str | Path) -> list[MappedModel]:
 
 
 def _heads(model: str | Path) -> list[Any]:
-    """The mapping heads of a folder or of a published checkpoint."""
+    """The mapping heads of a folder, of a repository of the hub or of a published checkpoint."""
     from sondo.students.published import load_published
     from sondo.students.storage import load_projectors
 
-    for folder in (Path(model) / "student", Path(model)):
+    home = located(model)
+    for folder in (home / "student", home):
         if (folder / "config.json").is_file():
             return load_projectors(folder)
     return [load_published(model)[1]]

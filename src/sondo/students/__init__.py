@@ -4,7 +4,8 @@
     sondo.students.save(student, "student/")
     student = sondo.students.load("student/")
 
-May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, `sondo.scratch`, numpy, torch, safetensors.
+May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, `sondo.scratch`, `sondo.weights`, numpy, torch,
+safetensors; huggingface_hub inside functions only.
 """
 
 from __future__ import annotations

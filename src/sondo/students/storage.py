@@ -26,11 +26,11 @@ from sondo.students.card import model_card
 from sondo.students.head import Projector
 from sondo.students.registry import create, is_code
 from sondo.students.student import Student
-from sondo.weights import fill
+from sondo.weights import fill, located
+from sondo.weights.layout import CARD, CONFIG, WEIGHTS, projector_file
 
 FORMAT = 1
 _Wrapped = TypeVar("_Wrapped")
-CONFIG, WEIGHTS, PROJECTOR, CARD = "config.json", "model.safetensors", "projector.safetensors", "README.md"
 
 
 def save(
@@ -88,9 +88,9 @@ def save(
     for stale in folder.glob("projector*.safetensors"):
         stale.unlink()
     for index, head in enumerate(heads):
-        with replacing(folder / _projector_file(index)) as path:
+        with replacing(folder / projector_file(index)) as path:
             path.write_bytes(as_safetensors(_plain(head.state_dict())))
-    for name, content in ((CARD, model_card(student)), (CONFIG, text)):
+    for name, content in ((CARD, model_card(config, num_params=student.num_params)), (CONFIG, text)):
         with replacing(folder / name) as path:
             path.write_text(content, encoding="utf-8")
     return folder
@@ -100,15 +100,15 @@ def load(folder: str | Path, *, allow_code: bool = False) -> Student:
     """Read a student that `save` wrote, in evaluation mode, on the CPU.
 
     Args:
-        folder: The student's folder.
+        folder: The student's folder; or a repository of the Hugging Face hub, `hf://owner/name`, downloaded once.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Raises:
         SondoError: No student there, another format version, a file that is missing or damaged, weights that do not
             fit, or a student of your own that is not allowed; the message names the file.
     """
-    folder = Path(folder)
-    config = _read_config(folder)
+    folder = located(folder)
+    config = read_config(folder)
     path = folder / CONFIG
     try:
         name, options = str(config["student"]["name"]), config["student"]["options"]
@@ -140,8 +140,8 @@ def load_projectors(folder: str | Path) -> list[Projector]:
     Raises:
         SondoError: As `load`.
     """
-    folder = Path(folder)
-    config = _read_config(folder)
+    folder = located(folder)
+    config = read_config(folder)
     shapes = [config["projector"]] if config.get("projector") else []
     heads = []
     for index, shape in enumerate([*shapes, *config.get("more_projectors", [])]):
@@ -149,7 +149,7 @@ def load_projectors(folder: str | Path) -> list[Projector]:
             head = Projector(int(config["embedding_dim"]), **shape)
         except (KeyError, TypeError, ValueError) as error:
             raise SondoError(f"{folder / CONFIG} is damaged: projector: {error}. Save the student again") from error
-        _fill(head, folder / _projector_file(index))
+        _fill(head, folder / projector_file(index))
         heads.append(head.eval())
     return heads
 
@@ -169,10 +169,6 @@ def _bare(module: _Wrapped) -> _Wrapped:
     return bare
 
 
-def _projector_file(index: int) -> str:
-    return PROJECTOR if index == 0 else f"projector-{index + 1}.safetensors"
-
-
 def _published(student: Student) -> dict[str, Tensor]:
     return {_published_name(key): tensor for key, tensor in _plain(student.state_dict()).items()}
 
@@ -186,7 +182,12 @@ def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read what a student's folder says of it, without its weights.
+
+    Raises:
+        SondoError: No student there, a damaged `config.json`, or one of another format version.
+    """
     path = folder / CONFIG
     if not path.is_file():
         what = "is not there" if not folder.exists() else "holds no student"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sondo.errors import SondoError, require
@@ -10,6 +11,12 @@ from sondo.weights.cache import home, is_offline, recall, record
 
 HUB = "hf://"
 REVISIONS = "revisions.json"
+
+_STATUS = {
+    401: "it does not accept the token: run `hf auth login`",
+    403: "the account or its token has no permission to do this there (a token needs the right to write)",
+    429: "it was asked too often: wait a while",
+}
 
 
 def fetch_hub(reference: str, *, revision: str | None = None) -> Path:
@@ -27,20 +34,36 @@ def fetch_hub(reference: str, *, revision: str | None = None) -> Path:
     """
     repository, name, named = _parts(reference)
     given = revision or named
-    hub = require("huggingface_hub", extra="train", why=f"Downloading {reference} needs huggingface_hub")
-    known = None if given else recall(REVISIONS, repository)
-    pinned = given or (known or {}).get("revision")
     try:
-        offline = {"local_files_only": True} if is_offline() else {}
-        path = Path(hub.hf_hub_download(repository, name, revision=pinned, **offline))
+        return download(repository, name, given)
+    except SondoError:
+        raise
     except Exception as error:  # the hub's client raises its own and its transport's errors
-        recorded = f" at commit {pinned}, recorded in {home() / REVISIONS}" if known else ""
+        pinned = given or _pinned(repository)
         raise SondoError(
-            f"{name} of {repository}{recorded} could not be had from the Hugging Face hub: {_reason(error)}. "
-            f"Get https://huggingface.co/{repository}/resolve/{pinned or 'main'}/{name} by other means and give the "
-            "file's path instead"
+            f"{name} of {repository}{recorded(repository, given)} could not be had from the Hugging Face hub: "
+            f"{reason(error)}. Get https://huggingface.co/{repository}/resolve/{pinned or 'main'}/{name} by other "
+            "means and give the file's path instead"
         ) from error
-    commit = _commit(path, name)
+
+
+def download(repository: str, name: str, revision: str | None) -> Path:
+    """A file of the hub, for who has words of their own where it cannot be had.
+
+    Args:
+        repository: `owner/name`.
+        name: The file's path in it.
+        revision: Commit, branch or tag; the commit that is recorded when left out.
+
+    Raises:
+        Exception: What the hub's client raises, which `reason` has words for.
+        SondoError: No huggingface_hub, or a cache that cannot be written to.
+    """
+    hub = require("huggingface_hub", extra="hub", why=f"Downloading {HUB}{repository}/{name} needs huggingface_hub")
+    pinned = revision or _pinned(repository)
+    offline = {"local_files_only": True} if is_offline() else {}
+    path = Path(hub.hf_hub_download(repository, name, revision=pinned, **offline))
+    commit = commit_of(path, name)
     if pinned is None and commit is not None:
         record(REVISIONS, repository, {"revision": commit})
         say(
@@ -61,8 +84,42 @@ def hub_is_here(reference: str) -> bool:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return False
-    pinned = revision or (recall(REVISIONS, repository) or {}).get("revision")
+    pinned = revision or _pinned(repository)
     return isinstance(try_to_load_from_cache(repository, name, revision=pinned), str)
+
+
+def reason(error: Exception) -> str:
+    """Why the hub's client failed, in words for who asked it."""
+    from huggingface_hub import errors
+
+    # The order matters: a gated repository is one that was not found, and a local entry is an entry.
+    for kind, words in (
+        (errors.GatedRepoError, "its owner grants access on request: ask there, then run `hf auth login`"),
+        (errors.RepositoryNotFoundError, "there is no such repository, or it is private (`hf auth login`)"),
+        (errors.RevisionNotFoundError, "the repository has no such revision"),
+        (errors.LocalEntryNotFoundError, "it is not in the hub's cache, and the hub cannot be reached"),
+        (errors.EntryNotFoundError, "the repository has no such file"),
+    ):
+        if isinstance(error, kind):
+            return words
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in _STATUS:
+        return _STATUS[status]
+    if status is None and (isinstance(error, ConnectionError) or re.search("Connect|Timeout", type(error).__name__)):
+        return "the hub cannot be reached"
+    first = str(error).strip().splitlines()[:1]
+    return f"{type(error).__name__}{': ' if first else ''}{''.join(first).rstrip('.')}"
+
+
+def _pinned(repository: str) -> str | None:
+    """The commit that is recorded for a repository."""
+    return (recall(REVISIONS, repository) or {}).get("revision")
+
+
+def recorded(repository: str, given: str | None) -> str:
+    """Which commit was asked for, for a message, where the user did not name a revision."""
+    known = None if given else _pinned(repository)
+    return f" at commit {known}, recorded in {home() / REVISIONS}" if known else ""
 
 
 def _parts(reference: str) -> tuple[str, str, str | None]:
@@ -74,24 +131,7 @@ def _parts(reference: str) -> tuple[str, str, str | None]:
     return "/".join(pieces[:2]), "/".join(pieces[2:]), revision or None
 
 
-def _reason(error: Exception) -> str:
-    from huggingface_hub import errors
-
-    # The order matters: a gated repository is one that was not found, and a local entry is an entry.
-    for kind, reason in (
-        (errors.GatedRepoError, "its owner grants access on request: ask there, then run `hf auth login`"),
-        (errors.RepositoryNotFoundError, "there is no such repository, or it is private (`hf auth login`)"),
-        (errors.RevisionNotFoundError, "the repository has no such revision"),
-        (errors.LocalEntryNotFoundError, "it is not in the hub's cache, and the hub cannot be reached"),
-        (errors.EntryNotFoundError, "the repository has no such file"),
-    ):
-        if isinstance(error, kind):
-            return reason
-    first = str(error).strip().splitlines()[:1]
-    return f"{type(error).__name__}{': ' if first else ''}{''.join(first).rstrip('.')}"
-
-
-def _commit(path: Path, name: str) -> str | None:
+def commit_of(path: Path, name: str) -> str | None:
     """The commit in the layout of the hub's cache, `snapshots/<commit>/<name in the repository>`."""
     folder = path.parents[name.count("/")]
     return folder.name if folder.parent.name == "snapshots" else None

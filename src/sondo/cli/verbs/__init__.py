@@ -31,6 +31,7 @@ NAMES = (
     "index",
     "search",
     "bench",
+    "push",
     "audioset",
     "teachers",
     "students",

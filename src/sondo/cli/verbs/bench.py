@@ -15,7 +15,9 @@ HELP = "what models cost: parameters, work, size, memory, latency"
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument(
-        "models", nargs="+", help="an .onnx file, the folder of a run or of a student, a published .ckpt or its name"
+        "models",
+        nargs="+",
+        help="an .onnx file, the folder of a run or of a student, owner/name on the hub, a published .ckpt or its name",
     )
     verb.add_argument("--against", help="a model to compare the others with, call by call")
     verb.add_argument("--threads", type=int, nargs="+", default=[1], help="numbers of threads")

@@ -16,8 +16,8 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument(
         "model",
-        help="an exported file (.onnx, .tflite or .pte), the folder of a run or of a student, a published .ckpt or its "
-        "name",
+        help="an exported file (.onnx, .tflite or .pte), the folder of a run or of a student, owner/name on the hub, a "
+        "published .ckpt or its name",
     )
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
     verb.add_argument("--out", required=True, help="embeddings.npz, .csv, .npy or .parquet")

@@ -19,7 +19,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument(
         "models",
         nargs="+",
-        help="folder of a run or of a student, an exported file, a published .ckpt or its name, "
+        help="folder of a run or of a student, an exported file, owner/name on the hub, a published .ckpt or its name, "
         "teacher:NAME[@CHECKPOINT]",
     )
     verb.add_argument("--task", help="name of a task, see `sondo tasks`")

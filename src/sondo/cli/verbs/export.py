@@ -17,7 +17,9 @@ HELP = "one file for any device"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("run", help="folder of a run or of a student; a published .ckpt or its name")
+    verb.add_argument(
+        "run", help="folder of a run or of a student; owner/name on the hub; a published .ckpt or its name"
+    )
     verb.add_argument("--format", choices=["onnx", "executorch", "litert"], default="onnx", help="what to write")
     verb.add_argument(
         "--out", help="the file to write; by default RUN/student.onnx, .pte or .tflite, RUN/student.int8.onnx and so on"

@@ -17,7 +17,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
     verb.add_argument("--config", action="config", help="recipe file (YAML); options given beside it win")
     verb.add_argument(
-        "model", help="the student to start from: a run, a student's folder, a published .ckpt or its name"
+        "model", help="the student to start from: a run, a student's folder, owner/name on the hub, a published .ckpt …"
     )
     verb.add_argument("--data", required=True, help=LABELLED_DATA)
     verb.add_argument("--out", required=True, help="folder of the run")

@@ -17,7 +17,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("source", help="folder of sound, a manifest, Parquet shards, or a bank")
     verb.add_argument("--out", required=True, help="the index's path, usually NAME.lance; one that is there goes on")
     verb.add_argument(
-        "--model", help="who hears the sound: an exported file, the folder of a run, a published .ckpt, …"
+        "--model", help="who hears the sound: an exported file, the folder of a run, owner/name on the hub, …"
     )
     verb.add_argument(
         "--teacher.name",

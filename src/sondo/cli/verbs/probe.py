@@ -14,7 +14,10 @@ HELP = "a classifier for your classes on a student, as one file"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("model", help="an .onnx file, the folder of a run or of a student, a published .ckpt or its name")
+    verb.add_argument(
+        "model",
+        help="an .onnx file, the folder of a run or of a student, owner/name on the hub, a published .ckpt or its name",
+    )
     verb.add_argument("--data", help=LABELLED_DATA)
     verb.add_argument("--out", required=True, help="the classifier to write, ending in .onnx")
     verb.add_argument(

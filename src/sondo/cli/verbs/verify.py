@@ -18,7 +18,8 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("sounds", nargs="*", default=[], help="real sound to compare on too: files, or folders of them")
     verb.add_argument(
         "--against",
-        help="folder of the run or of the student that it was exported from, or a published .ckpt or its name; what "
+        help="folder of the run or of the student that it was exported from, owner/name on the hub, or a "
+        "published .ckpt or its name; what "
         "lies beside the file by default",
     )
     verb.add_argument(

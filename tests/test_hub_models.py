@@ -1,0 +1,76 @@
+"""A repository of the hub wherever a model is named; with the hub's own client, on its cache as it leaves one."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("lance", reason="needs the extra search")
+
+import sondo
+from sondo.bench.subject import Subject, open_model
+from sondo.classifier.encoder import open_encoder
+from sondo.cli import main
+from sondo.evaluate.contender import open_contender
+from sondo.export.verify import compare
+from sondo.exporting import export_run
+from sondo.search import build, query
+from sondo.students import save
+from sondo.verification import verify_file
+
+COMMIT = "c" * 40
+MODEL = "me/model"
+
+
+@pytest.fixture
+def repository(exported, tmp_path, monkeypatch):
+    """The snapshot of me/model in the hub's cache, which has everything but the exported file; and no network."""
+    monkeypatch.setenv("SONDO_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SONDO_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    root = tmp_path / "hub" / "models--me--model"
+    (root / "refs").mkdir(parents=True)
+    (root / "refs" / "main").write_text(COMMIT)
+    folder = root / "snapshots" / COMMIT
+    save(exported.student, folder, projector=exported.student.make_projector(24).eval())
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_embed(repository, sound_folder, exported):
+    main(["embed", MODEL, str(sound_folder / "0.wav"), "--out", "e.npz"])
+    found = sondo.read_embeddings("e.npz")
+    assert found.space_id == exported.student.space_id
+    np.testing.assert_allclose(found.vectors[0], sondo.load(repository).embed(sound_folder / "0.wav"), rtol=1e-5)
+
+
+@pytest.mark.parametrize("teacher_space", [False, True])
+def test_an_index_is_built_and_asked(repository, sound_folder, teacher_space):
+    build(sound_folder, "index.lance", model=MODEL, teacher_space=teacher_space)
+    assert query("index.lance", sound_folder / "3.wav", model=f"hf://{MODEL}", k=1)[0].uri.endswith("3.wav")
+    if not teacher_space:  # the index knows who made it
+        assert query("index.lance", sound_folder / "2.wav", k=1)[0].uri.endswith("2.wav")
+
+
+def test_a_file_is_exported_and_compared(repository, exported, monkeypatch, networks_once, half_a_second, tmp_path):
+    with networks_once(), half_a_second():
+        assert export_run(MODEL, tmp_path / "out" / "student.onnx").is_file()
+    with pytest.raises(sondo.SondoError, match="where to write me/model"):
+        export_run(MODEL)
+    monkeypatch.setattr(compare, "__kwdefaults__", compare.__kwdefaults__ | {"lengths_s": (0.5,)})
+    _, report = verify_file(tmp_path / "out" / "student.onnx", against=MODEL)
+    assert report is not None
+    assert report.passed
+
+
+def test_a_classifier_is_put_on_top(repository, exported, tmp_path, networks_once, half_a_second):
+    with networks_once(), half_a_second():
+        assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == tmp_path / "scratch.onnx"
+    shutil.copy(exported.path, repository)  # as `hf://me/model/student.onnx` leaves it
+    assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == repository / "student.onnx"
+
+
+def test_it_is_scored_and_measured(repository):
+    assert open_contender(MODEL).name == MODEL
+    subject = Subject(name=MODEL, model=open_model(MODEL, threads=1, allow_code=False))
+    assert subject.num_bytes == (repository / "model.safetensors").stat().st_size
