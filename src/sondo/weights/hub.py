@@ -14,7 +14,7 @@ REVISIONS = "revisions.json"
 
 _STATUS = {
     401: "it does not accept the token: run `hf auth login`",
-    403: "the account or its token has no permission to do this there (a token needs the right to write)",
+    403: "the account or its token has no permission to do this there (to push, a token must be allowed to write)",
     429: "it was asked too often: wait a while",
 }
 
