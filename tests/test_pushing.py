@@ -247,11 +247,14 @@ def network():
 
 
 def test_code_of_ones_own_stays_here(hub, tmp_path, capsys):
-    save(create(f"{__name__}:network"), tmp_path / "s")
+    folder = save(create(f"{__name__}:network"), tmp_path / "s")
     sondo.push_to_hub(tmp_path / "s", "me/own")
     assert set(hub.files) - {".gitattributes"} == {"config.json", "model.safetensors", "README.md"}
     assert f"{__name__}:network is code of your own, which is not uploaded" in capsys.readouterr().err
     assert "allow_code=True" in hub.files["README.md"].decode()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(SondoError, match="model.safetensors is missing"):
+        sondo.push_to_hub(folder, "me/own")
 
 
 def no_folder(run):
@@ -276,6 +279,10 @@ def damaged(run):
     (run / "student" / "model.safetensors").write_bytes(b"x")
 
 
+def no_head(run):
+    (run / "student" / "projector.safetensors").unlink()
+
+
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -283,6 +290,7 @@ def damaged(run):
         (no_student, "run holds no student"),
         (in_training, "the run in .*run is not finished: type its command again"),
         (not_measured, "the run in .*run is not finished"),
+        (no_head, "projector.safetensors is missing: copy the whole folder"),
         (damaged, "model.safetensors cannot be read"),
     ],
 )

@@ -19,7 +19,7 @@ from sondo.runtime.files import FILES, open_file
 from sondo.screen import say
 from sondo.students.card import UNKNOWN, CardFile, model_card
 from sondo.students.registry import is_code
-from sondo.students.storage import load, read_config
+from sondo.students.storage import load, load_projectors, read_config
 from sondo.weights.cache import is_offline, recall, record
 from sondo.weights.hub import HUB, REVISIONS, reason
 from sondo.weights.layout import CARD, CLASSIFIER, CONFIG, EXPORTED, weight_files
@@ -122,12 +122,12 @@ def _parcel(path: Path, repository: str) -> _Parcel:
             f"{code} is code of your own, which is not uploaded: who loads this student needs it on their Python path, "
             "and --allow_code (in Python allow_code=True); an exported file needs neither"
         )
-        missing = [name for name in weight_files(config) if not (home / name).is_file()]
-        if missing:
-            raise SondoError(f"{home / missing[0]} is missing: copy the whole folder of the student")
         num_params = None
     else:
         num_params = load(home).num_params  # strict: what cannot be read here could be read nowhere
+        load_projectors(home)
+    if missing := [name for name in weight_files(config) if not (home / name).is_file()]:
+        raise SondoError(f"{home / missing[0]} is missing: copy the whole folder of the student")
     for teacher in config["info"].get("teachers") or [config["info"].get("teacher") or {}]:
         if Path(str(teacher.get("name")).removeprefix("hf:")).is_absolute():
             say(f"the teacher's name, a path of this machine, goes with its student: {teacher['name']}")
