@@ -1,6 +1,7 @@
 """A repository of the hub wherever a model is named; with the hub's own client, on its cache as it leaves one."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ pytest.importorskip("lance", reason="needs the extra search")
 import sondo
 from sondo.bench.subject import Subject, open_model
 from sondo.classifier.encoder import open_encoder
+from sondo.classifier.words import words_head
 from sondo.cli import main
 from sondo.evaluate.contender import open_contender
 from sondo.export.verify import compare
@@ -68,6 +70,12 @@ def test_a_classifier_is_put_on_top(repository, exported, tmp_path, networks_onc
         assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == tmp_path / "scratch.onnx"
     shutil.copy(exported.path, repository)  # as `hf://me/model/student.onnx` leaves it
     assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == repository / "student.onnx"
+
+
+def test_words_are_read_through_its_mapping_head(repository):
+    told = {"name": "m2d", "fingerprint": "f", "logit_scale": 20.0}
+    reader = SimpleNamespace(**told, embed_text=lambda texts: np.eye(24)[: len(texts)])
+    assert words_head(MODEL, ["dog", "rain"], teacher=reader).words.shape == (24, 2)
 
 
 def test_it_is_scored_and_measured(repository):

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sondo.classifier.head import Floats, Layer, Operators, check_names, probabilities_of
 from sondo.errors import SondoError, require
+from sondo.weights import located
 
 PROMPT = "This is a sound of {}."
 _LEAST_LENGTH = 1e-12
@@ -108,7 +109,8 @@ def words_head(
     """The head of some words.
 
     Args:
-        model: Folder of a run or of a student, whose mapping head leads into the teacher's space.
+        model: Folder of a run or of a student, or a repository of the hub: its mapping head leads into the teacher's
+            space.
         classes: Names of the classes; `_` counts as a space.
         teacher: Who taught it and reads: something with `embed_text`, or its name as `sondo teach` takes it.
         prompt: The sentence around a name, with `{}` in its place.
@@ -141,7 +143,7 @@ def _mapping(model: str | Path, reader: Any, *, allow_code: bool) -> tuple[Layer
 
     from sondo.students import load, load_projectors
 
-    folder = Path(model)
+    folder = located(model)
     home = folder / "student" if (folder / "student").is_dir() else folder
     if not (home / "config.json").is_file():
         raise SondoError(
