@@ -71,6 +71,11 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(start, class_folders, tm
     assert classifier.space_id == trained.space_id != sondo.load(start).space_id
     assert classifier.licence == "evaluation only"
     assert resumed["classifier"]["compared"]["same_first_class"] == 8
+    counts = np.array(resumed["valid"]["confusion"])
+    assert counts.sum() == resumed["clips"]["valid"]
+    assert counts.trace() / counts.sum() == pytest.approx(resumed["valid"]["score"])
+    assert [row["found"] for row in resumed["valid"]["by_class"]] == counts.diagonal().tolist()
+    assert (tmp_path / "killed" / "classifier.confusion.png").stat().st_size > 1000
     with pytest.raises(SondoError, match="holds another run: finetune.epochs was 2, is now 3"):
         finetune(start, data=class_folders, out=tmp_path / "killed", config=dataclasses.replace(SHORT, epochs=3))
 
@@ -111,6 +116,8 @@ def test_it_learns_several_labels(start, several_labels, tmp_path):
     summary = finetune(start, data=several_labels, out=tmp_path / "run", config=config)
     assert summary["clips"] == {"train": 16, "valid": 8, "test": 8}
     assert summary["test"]["score"] > 0.8
+    assert "by_class" not in summary["valid"]  # it chose the epoch
+    assert sum(row["clips"] for row in summary["test"]["by_class"]) == 8  # each label holds for half of the eight
     classifier = sondo.load(tmp_path / "run" / "classifier.onnx")
     assert classifier.multi_label
     both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))

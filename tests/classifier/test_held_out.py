@@ -5,21 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sondo.classifier.calibration import Calibration
-from sondo.classifier.fit import HeldOut
 from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix
-from sondo.evaluate import Interval, Task
-
-
-def held_out(probabilities, clips):
-    return HeldOut(
-        clips=np.array(clips),
-        probabilities=np.array(probabilities),
-        calibration=Calibration(np.ones(1), np.zeros(1)),
-        score=0.0,
-        ci95=Interval(0, 0),
-        per_fold=(),
-    )
+from sondo.evaluate import Task
 
 
 def test_the_threshold_of_the_highest_f1():
@@ -58,9 +45,10 @@ def task(labels):
 
 def test_rows_are_true_classes_and_clips_may_come_in_any_order():
     three = task(["a", "b", "c", "a"])
-    said = held_out([[0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.5, 0.3, 0.2]], clips=[3, 0, 2, 1])
-    assert confusion_matrix(three, said).tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
-    rows = {row["label"]: row for row in class_table(three, said, None)}
+    said = np.array([[0.1, 0.8, 0.1], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.5, 0.3, 0.2]])
+    clips = np.array([3, 0, 2, 1])
+    assert confusion_matrix(three, clips, said).tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 1]]
+    rows = {row["label"]: row for row in class_table(three, clips, said, None)}
     assert (rows["a"]["clips"], rows["a"]["found"], rows["a"]["false_alarms"]) == (2, 1, 1)
     assert (rows["a"]["precision"], rows["a"]["recall"], rows["a"]["f1"]) == (0.5, 0.5, 0.5)
     assert (rows["b"]["found"], rows["b"]["f1"]) == (0, 0.0)
@@ -69,6 +57,6 @@ def test_rows_are_true_classes_and_clips_may_come_in_any_order():
 
 def test_several_labels_count_by_their_thresholds():
     both = task([("a", "b"), ("a",), ("b",)])
-    said = held_out([[0.6, 0.2], [0.4, 0.3], [0.1, 0.9]], clips=[0, 1, 2])
-    rows = class_table(both, said, np.array([0.3, 0.25]))
+    said = np.array([[0.6, 0.2], [0.4, 0.3], [0.1, 0.9]])
+    rows = class_table(both, np.arange(3), said, np.array([0.3, 0.25]))
     assert [(row["found"], row["false_alarms"], row["threshold"]) for row in rows] == [(2, 0, 0.3), (1, 1, 0.25)]

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from numpy.typing import NDArray
 
 from sondo.bank import Bank, ingest
 from sondo.bank.manifest import file_name
@@ -24,6 +23,7 @@ from sondo.classifier.head import Head, probabilities_of
 from sondo.classifier.held_out import best_thresholds
 from sondo.classifier.module import Finetuning, StopWhenNoBetter, labels_of
 from sondo.classifier.onnx_file import some_sound, write_classifier
+from sondo.classifier.part_scores import draw_last, score_parts
 from sondo.classifier.parts import check_parts, parts_of
 from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
@@ -32,14 +32,12 @@ from sondo.distill.fit import fit
 from sondo.distill.run_folder import alone_in
 from sondo.errors import SondoError
 from sondo.evaluate import Task, load_task
-from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
-from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.export import to_onnx
 from sondo.loading import load
 from sondo.recipe import AugmentConfig, TrainConfig
 from sondo.runtime import OnnxClassifier
 from sondo.scratch import replacing
-from sondo.screen import progress, say, track
+from sondo.screen import progress, say
 from sondo.students import Student, TorchModel, save
 
 
@@ -257,6 +255,9 @@ class _Run:
     def _summary(self, epoch: int, compared: dict[str, Any]) -> dict[str, Any]:
         path = self.out / "classifier.onnx"
         classifier = OnnxClassifier(path)
+        scores = score_parts(self.task, self.parts, classifier)
+        picture = draw_last(self.task, scores, self.out / "classifier.confusion.png")
+        file = {"path": str(path), "bytes": path.stat().st_size, "compared": compared, **picture}
         return {
             "student": {
                 "name": classifier.name,
@@ -271,27 +272,10 @@ class _Run:
             "clips": {part: self.parts.count(part) for part in ("train", "valid", "test")},
             "epoch": epoch,
             "metric": self.task.metric,
-            **{part: self._score(classifier, part) for part in ("valid", "test") if part in self.parts},
+            **scores,
             "note": self.task.note,
-            "classifier": {"path": str(path), "bytes": path.stat().st_size, "compared": compared},
+            "classifier": file,
         }
-
-    def _score(self, classifier: OnnxClassifier, part: str) -> dict[str, Any]:
-        """The exported classifier's score on whole files, with a bootstrap interval."""
-        clips = np.flatnonzero([of == part for of in self.parts])
-        probabilities: list[NDArray[np.float32]] = []
-        with track(f"classify {part}", total=len(clips)) as line:
-            for clip in clips:
-                probabilities.append(classifier.probabilities(self.task.paths[clip]))
-                line.advance()
-        decision = np.stack(probabilities).astype(np.float64)
-        targets = self.task.targets()[clips]
-        groups = None if self.task.groups is None else [self.task.groups[clip] for clip in clips]
-        values = resampled_values(
-            decision, targets, bootstrap_weights(len(clips), groups=groups), metric=self.task.metric
-        )
-        score = metric_value(decision, targets, metric=self.task.metric)
-        return {"score": score, "ci95": list(bootstrap_interval(values, score))}
 
 
 def head_of(module: Finetuning, task: Task) -> Head:

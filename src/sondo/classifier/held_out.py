@@ -7,19 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.classifier.fit import HeldOut
 from sondo.classifier.head import Floats
 from sondo.evaluate import Task
 
 
-def confusion_matrix(task: Task, held_out: HeldOut) -> NDArray[np.int64]:
+def confusion_matrix(task: Task, clips: NDArray[np.int64], probabilities: Floats) -> NDArray[np.int64]:
     """Clips by class (rows) and predicted class (columns), for tasks with one label.
 
     Shape:
-        -> (classes, classes).
+        clips (n,), probabilities (n, classes) -> (classes, classes).
     """
     counts = np.zeros((len(task.classes), len(task.classes)), dtype=np.int64)
-    np.add.at(counts, (task.targets()[held_out.clips], held_out.probabilities.argmax(axis=1)), 1)
+    np.add.at(counts, (task.targets()[clips], probabilities.argmax(axis=1)), 1)
     return counts
 
 
@@ -46,35 +45,38 @@ def best_thresholds(probabilities: Floats, targets: NDArray[np.int64]) -> Floats
     return thresholds
 
 
-def class_table(task: Task, held_out: HeldOut, thresholds: Floats | None) -> list[dict[str, Any]]:
+def class_table(
+    task: Task, clips: NDArray[np.int64], probabilities: Floats, thresholds: Floats | None
+) -> list[dict[str, Any]]:
     """For each class its clips, how many were found, how many others were taken for it, and what follows from these.
 
     Args:
         task: The task.
-        held_out: The predictions.
+        clips: (n,) which of its clips were asked about.
+        probabilities: (n, classes) what was said of them.
         thresholds: For several labels, (classes,); None where the most probable class is the answer.
 
     Returns:
         For each class `label`, `clips`, `found`, `false_alarms`, `precision`, `recall`, `f1`, and with several labels
         `threshold`.
     """
-    targets, probabilities = task.targets()[held_out.clips], held_out.probabilities
+    targets = task.targets()[clips]
     every = np.arange(len(task.classes))
     truth = targets.astype(bool) if thresholds is not None else targets[:, None] == every
     answer = probabilities >= thresholds if thresholds is not None else probabilities.argmax(axis=1)[:, None] == every
     rows = []
     for column, label in enumerate(task.classes):
-        clips = int(truth[:, column].sum())
+        there = int(truth[:, column].sum())
         found = int((truth & answer)[:, column].sum())
         false_alarms = int((~truth & answer)[:, column].sum())
         row = {
             "label": label,
-            "clips": clips,
+            "clips": there,
             "found": found,
             "false_alarms": false_alarms,
             "precision": found / max(found + false_alarms, 1),
-            "recall": found / max(clips, 1),
-            "f1": 2 * found / max(found + false_alarms + clips, 1),
+            "recall": found / max(there, 1),
+            "f1": 2 * found / max(found + false_alarms + there, 1),
         }
         rows.append(row if thresholds is None else row | {"threshold": float(thresholds[column])})
     return rows

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.errors import require
+from sondo.errors import MissingExtraError, require
 from sondo.fonts import letters_of
 from sondo.scratch import replacing
+from sondo.screen import say
 
 _CELL_INCHES, _MARGIN_INCHES = 0.42, 2.4
 _MOST_NUMBERS = 40
@@ -53,3 +54,12 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
         with replacing(path) as scratch:
             figure.savefig(scratch, format="png", dpi=120)
     return path
+
+
+def draw_if_can(counts: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str) -> dict[str, str]:
+    """`draw_confusion` as `picture` for a report; nothing, and a remark, where matplotlib is not installed."""
+    try:
+        return {"picture": str(draw_confusion(counts, classes, path, title=title))}
+    except MissingExtraError as error:
+        say(f"no picture: {error}")
+        return {}

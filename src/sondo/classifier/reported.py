@@ -16,10 +16,10 @@ from sondo.classifier.fit import HeldOut
 from sondo.classifier.head import Head
 from sondo.classifier.held_out import class_table, confusion_matrix
 from sondo.classifier.onnx_file import write_classifier
-from sondo.classifier.picture import draw_confusion
+from sondo.classifier.picture import draw_if_can
 from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.classifier.words import WordHead
-from sondo.errors import MissingExtraError, SondoError
+from sondo.errors import SondoError
 from sondo.evaluate import Task
 from sondo.evaluate.embed import EmbedFile, embed_file
 from sondo.screen import say, track
@@ -104,22 +104,17 @@ def scored(task: Task, held_out: HeldOut, thresholds: NDArray[np.float64] | None
         "ci95": list(held_out.ci95),
         "per_fold": list(held_out.per_fold),
         "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
-        "by_class": class_table(task, held_out, thresholds),
+        "by_class": class_table(task, held_out.clips, held_out.probabilities, thresholds),
     }
 
 
 def keep_with_confusion(task: Task, held_out: HeldOut, report: dict[str, Any], out: Path) -> None:
     """The report and the picture, beside the file."""
     if not task.multi_label:
-        counts = confusion_matrix(task, held_out)
-        report["confusion"] = counts.tolist()
+        counts = confusion_matrix(task, held_out.clips, held_out.probabilities)
         title = f"{task.name}: {counts.trace()} of {counts.sum()} held-out clips right"
-        try:
-            report["picture"] = str(
-                draw_confusion(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
-            )
-        except MissingExtraError as error:
-            say(f"no picture: {error}")
+        report["confusion"] = counts.tolist()
+        report |= draw_if_can(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
     write_json(_report_path(out), report)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -19,17 +20,7 @@ def show_classifier(report: dict[str, Any]) -> None:
     """
     rows = report.get("by_class", [])
     if rows:
-        table = Table(title=f"{report['head']} head on {report['student']}: held-out clips", title_justify="left")
-        thresholds = report["multi_label"]
-        for name in ("class", "clips", "found", "false alarms", "F1", *(["threshold"] if thresholds else [])):
-            table.add_column(name, justify="left" if name == "class" else "right")
-        for row in rows[:_MOST_CLASSES]:
-            counts = [str(row[name]) for name in ("clips", "found", "false_alarms")]
-            more = [f"{row['threshold']:.3f}"] if thresholds else []
-            table.add_row(row["label"], *counts, f"{row['f1']:.2f}", *more)
-        tell_table(table)
-        if len(rows) > _MOST_CLASSES:
-            tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
+        _show_classes(rows, f"{report['head']} head on {report['student']}: held-out clips")
         low, high = report["ci95"]
         # The table adds up all clips, the score is taken in each fold.
         folds = len(report["per_fold"])
@@ -44,6 +35,21 @@ def show_classifier(report: dict[str, Any]) -> None:
     tell(f"licence of the student: {report['licence']}")
 
 
+def _show_classes(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    """A line for each class, as `sondo.classifier.held_out.class_table` gives them."""
+    table = Table(title=title, title_justify="left")
+    has_thresholds = "threshold" in rows[0]
+    for name in ("class", "clips", "found", "false alarms", "F1", *(["threshold"] if has_thresholds else [])):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for row in rows[:_MOST_CLASSES]:
+        counts = [str(row[name]) for name in ("clips", "found", "false_alarms")]
+        more = [f"{row['threshold']:.3f}"] if has_thresholds else []
+        table.add_row(row["label"], *counts, f"{row['f1']:.2f}", *more)
+    tell_table(table)
+    if len(rows) > _MOST_CLASSES:
+        tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
+
+
 def show_finetuned(summary: dict[str, Any]) -> None:
     """Scores of the parts, and where the file lies.
 
@@ -56,7 +62,11 @@ def show_finetuned(summary: dict[str, Any]) -> None:
         if part in summary:
             low, high = summary[part]["ci95"]
             score = f"{summary['metric']} {100 * summary[part]['score']:.1f}"
+            if rows := summary[part].get("by_class"):
+                _show_classes(rows, f"clips of {part}")
             tell(f"{part}, {clips[part]} clips: {score} (95 % interval {100 * low:.1f} to {100 * high:.1f}); {remark}")
+    if picture := summary["classifier"].get("picture"):
+        tell(f"confusion matrix: {picture}")
     _tell_file(summary["classifier"], num_classes=len(summary["classes"]), compared_with="the student in torch")
     tell(f"licence of the student: {summary['student']['licence']}")
 

@@ -1,0 +1,69 @@
+"""What a fine-tuned classifier says of the parts that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sondo.classifier.held_out import class_table, confusion_matrix
+from sondo.classifier.picture import draw_if_can
+from sondo.evaluate import Task
+from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
+from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.runtime import OnnxClassifier
+from sondo.screen import track
+
+PARTS = ("valid", "test")
+
+
+def score_parts(task: Task, parts: Sequence[str], classifier: OnnxClassifier) -> dict[str, dict[str, Any]]:
+    """The exported classifier's score on the whole files of each part, and of the last part each class's.
+
+    Args:
+        task: Clips with labels.
+        parts: Part of each clip: `train`, `valid` or `test`.
+        classifier: The file.
+
+    Returns:
+        By part `score` and `ci95`, by bootstrap over its clips; of the last one, which is `test` where there is one,
+        for `valid` chose the epoch, `by_class` too, and with one label for each clip `confusion`.
+    """
+    there = [part for part in PARTS if part in parts]
+    return {part: _score(task, parts, classifier, part, by_class=part == there[-1]) for part in there}
+
+
+def _score(
+    task: Task, parts: Sequence[str], classifier: OnnxClassifier, part: str, *, by_class: bool
+) -> dict[str, Any]:
+    clips = np.flatnonzero([of == part for of in parts])
+    probabilities: list[NDArray[np.float32]] = []
+    with track(f"classify {part}", total=len(clips)) as line:
+        for clip in clips:
+            probabilities.append(classifier.probabilities(task.paths[clip]))
+            line.advance()
+    decision = np.stack(probabilities).astype(np.float64)
+    targets = task.targets()[clips]
+    groups = None if task.groups is None else [task.groups[clip] for clip in clips]
+    values = resampled_values(decision, targets, bootstrap_weights(len(clips), groups=groups), metric=task.metric)
+    score = metric_value(decision, targets, metric=task.metric)
+    found: dict[str, Any] = {"score": score, "ci95": list(bootstrap_interval(values, score))}
+    if by_class:
+        thresholds = np.array(classifier.thresholds) if classifier.multi_label else None
+        found["by_class"] = class_table(task, clips, decision, thresholds)
+    if by_class and not classifier.multi_label:
+        found["confusion"] = confusion_matrix(task, clips, decision).tolist()
+    return found
+
+
+def draw_last(task: Task, scores: Mapping[str, Mapping[str, Any]], path: Path) -> dict[str, str]:
+    """The confusion matrix of `score_parts` as a picture, where there is one: `picture`, or nothing."""
+    for part, found in scores.items():
+        if "confusion" in found:
+            counts = np.array(found["confusion"])
+            title = f"{task.name}: {counts.trace()} of {counts.sum()} clips of {part} right"
+            return draw_if_can(counts, task.classes, path, title=title)
+    return {}
