@@ -191,7 +191,12 @@ FIVE = [(f"{i}.wav", "ab"[i % 2]) for i in range(10)]
         ("path,label,fold", [(*row, 1) for row in FIVE], "two folds"),
         ("path,label,fold", [(*row, "ab".index(row[1])) for row in FIVE], "are in one fold"),
         ("path,label,fold", [(*row, "" if i else 1) for i, row in enumerate(FIVE)], "9 of 10 rows have no fold"),
-        ("path,label,split", [(*row, "train") for row in FIVE], "no clip has the split 'test'"),
+        ("path,label,split", [(*row, "train") for row in FIVE], "no clip has the split 'test'; found train.$"),
+        (
+            "path,label,split",
+            [(*row, "valid" if index % 2 else "train") for index, row in enumerate(FIVE)],
+            "no clip has the split 'test'; found train, valid. Call the part that is held back 'test'.",
+        ),
         ("path,label,split", [(*row, "tset") for row in FIVE], "split 'tset'"),
         ("path,label,split", [(*row, "test" if row[1] == "a" else "train") for row in FIVE], "no training clip"),
         (
@@ -242,3 +247,16 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
         load_task("esc10", tmp_path)
     with pytest.raises(SondoError, match="no option seed"):
         load_task("esc10", tmp_path, seed=1)
+
+
+def test_a_split_without_a_test_part_is_enough_for_training(tmp_path):
+    rows = [(*row, "valid" if row[0] in ("0.wav", "9.wav") else "train") for row in FIVE]
+    write_table(tmp_path / "labels.csv", "path,label,split", rows)
+    task = load_task("folder", tmp_path, needs_test=False)
+    assert [path.name for path, part in zip(task.paths, task.splits, strict=True) if part == "valid"] == [
+        "0.wav",
+        "9.wav",
+    ]
+    write_table(tmp_path / "labels.csv", "path,label,split", [(*row, "valid") for row in FIVE])
+    with pytest.raises(SondoError, match="no clip has the split 'train'; found valid.$"):
+        load_task("folder", tmp_path, needs_test=False)

@@ -60,7 +60,7 @@ def finetune(
 
     Args:
         model: The student to start from: a run, a student's folder, a published checkpoint or its name.
-        data: A folder of class folders, or a CSV, as the task `folder` takes it.
+        data: A folder of class folders, or a CSV, as the task `folder` takes it; a split needs no test part here.
         out: Folder of the run.
         config: How to train.
         augmentation: How clips are changed; not at all when left out.
@@ -79,7 +79,7 @@ def finetune(
     loaded = load(model, allow_code=allow_code)
     if not isinstance(loaded, TorchModel):
         raise SondoError(f"{model} is an exported file, which cannot be trained: give the run or the student's folder")
-    task = load_task("folder", data, title=data.resolve().stem, num_folds=num_folds)
+    task = load_task("folder", data, title=data.resolve().stem, num_folds=num_folds, needs_test=False)
     parts = parts_of(task, config, data)
     settings = {
         "student": loaded.space_id,

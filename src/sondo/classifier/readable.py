@@ -28,4 +28,4 @@ def readable_part(task: Task, readable: Sequence[int], data: Path) -> Task:
     lost = sorted({*task.classes} - {*left.classes})
     if lost:
         raise SondoError(f"{data}: no clip of {', '.join(lost)} can be read. Mend them, or leave the class out")
-    return check_task(left, data)
+    return check_task(left, data, needs_test=task.splits is None or "test" in task.splits)

@@ -136,8 +136,13 @@ class TaskInfo:
     options: tuple[str, ...] = ()
 
 
-def check_task(task: Task, where: Path) -> Task:
+def check_task(task: Task, where: Path, *, needs_test: bool = True) -> Task:
     """Return the task if a probe can be trained and tested on it.
+
+    Args:
+        task: The task.
+        where: Where it is from, for messages.
+        needs_test: Whether a split must have a test part.
 
     Raises:
         SondoError: One class only, a file listed twice, a split without clips, a class that some training part
@@ -159,9 +164,10 @@ def check_task(task: Task, where: Path) -> Task:
     else:
         assert task.splits is not None
         parts = task.splits
-        _check_splits(task.splits, where)
+        _check_splits(task.splits, where, needs_test=needs_test)
     _check_classes(task, where)
-    _check_tested(task, where)
+    if needs_test or task.folds is not None or "test" in parts:
+        _check_tested(task, where)
     if task.groups is not None:
         seen: dict[str, set[str]] = {}
         for group, part in zip(task.groups, parts, strict=True):
@@ -176,13 +182,15 @@ def check_task(task: Task, where: Path) -> Task:
     return task
 
 
-def _check_splits(splits: tuple[str, ...], where: Path) -> None:
+def _check_splits(splits: tuple[str, ...], where: Path, *, needs_test: bool) -> None:
     unknown = sorted(set(splits) - set(SPLITS))
     if unknown:
         raise SondoError(f"{where}: unknown split {_some(unknown)}; the splits are {', '.join(SPLITS)}.")
-    for needed in ("train", "test"):
+    for needed in ("train", "test") if needs_test else ("train",):
         if needed not in splits:
-            raise SondoError(f"{where}: no clip has the split {needed!r}; found {', '.join(sorted(set(splits)))}.")
+            there = ", ".join(sorted(set(splits)))
+            advice = " Call the part that is held back 'test'." if needed == "test" and "valid" in splits else ""
+            raise SondoError(f"{where}: no clip has the split {needed!r}; found {there}.{advice}")
 
 
 def _check_classes(task: Task, where: Path) -> None:

@@ -37,12 +37,13 @@ def task_info(name: str) -> TaskInfo:
     return _TASKS[name][0]
 
 
-def load_task(name: str, data: Path | str, **options: Any) -> Task:
+def load_task(name: str, data: Path | str, *, needs_test: bool = True, **options: Any) -> Task:
     """Read the clips, labels and folds of a task.
 
     Args:
         name: One of `available`, e.g. ``"esc50"`` or ``"folder"``.
         data: The task's folder as published; for ``"folder"`` also a CSV file.
+        needs_test: Whether a split must have a test part.
         options: What the task takes beyond that. ``"folder"``: `title` (name of the task), `num_folds` and `seed`
             (where the data brings no folds). The others take none.
 
@@ -57,4 +58,4 @@ def load_task(name: str, data: Path | str, **options: Any) -> Task:
     folder = Path(data)
     if not folder.exists():
         raise SondoError(f"Task {name!r}: no such folder: {folder}. Expected: {info.layout}.")
-    return check_task(_TASKS[name][1](folder, **options), folder)
+    return check_task(_TASKS[name][1](folder, **options), folder, needs_test=needs_test)
