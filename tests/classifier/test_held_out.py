@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix
+from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix, surest_mistakes
 from sondo.evaluate import Task
 
 
@@ -60,3 +60,13 @@ def test_several_labels_count_by_their_thresholds():
     said = np.array([[0.6, 0.2], [0.4, 0.3], [0.1, 0.9]])
     rows = class_table(both, np.arange(3), said, np.array([0.3, 0.25]))
     assert [(row["found"], row["false_alarms"], row["threshold"]) for row in rows] == [(2, 0, 0.3), (1, 1, 0.25)]
+
+
+def test_the_surest_mistake_comes_first():
+    three = task(["a", "b", "c", "a"])
+    said = np.array([[0.4, 0.5, 0.1], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.1, 0.1, 0.8]])
+    found = surest_mistakes(three, np.array([3, 0, 2, 1]), said)
+    assert found == [
+        {"path": "1.wav", "label": "b", "told": "c", "probability": 0.8},
+        {"path": "3.wav", "label": "a", "told": "b", "probability": 0.5},
+    ]

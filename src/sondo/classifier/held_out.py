@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from sondo.classifier.head import Floats
 from sondo.evaluate import Task
 
+_MOST_MISTAKES = 20
+
 
 def confusion_matrix(task: Task, clips: NDArray[np.int64], probabilities: Floats) -> NDArray[np.int64]:
     """Clips by class (rows) and predicted class (columns), for tasks with one label.
@@ -20,6 +22,32 @@ def confusion_matrix(task: Task, clips: NDArray[np.int64], probabilities: Floats
     counts = np.zeros((len(task.classes), len(task.classes)), dtype=np.int64)
     np.add.at(counts, (task.targets()[clips], probabilities.argmax(axis=1)), 1)
     return counts
+
+
+def surest_mistakes(task: Task, clips: NDArray[np.int64], probabilities: Floats) -> list[dict[str, Any]]:
+    """Clips that were taken for another class, those with the surest answer first: among them are wrong labels.
+
+    Args:
+        task: A task with one label for each clip.
+        clips: (n,) which of its clips were asked about.
+        probabilities: (n, classes) what was said of them.
+
+    Returns:
+        Of at most 20 clips `path`, `label`, `told` and `probability`.
+    """
+    told = probabilities.argmax(axis=1)
+    labels = task.targets()[clips]
+    wrong = np.flatnonzero(told != labels)
+    surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
+    return [
+        {
+            "path": str(task.paths[clips[row]]),
+            "label": task.classes[labels[row]],
+            "told": task.classes[told[row]],
+            "probability": float(probabilities[row].max()),
+        }
+        for row in surest
+    ]
 
 
 def best_thresholds(probabilities: Floats, targets: NDArray[np.int64]) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.classifier.held_out import class_table, confusion_matrix
+from sondo.classifier.held_out import class_table, confusion_matrix, surest_mistakes
 from sondo.classifier.picture import draw_if_can
 from sondo.evaluate import Task
 from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
@@ -30,7 +30,7 @@ def score_parts(task: Task, parts: Sequence[str], classifier: OnnxClassifier) ->
 
     Returns:
         By part `score` and `ci95`, by bootstrap over its clips; of the last one, which is `test` where there is one,
-        for `valid` chose the epoch, `by_class` too, and with one label for each clip `confusion`.
+        for `valid` chose the epoch, `by_class` too, and with one label for each clip `confusion` and `mistakes`.
     """
     there = [part for part in PARTS if part in parts]
     return {part: _score(task, parts, classifier, part, by_class=part == there[-1]) for part in there}
@@ -56,6 +56,7 @@ def _score(
         found["by_class"] = class_table(task, clips, decision, thresholds)
     if by_class and not classifier.multi_label:
         found["confusion"] = confusion_matrix(task, clips, decision).tolist()
+        found["mistakes"] = surest_mistakes(task, clips, decision)
     return found
 
 

@@ -14,7 +14,7 @@ from sondo.claim import write_json
 from sondo.classifier.encoder import Audio, Encoder
 from sondo.classifier.fit import HeldOut
 from sondo.classifier.head import Head
-from sondo.classifier.held_out import class_table, confusion_matrix
+from sondo.classifier.held_out import class_table, confusion_matrix, surest_mistakes
 from sondo.classifier.onnx_file import write_classifier
 from sondo.classifier.picture import draw_if_can
 from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
@@ -101,6 +101,7 @@ def about_head(task: Task, head: Head | WordHead, held_out: HeldOut) -> dict[str
 def scored(task: Task, held_out: HeldOut, thresholds: NDArray[np.float64] | None) -> dict[str, Any]:
     """What a report says of the clips that the heads had not heard."""
     return {
+        "judged_clips": len(held_out.clips),
         "ci95": list(held_out.ci95),
         "per_fold": list(held_out.per_fold),
         "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
@@ -114,6 +115,7 @@ def keep_with_confusion(task: Task, held_out: HeldOut, report: dict[str, Any], o
         counts = confusion_matrix(task, held_out.clips, held_out.probabilities)
         title = f"{task.name}: {counts.trace()} of {counts.sum()} held-out clips right"
         report["confusion"] = counts.tolist()
+        report["mistakes"] = surest_mistakes(task, held_out.clips, held_out.probabilities)
         report |= draw_if_can(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
     write_json(_report_path(out), report)
 

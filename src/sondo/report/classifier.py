@@ -9,7 +9,7 @@ from rich.table import Table
 
 from sondo.screen import tell, tell_table
 
-_MOST_CLASSES = 60
+_MOST_CLASSES, _MOST_MISTAKES = 60, 3
 
 
 def show_classifier(report: dict[str, Any]) -> None:
@@ -29,6 +29,7 @@ def show_classifier(report: dict[str, Any]) -> None:
         tell(f"{score} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
         if report["note"]:
             tell(report["note"])
+        _tell_mistakes(report)
     if report.get("picture"):
         tell(f"confusion matrix: {report['picture']}")
     _tell_file(report, num_classes=len(report["classes"]), compared_with=report["compared"]["with"])
@@ -50,6 +51,16 @@ def _show_classes(rows: Sequence[Mapping[str, Any]], title: str) -> None:
         tell(f"and {len(rows) - _MOST_CLASSES} more classes, in the report")
 
 
+def _tell_mistakes(found: Mapping[str, Any]) -> None:
+    """The first of what `sondo.classifier.held_out.surest_mistakes` gives."""
+    mistakes = found.get("mistakes", [])[:_MOST_MISTAKES]
+    if mistakes:
+        tell("surest mistakes, where a label may be wrong:")
+    for mistake in mistakes:
+        sure = f"{100 * mistake['probability']:.0f} %"
+        tell(f"  {mistake['path']}: labelled {mistake['label']}, taken for {mistake['told']} ({sure} sure)")
+
+
 def show_finetuned(summary: dict[str, Any]) -> None:
     """Scores of the parts, and where the file lies.
 
@@ -65,6 +76,7 @@ def show_finetuned(summary: dict[str, Any]) -> None:
             if rows := summary[part].get("by_class"):
                 _show_classes(rows, f"clips of {part}")
             tell(f"{part}, {clips[part]} clips: {score} (95 % interval {100 * low:.1f} to {100 * high:.1f}); {remark}")
+            _tell_mistakes(summary[part])
     if picture := summary["classifier"].get("picture"):
         tell(f"confusion matrix: {picture}")
     _tell_file(summary["classifier"], num_classes=len(summary["classes"]), compared_with="the student in torch")

@@ -229,7 +229,7 @@ def test_text_of_pictures_is_text():
 @pytest.mark.parametrize(
     ("note", "settings", "message"),
     [
-        ("recipe.json", {"finetune": {}}, "holds a run of `sondo finetune`"),
+        ("train.json", {"finetune": {}}, "the fine-tuning in .* is not finished"),
         ("recipe.json", {"grid": "table1"}, "holds a run of `sondo reproduce`"),
         ("recipe.json", {"audio": "clips"}, "training has not begun"),
         ("other.json", {}, "holds no run"),

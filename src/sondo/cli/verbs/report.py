@@ -8,13 +8,17 @@ import jsonargparse
 
 from sondo.cli.shared import add_code
 
-HELP = "a run as one page: scores, curves, what the student hears otherwise"
+HELP = "a run, or a classifier, as one page: scores, curves, mistakes"
 
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("run", help="folder of a run of `sondo distill` or `sondo train`, finished or not")
-    verb.add_argument("--out", help="the page; report.html in the run's folder by default")
+    verb.add_argument(
+        "source",
+        help="folder of a run of `sondo distill` or `sondo train`, finished or not, or of `sondo finetune`; or the "
+        "file that `sondo probe` wrote",
+    )
+    verb.add_argument("--out", help="the page; report.html in the run's folder, or the file's name with .html")
     verb.add_argument("--overwrite", action="store_true", help="replace the file that --out names")
     verb.add_argument("--bench", action="store_true", help="measure what the exported files cost on this machine")
     add_code(verb)
@@ -30,7 +34,7 @@ def run(settings: Any) -> None:
 
     with progress():
         page = write_report(
-            settings.run,
+            settings.source,
             settings.out,
             overwrite=settings.overwrite,
             cost=settings.bench,

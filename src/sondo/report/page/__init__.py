@@ -1,8 +1,10 @@
-"""`sondo report`: a run as one HTML page that needs nothing beside it, neither a network nor scripts.
+"""`sondo report`: a run or a classifier as one HTML page that needs nothing beside it, neither a network nor scripts.
 
 What lives here: what a run's folder says of itself (`notes`), the student beside its teacher on clips of the bank
-(`closeness`), the pictures (`pictures`) and the page (`write`, `page.html.j2`). May import: `sondo.bank`,
-`sondo.distill`, `sondo.students`, `sondo.bench`; jinja2 and matplotlib, of the extra `report`, inside functions.
+(`closeness`), the pictures (`pictures`), what the two kinds of page show (`run`, `classifier`), their templates, and
+what puts them together (`write`). May import: `sondo.audio`, `sondo.bank`, `sondo.distill`, `sondo.evaluate`,
+`sondo.students`, `sondo.runtime`, `sondo.claim`, `sondo.scratch`; `sondo.bench` and, of the extra `report`, jinja2 and
+matplotlib inside functions.
 """
 
 from sondo.report.page.write import write_report

@@ -78,21 +78,26 @@ def read_notes(folder: Path) -> RunNotes:
     if kind not in ("distill", "train"):
         what = f"a run of `sondo {kind}`" if kind else "no run"
         raise SondoError(f"{folder} holds {what}: a report is of a run of `sondo distill` or `sondo train`")
-    training = _read(folder / "train.json")
+    training = read_json(folder / "train.json")
     if not training:
         raise SondoError(f"training has not begun in {folder}: there is nothing to report yet")
     return RunNotes(
         folder=folder,
         training=training,
-        recipe=_read(folder / "recipe.json"),
-        summary=_read(folder / "summary.json"),
-        student=_read(folder / STUDENT / "config.json"),
-        curves=_curves(folder / "logs"),
+        recipe=read_json(folder / "recipe.json"),
+        summary=read_json(folder / "summary.json"),
+        student=read_json(folder / STUDENT / "config.json"),
+        curves=read_curves(folder / "logs"),
         files=_files(folder),
     )
 
 
-def _read(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> dict[str, Any]:
+    """A note; empty where it is not there.
+
+    Raises:
+        SondoError: It is damaged, or may not be read.
+    """
     if not file.is_file():
         return {}
     check_readable(file)
@@ -105,17 +110,21 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _files(folder: Path) -> list[ExportedFile]:
     """Exported files with the report that lies beside each."""
+    reports = {path: read_json(path.with_name(f"{path.name}.json")) for path in sorted(folder.iterdir())}
     return [
-        ExportedFile(name=path.name, num_bytes=path.stat().st_size, report=_read(path.with_name(f"{path.name}.json")))
-        for path in sorted(folder.iterdir())
-        if path.suffix in FILES and "judged_cosine" in _read(path.with_name(f"{path.name}.json"))
+        ExportedFile(name=path.name, num_bytes=path.stat().st_size, report=report)
+        for path, report in reports.items()
+        if path.suffix in FILES and "judged_cosine" in report
     ]
 
 
-def _curves(logs: Path) -> dict[str, Curve]:
+def read_curves(logs: Path) -> dict[str, Curve]:
     """The curves of a training, put together from the logs of all the calls that it took.
 
     A call that went on from an epoch logs that epoch again: what was logged last counts.
+
+    Args:
+        logs: The run's folder of logs.
     """
     by_step: dict[str, dict[int, float]] = {}
     steps_per_epoch = 1.0

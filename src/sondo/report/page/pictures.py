@@ -104,12 +104,13 @@ def draw_curves(curves: Mapping[str, Curve]) -> str:
         ratios = [3, 1] if rates else [1]
         left, *right = picture.figure.subplots(1, len(ratios), width_ratios=ratios, squeeze=False)[0]
         for order, (name, points) in enumerate(sorted(losses.items())):
-            parted = "." in name or name == "valid_map"  # a teacher's part of the loss
+            parted = "." in name or not name.endswith("_loss")  # a teacher's part of the loss, or a score
             style = "--" if parted else "-"
             left.plot(*zip(*points, strict=True), style, color=COLOURS[order % len(COLOURS)], label=_spoken(name))
             if len(points) == 1:
                 left.plot(*points[0], "o", color=COLOURS[order % len(COLOURS)])
-        left.set(xlabel="epochs", title="loss")
+        has_more = any(not name.endswith("_loss") for name in losses)
+        left.set(xlabel="epochs", title=f"loss{' (dashed: its parts, and scores)' if has_more else ''}")
         if len(losses) > 1:
             left.legend()
         for panel in right:
@@ -123,9 +124,10 @@ def draw_curves(curves: Mapping[str, Curve]) -> str:
 
 
 def _spoken(name: str) -> str:
-    words = {"train_loss": "training", "valid_loss": "validation", "valid_map": "validation, mAP"}
     first, dot, part = name.partition(".")
-    return words.get(first, first) + (f", {part}" if dot else "")
+    where, _, what = first.partition("_")
+    said = {"train": "training", "valid": "validation"}.get(where, where)
+    return ", ".join([said, *([{"map": "mAP"}.get(what, what)] if what != "loss" else []), *([part] if dot else [])])
 
 
 def draw_cosines(cosines: Mapping[str, NDArray[np.float32]]) -> str:
@@ -196,7 +198,7 @@ def _look(order: int, named: Sequence[str], place: NDArray[np.float32]) -> dict[
     return {"c": COLOURS[order % len(COLOURS)], "marker": SHAPES[order % len(SHAPES)], "label": named[order]}
 
 
-def log_mel_image(log_mel: NDArray[np.float16]) -> str:
+def log_mel_image(log_mel: NDArray[np.floating]) -> str:
     """A log-mel as the address of a small PNG, low bands at the bottom.
 
     Shape:

@@ -1,81 +1,51 @@
-"""The page itself: what was read and measured, put into the template."""
+"""The page itself: what was read and measured, put into its template."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sondo import __version__
-from sondo.bank import Bank
-from sondo.claim import flatten
+from sondo.claim import kind_of_run
 from sondo.errors import SondoError, check_places, require
-from sondo.report.page import pictures
-from sondo.report.page.closeness import NUM_NEIGHBOURS, Closeness, measure_closeness
-from sondo.report.page.notes import RunNotes, read_notes
+from sondo.report.page.classifier import classifier_content
+from sondo.report.page.run import run_content
 from sondo.scratch import replacing
 from sondo.screen import say
 
 NAME = "report.html"
-_MOST_LABELS, _MOST_SET_ASIDE = 40, 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sound:
-    """What a bank holds.
-
-    Args:
-        clips: Number of clips.
-        sources: Number of files.
-        hours: Of sound, all clips together.
-        splits: Clips in each split; empty where there are none.
-        labels: Clips of each label, the commonest first.
-        durations: Picture of the clips' lengths; None where they are all alike.
-        set_aside: Files that could not be read, with the reason of each.
-    """
-
-    clips: int
-    sources: int
-    hours: float
-    splits: Mapping[str, int]
-    labels: Mapping[str, int]
-    durations: str | None
-    set_aside: Sequence[Mapping[str, Any]]
 
 
 def write_report(
-    run: str | Path,
+    source: str | Path,
     path: str | Path | None = None,
     *,
     overwrite: bool = False,
     cost: bool = False,
     allow_code: bool = False,
 ) -> Path:
-    """Write the report of a run, finished or not, as one HTML file that needs nothing beside it.
+    """Write the report of a run, finished or not, or of a classifier, as one HTML file that needs nothing beside it.
 
-    It shows the scores with their intervals, the curves of the training, how close the student comes to its teacher on
-    clips of the bank, and which clips it hears otherwise; the sound, the exported files and the settings. Of an
-    unfinished run it shows what there is. The page names files of the bank, and holds log-mels of eight of its clips.
+    Of a run it shows the scores with their intervals, the curves of the training, how close the student comes to its
+    teacher on clips of the bank, and which clips it hears otherwise; the sound, the exported files and the settings. Of
+    an unfinished run it shows what there is. Of a classifier it shows what is taken for what, and the surest mistakes.
+    The page names files, and holds log-mels of a few of them.
 
     Args:
-        run: Folder of a run of `sondo distill` or `sondo train`.
-        path: The file; `report.html` in the run's folder by default, where an older one is replaced.
+        source: Folder of a run of `sondo distill`, `sondo train` or `sondo finetune`; or the file that `sondo probe`
+            wrote.
+        path: The page; `report.html` in the run's folder by default, or the classifier's name with .html, where an
+            older one is replaced.
         overwrite: Replace a file that was named.
         cost: Measure what the exported files cost on this machine, as `sondo bench` does.
         allow_code: Import the module that the student's folder names, for a student that is a function of your own.
 
     Returns:
-        The file.
+        The page.
 
     Raises:
-        SondoError: No such run, one in which training has not begun, or a file in the way.
+        SondoError: No such run or classifier, one in which training has not begun, or a file in the way.
         MissingExtraError: jinja2 or matplotlib is not installed.
 
     Example:
@@ -83,122 +53,37 @@ def write_report(
     """
     jinja2 = require("jinja2", extra="report", why="A report is written with jinja2")
     require("matplotlib", extra="report", why="A report draws with matplotlib")
-    notes = read_notes(Path(run))
-    target = notes.folder / NAME if path is None else Path(path)
+    source = Path(source)
+    is_classifier = source.is_file() or (source.is_dir() and kind_of_run(source) == "finetune")
+    target = Path(path) if path is not None else source.with_suffix(".html") if source.is_file() else source / NAME
     if path is not None and target.exists() and not overwrite:
         raise SondoError(f"{target} is there already: name another file, or allow it with --overwrite")
+    content = classifier_content(source) if is_classifier else run_content(source, allow_code=allow_code)
     check_places(target)
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    content["cost"] = _cost(content["files"], allow_code=allow_code) if cost else None
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sondo.report.page", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count}
-    page = environment.from_string(files("sondo.report.page").joinpath("page.html.j2").read_text(encoding="utf-8"))
-    html = page.render(**_content(notes, cost=cost, allow_code=allow_code))
+    template = environment.get_template("classifier.html.j2" if is_classifier else "run.html.j2")
+    html = template.render(version=__version__, **content)
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as scratch:
         scratch.write_text(html, encoding="utf-8")
     return target
 
 
-def _content(notes: RunNotes, *, cost: bool, allow_code: bool) -> dict[str, Any]:
-    """What the template shows."""
-    bank = Bank(notes.bank_path) if Bank.exists(notes.bank_path) else None
-    if bank is None:
-        say(f"the bank of {notes.folder}, {notes.bank_path}, is not there: the report says nothing of its clips")
-    closeness = measure_closeness(notes, bank, allow_code=allow_code) if bank is not None and notes.student else None
-    tasks = {name: task for name, task in notes.summary.get("tasks", {}).items() if task.get("teacher") is not None}
-    first = str(notes.teachers[0]["teacher"]) if notes.teachers else "teacher"
-    return {
-        "version": __version__,
-        "notes": notes,
-        "name": _name(notes),
-        "pictures": {
-            "scores": pictures.draw_scores(tasks, teacher=first) if tasks else None,
-            "curves": pictures.draw_curves(notes.curves) if notes.curves else None,
-            "cosines": pictures.draw_cosines(closeness.cosines) if closeness and closeness.cosines else None,
-            "maps": _maps(closeness, first) if closeness else None,
-        },
-        "last_loss": notes.curves.get("train_loss", [])[-1:],
-        "closeness": closeness,
-        "by_label": _by_label(closeness) if closeness else [],
-        "most_labels": _MOST_LABELS,
-        "num_neighbours": NUM_NEIGHBOURS,
-        "log_mel_image": pictures.log_mel_image,
-        "sound": _sound(bank) if bank is not None else None,
-        "most_set_aside": _MOST_SET_ASIDE,
-        "cost": _cost(notes, allow_code=allow_code) if cost else None,
-        "settings": _settings(notes),
-    }
-
-
-def _name(notes: RunNotes) -> str:
-    """`mobilenetv3 × 0.4`."""
-    student = notes.training["student"]
-    width = student.get("width_mult")
-    return f"{student['name']}{f' × {width:g}' if width else ''}"
-
-
-def _maps(closeness: Closeness, teacher: str) -> str | None:
-    if len(closeness.names) < 3:
-        return None
-    titles = [
-        f"{name}{f', {label}' if label else ''}" for name, label in zip(closeness.names, closeness.labels, strict=True)
-    ]
-    maps = {} if closeness.teacher_map is None else {teacher: closeness.teacher_map}
-    return pictures.draw_maps(maps | {"the student": closeness.student_map}, closeness.labels, titles)
-
-
-def _by_label(closeness: Closeness) -> list[dict[str, Any]]:
-    """Mean cosine to the first teacher of the clips of each label, the lowest first."""
-    values = next(iter(closeness.cosines.values()), None)
-    if values is None or not any(closeness.labels):
-        return []
-    of_label: dict[str, list[float]] = {}
-    for label, value in zip(closeness.labels, values, strict=True):
-        of_label.setdefault(label or "(no label)", []).append(float(value))
-    rows = [
-        {"label": label, "clips": len(found), "mean": statistics.fmean(found), "lowest": min(found)}
-        for label, found in of_label.items()
-    ]
-    return sorted(rows, key=lambda row: row["mean"])
-
-
-def _sound(bank: Bank) -> Sound:
-    table = bank.read(["duration_s", "split", "labels"])
-    seconds = table.column("duration_s").to_numpy()
-    splits = Counter(split for split in table.column("split").to_pylist() if split)
-    labels = Counter(label for labels in table.column("labels").to_pylist() for label in labels or ())
-    return Sound(
-        clips=len(bank),
-        sources=len(bank.files),
-        hours=float(seconds.sum()) / 3600,
-        splits=dict(splits),
-        labels=dict(labels.most_common()),
-        durations=pictures.draw_durations(seconds) if _differ(seconds) else None,
-        set_aside=bank.rejected(),
-    )
-
-
-def _differ(seconds: NDArray[np.float64]) -> bool:
-    """Whether more than a few clips have another length than the others."""
-    low, high = np.quantile(seconds, (0.05, 0.95)) if len(seconds) else (0.0, 0.0)
-    return bool(high - low > 0.01 * high)
-
-
-def _cost(notes: RunNotes, *, allow_code: bool) -> dict[str, Any] | None:
+def _cost(files: Sequence[Path], *, allow_code: bool) -> dict[str, Any] | None:
     """What the files for onnxruntime cost here, as tables."""
     from sondo.bench.run import bench
     from sondo.bench.tables import about_machine, remarks, tables
 
-    measured = [notes.folder / file.name for file in notes.files if file.name.endswith(".onnx")]
+    measured = [file for file in files if file.suffix == ".onnx"]
     if not measured:
-        say("there is no .onnx file in the run whose cost could be measured")
+        say("there is no .onnx file whose cost could be measured")
         return None
     result = bench(measured, allow_code=allow_code)
     return {"machine": about_machine(result["machine"]), "tables": tables(result), "remarks": remarks(result)}
-
-
-def _settings(notes: RunNotes) -> dict[str, Any]:
-    """Settings by their dotted names: of the whole run, or of the training alone."""
-    return flatten(dict(notes.recipe or {name: notes.training[name] for name in ("student", "train", "augment")}))
 
 
 def _share(value: float) -> str:
