@@ -161,7 +161,10 @@ def test_a_fine_tuned_student_brings_its_classifier(exported, hub, tmp_path):
     save(exported.student, tmp_path / "run" / "student", info={"finetuning": {"epochs": 2}})
     shutil.copy(exported.path, tmp_path / "run" / "classifier.onnx")  # of the same space
     (tmp_path / "run" / "train.json").write_text("{}")
+    summary = {"test": {"score": 0.9, "mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
+    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     sondo.push_to_hub(tmp_path / "run", "me/tuned", accept_licence=True)
+    assert json.loads(hub.files["summary.json"]) == {"test": {"score": 0.9}}  # names of sound stay here
     assert hub.files["classifier.onnx"] == exported.path.read_bytes()
     card = hub.files["README.md"].decode()
     assert 'sondo.load("hf://me/tuned/classifier.onnx").classify("dog.wav")' in card

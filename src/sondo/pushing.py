@@ -212,9 +212,13 @@ def _as_json(values: Mapping[str, Any]) -> bytes:
 
 
 def _portable(values: Any) -> Any:
-    """JSON without paths of this machine: of a file its name stays, of a refusal, which names one, nothing."""
+    """JSON without paths of this machine: of a file its name stays, of what names sound or refuses nothing."""
     if isinstance(values, Mapping):
-        kept = {key: value for key, value in values.items() if not (isinstance(value, Mapping) and "refused" in value)}
+        kept = {
+            key: value
+            for key, value in values.items()
+            if key != "mistakes" and not (isinstance(value, Mapping) and "refused" in value)
+        }
         return {key: Path(value).name if key == "path" else _portable(value) for key, value in kept.items()}
     if isinstance(values, list):
         return [_portable(value) for value in values]
