@@ -19,6 +19,7 @@ from sondo.bank.sources import find_sources
 from sondo.claim import NEVER_BOUND, claim_folder, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
+from sondo.distill.devices import check_devices
 from sondo.distill.online import OnlineTeacher, check_listening
 from sondo.distill.run_folder import has_begun
 from sondo.distill.teach import origin_of, say_licence, teach, teacher_column
@@ -133,9 +134,11 @@ def _has_moved(recipe: Recipe, key: str) -> bool:
 
 def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
     """Refuse settings of training that do not fit before the teachers listen, not after."""
+    is_online = any(config.online for config in recipe.teachers)
+    check_devices(recipe.train, is_online=is_online)
     check_listening(
         recipe.augment,
-        is_online=any(config.online for config in recipe.teachers),
+        is_online=is_online,
         supervised=recipe.train.supervised,
         compat=Bank(recipe.bank_path).info.compat if Bank.exists(recipe.bank_path) else recipe.compat,
     )

@@ -192,7 +192,7 @@ class TrainConfig:
     Args:
         epochs: Number of epochs.
         clips_per_epoch: Clips drawn for an epoch; left out, as many as the bank has, at most 100,000.
-        batch_size: Clips per batch.
+        batch_size: Clips per step of the optimiser; several devices share them.
         loss: Name of the loss, or a sum: `cosine + 0.5 * clap(temperature=0.1)`.
         supervised: Share of the clips' labels in the loss, from 0 to 1: `s * labels + (1 - s) * loss`. At 1 there are
             labels alone, and no teacher is needed unless `balanced` draws from its clusters. The head that tells the
@@ -216,7 +216,9 @@ class TrainConfig:
         teacher_dropping: With several teachers, the probability with which each but a clip's hardest is left out.
         precision: `auto` takes bfloat16 on a GPU that has it and float32 elsewhere.
         seed: Seed of weights, draws and dropout.
-        workers: Processes that read the bank; 0 reads in the training process.
+        workers: Processes that read the bank, for each device; 0 reads in the training process.
+        devices: Number of GPUs of this machine that train together, or `auto` for all of them; where torch sees no GPU,
+            number of processes on the CPU.
     """
 
     epochs: int = 100
@@ -242,6 +244,7 @@ class TrainConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = 0
     workers: int = 0
+    devices: int | Literal["auto"] = 1
 
     def __post_init__(self) -> None:
         check_kinds(self, "train.")
@@ -260,6 +263,7 @@ class TrainConfig:
                 ("gradient_clip", "more than 0", self.gradient_clip > 0),
                 ("teacher_dropping", "from 0 to 1", 0 <= self.teacher_dropping <= 1),
                 ("workers", "at least 0", self.workers >= 0),
+                ("devices", "at least 1, or auto", self.devices == "auto" or self.devices >= 1),
                 ("seed", f"from 0 to {LAST_SEED}", 0 <= self.seed <= LAST_SEED),
             )
             if not good

@@ -7,10 +7,10 @@ May import: rich.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from rich.console import Console, ConsoleDimensions
 from rich.measure import Measurement
@@ -134,6 +134,18 @@ def progress() -> Iterator[Progress]:
         _active.reset(token)
 
 
+class Line(Protocol):
+    """A piece of work that is shown."""
+
+    def advance(self, count: float = 1) -> None:
+        """Count finished items."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Show a short remark."""
+        ...
+
+
 class Tracker:
     """One piece of work on the screen: a moving line in a terminal, a line now and then in a log file."""
 
@@ -176,7 +188,7 @@ class Tracker:
 
 
 @contextmanager
-def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -> Iterator[Tracker]:
+def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -> Iterator[Line]:
     """Show a piece of work with its rate and the time left.
 
     Args:
@@ -185,6 +197,13 @@ def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -
         unit: What an item is called.
         done: Items that an earlier, interrupted run finished already.
     """
+    if (send := _elsewhere.get()) is not None:
+        send(("track", {"description": description, "total": total, "unit": unit, "done": done}))
+        try:
+            yield _LineElsewhere(send)
+        finally:
+            send(("close", {}))
+        return
     with progress() as view:
         line = Tracker(description, total=total, unit=unit, done=done, view=view)
         try:
@@ -195,7 +214,69 @@ def track(description: str, *, total: int, unit: str = "clips", done: int = 0) -
 
 def say(message: str) -> None:
     """Tell the user something while work goes on."""
-    console.print(message)
+    if (send := _elsewhere.get()) is not None:
+        send(("say", {"message": message}))
+    else:
+        console.print(message)
+
+
+Event = tuple[str, dict[str, Any]]
+"""What one process lets another one show: the name of a function of this module or of a line, and its arguments."""
+
+_elsewhere: ContextVar[Callable[[Event], None] | None] = ContextVar("sondo_elsewhere", default=None)
+
+
+@contextmanager
+def elsewhere(send: Callable[[Event], None]) -> Iterator[None]:
+    """Leave the screen to the process that started this one: two that move lines on one terminal spoil each other's.
+
+    Args:
+        send: Brings an event to that process, where `Shown` takes it.
+    """
+    token = _elsewhere.set(send)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+class _LineElsewhere:
+    """A line that another process shows."""
+
+    def __init__(self, send: Callable[[Event], None]) -> None:
+        self._send = send
+
+    def advance(self, count: float = 1) -> None:
+        self._send(("advance", {"count": count}))
+
+    def note(self, text: str) -> None:
+        self._send(("note", {"text": text}))
+
+
+class Shown:
+    """Shows what another process is about; a context, which closes the line that a process left open."""
+
+    def __init__(self) -> None:
+        self._open = ExitStack()
+        self._line: Line | None = None
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        name, arguments = event
+        if name == "say":
+            say(**arguments)
+        elif name == "track":
+            self._line = self._open.enter_context(track(**arguments))
+        elif name == "close":
+            self._open.close()
+        elif self._line is not None:
+            getattr(self._line, name)(**arguments)
 
 
 def tell(message: str) -> None:

@@ -12,15 +12,15 @@ from sondo.screen import console
 
 
 def test_the_line_counts_clips_and_starts_where_a_run_stopped(capsys):
-    trainer = types.SimpleNamespace(is_global_zero=True, current_epoch=2, callback_metrics={})
+    trainer = types.SimpleNamespace(is_global_zero=True, current_epoch=2, callback_metrics={}, num_training_batches=2)
     line = ProgressLine(epochs=4, clips_per_epoch=10)
     line.on_train_start(trainer, None)
-    batch = Batch(torch.zeros(7, 2, 3), (torch.zeros(7, 5), torch.zeros(7, 5)), torch.arange(7))
+    batch = Batch(torch.zeros(3, 2, 3), (torch.zeros(3, 5), torch.zeros(3, 5)), torch.arange(3))  # of two devices
     line.on_train_batch_end(trainer, None, None, batch, 0)
     line.teardown(trainer, None, "fit")
     assert not console.is_terminal, "the test reads the line that a log file gets"
     said = capsys.readouterr().err
-    assert "train: 27/40 clips" in said
+    assert "train: 25/40 clips" in said
     assert "left" not in said
 
 

@@ -81,16 +81,14 @@ def test_batches_are_full_and_of_like_length():
 def test_processes_share_the_draw_of_one(world_size, clips_per_epoch, replacement):
     settings = {"clips_per_epoch": clips_per_epoch, "replacement": replacement}
     clusters = [0, 1, 1, 2] * 20
-    parts = [sampler(clusters, rank=rank, world_size=world_size, **settings) for rank in range(world_size)]
-    alone = Counter(row for batch in sampler(clusters, **settings) for row in batch)
-    rows = [[row for batch in part for row in batch] for part in parts]
-    together = Counter(row for mine in rows for row in mine)
-    assert together <= alone
-    assert alone.total() - together.total() == clips_per_epoch % world_size  # all processes have equally many
-    assert len({len(mine) for mine in rows}) == 1
-    assert {len(list(part)) for part in parts} == {len(parts[0])}
+    parts = [list(sampler(clusters, rank=rank, world_size=world_size, **settings)) for rank in range(world_size)]
+    alone = list(sampler(clusters, **settings))
+    assert sum(map(len, alone)) == clips_per_epoch
+    for batch, *shares in zip(alone, *parts, strict=True):
+        assert Counter(batch) == Counter(row for share in shares for row in share)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
     if not replacement:
-        assert max(together.values()) == 1
+        assert len({row for batch in alone for row in batch}) == clips_per_epoch
 
 
 @pytest.mark.parametrize(("replacement", "num_epochs"), [(True, 100), (False, 300)])

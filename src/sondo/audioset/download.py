@@ -23,7 +23,7 @@ from sondo.audioset.lists import fetch_labels, fetch_segments
 from sondo.audioset.manifest import ManifestReport, write_manifest
 from sondo.audioset.segments import SUBSETS, Segment, read_segments
 from sondo.errors import SondoError, check_places
-from sondo.screen import Tracker, say, track
+from sondo.screen import Line, say, track
 
 SAMPLE_RATE = 32000
 FAILURES_IN_A_ROW = 20
@@ -200,7 +200,7 @@ class _Download:
         except (OSError, soundfile.SoundFileError) as error:
             raise SondoError(f"{self._file(segment)} cannot be written: {error}") from error
 
-    def _collect(self, segment: Segment, future: Future[None], line: Tracker) -> None:
+    def _collect(self, segment: Segment, future: Future[None], line: Line) -> None:
         try:
             future.result()
         except GoneError as error:

@@ -124,7 +124,7 @@ def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
 
 
 class BankData(lightning.LightningDataModule):
-    """What lightning reads in a run; under several processes each makes its own part.
+    """What lightning reads in a run; under several processes each its part of every batch.
 
     Args:
         batches: Reads a batch from its rows, as it is.
@@ -212,16 +212,20 @@ class BankData(lightning.LightningDataModule):
 
     def valid_batches(self) -> Iterator[Batch]:
         """Batches that are watched."""
-        return (self.batches[rows] for rows in self._valid_rows())
+        return (self.batches[rows] for rows in self._valid_rows(0, 1))
 
-    def _valid_rows(self) -> list[list[int]]:
+    def _valid_rows(self, rank: int, world_size: int) -> list[list[int]]:
         size = self.config.batch_size
         rows = [int(row) for row in self.valid_rows]
-        return [rows[first : first + size] for first in range(0, len(rows), size)]
+        batches = [rows[first : first + size] for first in range(0, len(rows), size)]
+        if len(batches) > 1 and len(batches[-1]) < world_size:  # every process needs a clip of each batch
+            batches[-2:] = [batches[-2] + batches[-1]]
+        return [batch[rank::world_size] for batch in batches]
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Batches that are watched; none where the bank has no validation split."""
-        batches = self._valid_rows()
+        """Batches of this process that are watched; none where the bank has no validation split."""
+        assert self.trainer is not None, "lightning asks for batches after it has taken this over"
+        batches = self._valid_rows(self.trainer.global_rank, self.trainer.world_size)
         return [self._loader(self.batches, batches)] if batches else []
 
 

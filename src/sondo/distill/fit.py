@@ -12,14 +12,19 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 
 from sondo.distill.checkpoint import SafetensorsCheckpointIO
 from sondo.distill.data import BankData
+from sondo.distill.devices import check_batch, num_devices
 from sondo.distill.progress import LossWatch, ProgressLine
+from sondo.distill.ranks import run_ranks
 from sondo.distill.schedule import WarmUpRampDown
+from sondo.errors import SondoError
 from sondo.recipe import TrainConfig
 from sondo.screen import say
 
@@ -74,18 +79,63 @@ def fit(
 ) -> None:
     """Train for the epochs that are left; after each, all that the next one needs is on disk.
 
+    Several devices have a process each, which is sent the module, the data and the callbacks; the weights come back by
+    the last state on disk.
+
     Args:
         module: What is trained.
         data: What it sees.
         config: How.
         out: Folder of the run; the state is in `checkpoints`, the figures in `logs`.
         callbacks: Further ones of lightning.
+
+    Raises:
+        SondoError: Too few clips for so many devices, or a process of theirs that failed.
     """
+    count = num_devices(config)
+    if count == 1:
+        _fit(module, data, config, out, callbacks)
+        return
+    check_batch(min(config.batch_size, data.clips_per_epoch), count)
+    if 0 < len(data.valid_rows) < count:
+        raise SondoError(
+            f"{len(data.valid_rows)} clips to watch are too few for {count} devices: lower --train.devices"
+        )
+    run_ranks(functools.partial(_fit, module, data, config, out, callbacks), num_ranks=count)
+    module.load_state_dict(SafetensorsCheckpointIO().load_checkpoint(_last(out))["state_dict"])
+
+
+def _last(out: Path) -> Path:
+    return out / "checkpoints" / "last.ckpt"
+
+
+def _devices(config: TrainConfig) -> dict[str, Any]:
+    """Where lightning trains: on one device, or as one of several processes."""
+    count = num_devices(config)
+    if count == 1:
+        return {"accelerator": "auto", "devices": 1}
+    has_gpus = torch.cuda.is_available()
+    return {
+        "accelerator": "cuda" if has_gpus else "cpu",
+        "devices": count,
+        # Buffers need no copying at each step: the objective's are the same everywhere, and batch norms' are measured
+        # anew in the end. A static graph may have weights without a gradient, as networks of users do.
+        "strategy": DDPStrategy(cluster_environment=LightningEnvironment(), broadcast_buffers=False, static_graph=True),
+        "sync_batchnorm": has_gpus,  # torch has it for GPUs alone
+    }
+
+
+def _fit(
+    module: lightning.LightningModule,
+    data: BankData,
+    config: TrainConfig,
+    out: Path,
+    callbacks: Sequence[lightning.Callback],
+) -> None:
     with _quiet():
         csv = CSVLogger(out, name="logs")
         trainer = lightning.Trainer(
-            accelerator="auto",
-            devices=1,
+            **_devices(config),
             max_epochs=config.epochs,
             precision=_precision(config),
             gradient_clip_val=config.gradient_clip,
@@ -105,7 +155,7 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        last = out / "checkpoints" / "last.ckpt"
+        last = _last(out)
         try:
             trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None)
         except SystemExit as stop:  # lightning's way to leave after Ctrl-C

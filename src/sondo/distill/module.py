@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from sondo.distill.data import Batch
 from sondo.distill.objective import Objective
 from sondo.distill.supervised import AveragePrecision
+from sondo.distill.whole_batch import whole_batch
 
 
 class TrainableStudent(Protocol):
@@ -29,6 +30,8 @@ View = Callable[[Batch, int, int], Batch]
 
 class Distillation(lightning.LightningModule):
     """Train a student so that its embedding does what an objective asks.
+
+    Several devices share the clips of a batch and the work of the student; the objective sees the whole batch in each.
 
     Args:
         student: A `sondo.students.Student`.
@@ -61,13 +64,15 @@ class Distillation(lightning.LightningModule):
         """Tie the random numbers to the epoch."""
         torch.manual_seed(self._seed + 1_000_003 * (self.current_epoch + 1) + self.global_rank)
 
-    def _step(self, batch: Batch, name: str) -> tuple[Tensor, Tensor]:
-        """A batch's embedding and its loss, which is logged with its parts."""
+    def _step(self, batch: Batch, name: str) -> tuple[Tensor, Tensor, Batch]:
+        """A batch's embedding and its loss, which is logged with its parts, and the batch as the loss saw it."""
         embedding = cast(TrainableStudent, self.student).embed_log_mel(batch.log_mel)
+        if self.trainer.world_size > 1:
+            embedding, batch = whole_batch(self, embedding, batch)
         total, parts = self.objective(embedding, batch)
         for key, value in {name: total, **{f"{name}.{part}": value for part, value in parts.items()}}.items():
-            self.log(key, value, on_epoch=True, on_step=False, batch_size=len(batch.log_mel), sync_dist=True)
-        return embedding, total
+            self.log(key, value, on_epoch=True, on_step=False, batch_size=len(embedding), sync_dist=True)
+        return embedding, total, batch
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch, as this epoch sees it."""
@@ -75,7 +80,7 @@ class Distillation(lightning.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The same on clips that are not trained on, as they are; no teacher is dropped."""
-        embedding, total = self._step(batch, "valid_loss")
+        embedding, total, batch = self._step(batch, "valid_loss")
         if self.objective.classifier is not None and batch.labels is not None:
             self._precision.add(self.objective.classifier(embedding), batch.labels)
         return total

@@ -9,7 +9,7 @@ from typing import Any
 import lightning
 
 from sondo.errors import SondoError
-from sondo.screen import Tracker, say, track
+from sondo.screen import Line, say, track
 
 _GAIN_SHARE, _LEAST_GAIN = 0.5, 0.1
 
@@ -19,13 +19,13 @@ class ProgressLine(lightning.Callback):
 
     Args:
         epochs: Number of epochs.
-        clips_per_epoch: Clips that one process sees in an epoch.
+        clips_per_epoch: Clips of an epoch.
     """
 
     def __init__(self, *, epochs: int, clips_per_epoch: int) -> None:
         self.epochs, self.clips_per_epoch = epochs, clips_per_epoch
         self._stack = ExitStack()
-        self._line: Tracker | None = None
+        self._line: Line | None = None
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open the line."""
@@ -38,7 +38,7 @@ class ProgressLine(lightning.Callback):
     ) -> None:
         """Count the batch."""
         if self._line is not None:
-            self._line.advance(len(batch.log_mel))
+            self._line.advance(self.clips_per_epoch / trainer.num_training_batches)  # those of other devices count too
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Show the loss of the epoch."""

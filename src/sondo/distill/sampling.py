@@ -104,13 +104,13 @@ class EpochSampler(Sampler[list[int]]):
     """Batches of rows for one epoch after another; the draw depends on the seed and the epoch alone.
 
     Clips of like length share a batch: each pool of some batches is sorted by length before it is cut, and the
-    batches are shuffled. Under several processes all make the same draw and each takes its own part of every batch
-    pool, so together they see the distribution that one process would.
+    batches are shuffled. Under several processes all make the same draw and each takes its part of every batch, so that
+    a step of all together sees the clips that a step of one process would.
 
     Args:
         weights: (rows,) probability of each row.
         frames: (rows,) log-mel frames of each row.
-        batch_size: Clips per batch and process.
+        batch_size: Clips per batch, over all processes.
         clips_per_epoch: Draws per epoch over all processes.
         replacement: Whether a clip can be drawn twice in an epoch.
         seed: Makes the draws.
@@ -141,21 +141,19 @@ class EpochSampler(Sampler[list[int]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        mine = self.clips_per_epoch // self.world_size
-        return max(1, mine // self.batch_size)
+        return max(1, self.clips_per_epoch // self.batch_size)
 
     def __iter__(self) -> Iterator[list[int]]:
         generator = np.random.default_rng([self.seed, self.epoch])
         drawn = draw(self.weights, self.clips_per_epoch, replacement=self.replacement, generator=generator)
-        # Every process gets as many clips as the others; batch norm wants no tail batch of a few clips, so the
-        # remainder is spread over the batches.
-        mine = drawn[self.rank :: self.world_size][: self.clips_per_epoch // self.world_size]
+        # Batch norm wants no tail batch of a few clips, so the remainder is spread over the batches.
         batches: list[NDArray[np.int64]] = []
         pools = max(1, round(len(self) / POOL_BATCHES))
         sizes = [len(part) for part in np.array_split(np.arange(len(self)), pools)]
-        cuts = np.cumsum(np.array(sizes[:-1]) * len(mine) // len(self)).astype(int)
-        for pool, size in zip(np.split(mine, cuts), sizes, strict=True):
+        cuts = np.cumsum(np.array(sizes[:-1]) * len(drawn) // len(self)).astype(int)
+        for pool, size in zip(np.split(drawn, cuts), sizes, strict=True):
             order = pool[np.argsort(self.frames[pool], kind="stable")]
             batches += np.array_split(order, size)
         for index in generator.permutation(len(batches)):
-            yield [int(row) for row in batches[index]]
+            # Not a stretch of it: a batch is sorted by length, and every process should hear short and long clips.
+            yield [int(row) for row in batches[index][self.rank :: self.world_size]]

@@ -18,11 +18,12 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.bank.schema import TRAIN_SPLITS, VALID_SPLITS
-from sondo.claim import claim_folder
+from sondo.claim import NEVER_BOUND, claim_folder
 from sondo.distill import losses
 from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
 from sondo.distill.data import BankBatches, BankData, vectors_of
+from sondo.distill.devices import check_devices
 from sondo.distill.finish import finish
 from sondo.distill.fit import fit, optimizer_of, schedule_of, tell_of_schedule
 from sondo.distill.geometry import TargetGeometry
@@ -101,6 +102,7 @@ def _train(
     online: Sequence[OnlineTeacher],
 ) -> Path:
     check_listening(augmentation, is_online=bool(online), supervised=config.supervised, compat=bank.info.compat)
+    check_devices(config, is_online=bool(online))
     teachers = _asked(bank, teachers, clusters, config)
     check_columns(teachers)
     for teacher in teachers:
@@ -217,7 +219,7 @@ def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
     if is_older:
         settings = settings | {name: before[name] for name in ("bank", "clusters")}
     advice = f", with --bank {bank.path}{grown}"
-    claim_folder(out, settings, note="train.json", bound=lambda _: begun, advice=advice)
+    claim_folder(out, settings, note="train.json", bound=lambda key: begun and key not in NEVER_BOUND, advice=advice)
     if is_older:
         say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
 
