@@ -26,8 +26,8 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 RUN_NOTES = ("recipe.json", "train.json")
 """Files that keep the settings of a run, and by which a folder is known as one."""
 
-NEVER_BOUND = ("out", "workers", "max_bad_share", "train.devices")
-"""Settings that say nothing about what a run makes; several devices share the batches of one."""
+NEVER_BOUND = ("out", "workers", "max_bad_share", "train.devices", "ray.workers", "ray.address", "ray.gpus_per_worker")
+"""Settings that say nothing about what a run makes, but who makes it."""
 
 _OF_THE_SOUND = ("audio", "manifest", "compat")
 """Settings with which a bank is another one."""

@@ -21,6 +21,7 @@ from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.devices import check_devices
 from sondo.distill.online import OnlineTeacher, check_listening
+from sondo.distill.ray_teachers import check_ray, ray_teachers
 from sondo.distill.run_folder import has_begun
 from sondo.distill.teach import origin_of, say_licence, teach, teacher_column
 from sondo.distill.train import check_columns, check_fits, train
@@ -68,6 +69,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     if (finished := summary_of(out)) is not None:
         say(f"{out} is finished; this is its summary")
         return finished
+    check_ray(recipe.ray, recipe.teachers, is_object=teacher is not None)
     teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
     for each in teachers:
         _check_teacher(each, recipe.task)
@@ -177,7 +179,10 @@ def _stages(recipe: Recipe, teachers: list[Teacher], clock: _Clock) -> dict[str,
     if recipe.train.supervised == 1 and not balanced:
         asked = []
     with clock("teach"):
-        columns = [teach(bank, each, batch_size=config.batch_size) for each, config in asked]
+        columns = [
+            teach(bank, each, batch_size=config.batch_size, elsewhere=ray_teachers(recipe.ray, config))
+            for each, config in asked
+        ]
     clusters = None
     if balanced:
         with clock("cluster"):

@@ -277,6 +277,33 @@ class TrainConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RayConfig:
+    """Where teachers listen to a bank, if not in this process: in workers of Ray, on this machine or on many.
+
+    Args:
+        workers: Number of workers, each with a teacher of its own; with 0 this process listens.
+        address: `auto` for the cluster that this machine is in, or `ray://HOST:10001`; left out, one is started on this
+            machine and ended again.
+        gpus_per_worker: GPUs of each worker; below 1, several share one. Left out, 1 where Ray has GPUs, else 0.
+
+    Raises:
+        SondoError: Values out of range.
+    """
+
+    workers: int = 0
+    address: str | None = None
+    gpus_per_worker: float | None = None
+
+    def __post_init__(self) -> None:
+        check_kinds(self, "ray.")
+        if self.workers < 0:
+            raise SondoError(f"ray.workers is {self.workers}: expected at least 0")
+        gpus = self.gpus_per_worker
+        if gpus is not None and not (0 <= gpus < 1 or gpus == int(gpus) > 0):
+            raise SondoError(f"ray.gpus_per_worker is {gpus}: expected 0, a part of one such as 0.5, or a whole number")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A whole run, from a folder of sound to a measured student.
 
@@ -291,6 +318,7 @@ class Recipe:
         cluster: The clusters that training draws from.
         train: How the student is trained.
         augment: How clips are changed in training; teachers that are not `online` keep to the unchanged clips.
+        ray: Where teachers listen to the bank, if not in this process.
         task: Task that measures what the student keeps (see `sondo tasks`).
         data: Folder of the task.
         compat: `ssondo` takes one clip of each file, as the published training does: the student hears the first 10 s,
@@ -310,6 +338,7 @@ class Recipe:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    ray: RayConfig = field(default_factory=RayConfig)
     task: str | None = None
     data: str | None = None
     compat: Literal["ssondo"] | None = None

@@ -43,7 +43,7 @@ def distill(
     """
     from sondo.errors import SondoError
     from sondo.pipeline import distil
-    from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+    from sondo.recipe import AugmentConfig, ClusterConfig, RayConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
     from sondo.recipes import merged, named_recipe
 
     given = {"teacher": _named(teacher), "student": _named(student)}
@@ -54,7 +54,7 @@ def distill(
         settings = merged(named_recipe(str(recipe), student=name), settings)
     taught = _config(TeacherConfig, settings.pop("teacher", {}))
     learns = _config(StudentConfig, settings.pop("student", {}))
-    kinds = {"cluster": ClusterConfig, "train": TrainConfig, "augment": AugmentConfig}
+    kinds = {"cluster": ClusterConfig, "train": TrainConfig, "augment": AugmentConfig, "ray": RayConfig}
     settings |= {name: _config(kind, settings[name]) for name, kind in kinds.items() if name in settings}
     ready = None if isinstance(taught, TeacherConfig) else taught
     if more := settings.get("more_teachers"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,9 @@ from sondo.teachers import Teacher, label_of
 
 CLIPS_PER_COMMIT = 256
 FLOAT16_MAX = 65504.0
+Heard = tuple[list[Clip], NDArray[np.float32]]
+"""Clips that follow each other in the bank, and their vectors, (clips, embedding_dim)."""
+
 _SAME_COSINE = 0.999
 """Smallest cosine of two vectors of one clip by one teacher; the kept one is in float16."""
 
@@ -55,7 +59,23 @@ def say_licence(teacher: Teacher) -> None:
     say(f"teacher {teacher.name}: its licence ({getattr(teacher, 'licence', 'unknown')}) holds for the student too")
 
 
-def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2, overwrite: bool = False) -> str:
+class Elsewhere(Protocol):
+    """Other processes that listen for this one, see `sondo.distill.ray_teachers`."""
+
+    def heard(self, bank: Bank, teacher: Teacher, steps: Iterable[list[Clip]]) -> Generator[Heard, None, None]:
+        """Steps of clips, in their order, with their vectors."""
+        ...
+
+
+def teach(
+    bank: Bank,
+    teacher: Teacher,
+    *,
+    batch_size: int = 8,
+    workers: int = 2,
+    overwrite: bool = False,
+    elsewhere: Elsewhere | None = None,
+) -> str:
     """Add the column of a teacher; clips that have a vector of this teacher already are left alone.
 
     Args:
@@ -65,6 +85,7 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
             so a clip's vector does not depend on its neighbours.
         workers: Decoding threads.
         overwrite: Replace a column that another version of this teacher made.
+        elsewhere: Who listens and decodes instead of this process; the column is the same.
 
     Returns:
         The column's name.
@@ -81,10 +102,14 @@ def teach(bank: Bank, teacher: Teacher, *, batch_size: int = 8, workers: int = 2
             writer.discard()
             say(f"teach: {column} is there for all {len(bank)} clips")
             return column
-        with track("teach", total=len(bank), done=writer.done) as line, ThreadPoolExecutor(workers) as pool:
-            for clips, sounds in _decoded_ahead(bank, teacher, writer.done, pool):
+        if elsewhere is None or not getattr(teacher, "needs_audio", True):
+            heard = _heard_here(bank, teacher, writer.done, batch_size=batch_size, workers=workers)
+        else:
+            heard = elsewhere.heard(bank, teacher, _steps(bank, writer.done))
+        with track("teach", total=len(bank), done=writer.done) as line, closing(heard):
+            for clips, vectors in heard:
                 names = [f"{clip.uri} at {clip.offset_s:g} s" for clip in clips]
-                vectors = check_vectors(_embed(teacher, clips, sounds, batch_size), names, teacher)
+                vectors = check_vectors(vectors, names, teacher)
                 flat = pa.array(vectors.astype(np.float16).ravel())
                 ids = pa.array([clip.clip_id for clip in clips])
                 writer.append(ids, pa.FixedSizeListArray.from_arrays(flat, teacher.embedding_dim))
@@ -107,13 +132,21 @@ def _check_unnamed(bank: Bank, column: str, teacher: Teacher, batch_size: int) -
             clips, sounds = next(_decoded_ahead(bank, teacher, last, pool))
         except SondoError:
             return  # sound that is gone is not needed where all vectors are there
-    said = _embed(teacher, clips, sounds, batch_size)[0].astype(np.float64)
+    said = embed_clips(teacher, clips, sounds, batch_size)[0].astype(np.float64)
     kept = np.array(bank.take([last], [column]).column(0)[0].as_py(), dtype=np.float64)
     if said @ kept < _SAME_COSINE * np.linalg.norm(said) * np.linalg.norm(kept):
         raise SondoError(
             f"{bank.path}: column {column} is by another teacher of this name, which gave {clips[0].uri} another "
             "vector: give this one a name of its own, and a `fingerprint` that changes with its weights"
         )
+
+
+def _heard_here(
+    bank: Bank, teacher: Teacher, start: int, *, batch_size: int, workers: int
+) -> Generator[Heard, None, None]:
+    with ThreadPoolExecutor(workers) as pool:
+        for clips, sounds in _decoded_ahead(bank, teacher, start, pool):
+            yield clips, embed_clips(teacher, clips, sounds, batch_size)
 
 
 def _decoded_ahead(
@@ -124,13 +157,27 @@ def _decoded_ahead(
     for clips in _steps(bank, start):
         futures = []
         if getattr(teacher, "needs_audio", True):
-            read = read_middle if bank.info.compat == "ssondo" else read_file
-            futures = [pool.submit(read, part, teacher.sample_rate) for part in by_file(clips)]
+            futures = decode(clips, teacher.sample_rate, compat=bank.info.compat, pool=pool)
         if pending is not None:
             yield pending[0], [sound for future in pending[1] for sound in future.result()]
         pending = (clips, futures)
     if pending is not None:
         yield pending[0], [sound for future in pending[1] for sound in future.result()]
+
+
+def decode(
+    clips: list[Clip], sample_rate: int, *, compat: str | None, pool: ThreadPoolExecutor
+) -> list[Future[Sounds]]:
+    """Begin to read the sound of clips; the results together are that of each, in order.
+
+    Args:
+        clips: What to read.
+        sample_rate: The teacher's, in Hz.
+        compat: The bank's.
+        pool: Reads.
+    """
+    read = read_middle if compat == "ssondo" else read_file
+    return [pool.submit(read, part, sample_rate) for part in by_file(clips)]
 
 
 def _steps(bank: Bank, start: int) -> Iterator[list[Clip]]:
@@ -139,7 +186,18 @@ def _steps(bank: Bank, start: int) -> Iterator[list[Clip]]:
         yield [Clip(**row) for row in table.slice(first, CLIPS_PER_COMMIT).to_pylist()]
 
 
-def _embed(teacher: Teacher, clips: list[Clip], sounds: Sounds, batch_size: int) -> NDArray[np.float32]:
+def embed_clips(teacher: Teacher, clips: list[Clip], sounds: Sounds, batch_size: int) -> NDArray[np.float32]:
+    """Vectors of clips: of their sound, or those that were computed elsewhere.
+
+    Args:
+        teacher: Who listens.
+        clips: The clips.
+        sounds: (samples,) of each at the teacher's rate; none for a teacher that needs no sound.
+        batch_size: Most sounds that the teacher gets at a time.
+
+    Shape:
+        -> (clips, embedding_dim).
+    """
     if not getattr(teacher, "needs_audio", True):
         lookup = teacher.lookup  # type: ignore[attr-defined]
         return np.asarray(

@@ -9,7 +9,7 @@ from typing import Any
 import jsonargparse
 
 from sondo.errors import SondoError
-from sondo.recipe import AugmentConfig, ClusterConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
+from sondo.recipe import AugmentConfig, ClusterConfig, RayConfig, Recipe, StudentConfig, TeacherConfig, TrainConfig
 from sondo.recipes.read import MORE_TEACHERS
 
 
@@ -42,6 +42,7 @@ def recipe_from(values: dict[str, Any]) -> Recipe:
         "cluster": ClusterConfig,
         "train": TrainConfig,
         "augment": AugmentConfig,
+        "ray": RayConfig,
     }
     made = {name: kind(**values[name]) for name, kind in groups.items()}
     more = [TeacherConfig(**teacher) for teacher in values[MORE_TEACHERS]]

@@ -25,7 +25,7 @@ START = "recipe"
 HERE = Path(__file__).resolve().parent
 GRIDS = HERE / "grids"
 SUFFIXES = (".yaml", ".yml")
-_GROUPS = {"teacher", "student", "cluster", "train", "augment"}
+_GROUPS = {"teacher", "student", "cluster", "train", "augment", "ray"}
 _MOST_FILES = 20
 
 
