@@ -57,6 +57,7 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         SondoError: See the stages; everything that was done before stays.
     """
     _check_names(recipe)
+    check_ray(recipe.ray, recipe.teachers, is_object=teacher is not None)
     out = Path(recipe.out)
     changed = claim_folder(
         out,
@@ -69,7 +70,6 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
     if (finished := summary_of(out)) is not None:
         say(f"{out} is finished; this is its summary")
         return finished
-    check_ray(recipe.ray, recipe.teachers, is_object=teacher is not None)
     teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
     for each in teachers:
         _check_teacher(each, recipe.task)

@@ -14,6 +14,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -185,6 +186,7 @@ def _unheard(_: Any) -> None:
 
 
 def _unpickled(sent: bytes) -> Callable[[], None]:
+    sys.path.append(os.getcwd())  # as `sondo.students.own` finds networks of users
     try:
         work: Callable[[], None] = pickle.loads(sent)  # noqa: S301, from the process that started this one
     except (AttributeError, ImportError) as error:

@@ -199,6 +199,7 @@ def _running(config: RayConfig) -> Iterator[Any]:
         with warnings.catch_warnings():
             # Lance warns of forks; those of Ray become programs of its own at once.
             warnings.filterwarnings("ignore", "lance is not fork-safe")
+            warnings.filterwarnings("ignore", module="ray")  # the error says the same
             ray.init(
                 address=config.address or "local",
                 logging_level=logging.ERROR,
@@ -208,8 +209,8 @@ def _running(config: RayConfig) -> Iterator[Any]:
     except (ConnectionError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise SondoError(
-            f"no Ray answers at {config.address} ({reason}): start it there with `ray start --head`, or leave out "
-            "--ray.address for one on this machine"
+            f"no Ray answers at {config.address} ({reason}): start it there with `ray start --head`, give this machine "
+            "its token where it asks for one, or leave out --ray.address for one on this machine"
         ) from error
     try:
         yield ray
