@@ -74,3 +74,21 @@ def test_work_goes_on_without_its_screen_but_not_without_its_results(monkeypatch
 
 def test_a_name_with_line_ends_stays_on_one_line():
     assert screen.one_line("a\nb\r\x1b[2J\u2028Tür \\n.wav") == r"a\nb\r\x1b[2J\u2028Tür \n.wav"
+
+
+def test_what_another_process_says_is_shown_as_if_it_were_said_here(capsys):
+    sent = []
+    with screen.elsewhere(sent.append), screen.track("train", total=4) as line:
+        screen.say("it learns")
+        line.advance(3)
+        line.note("loss 0.5")
+    assert capsys.readouterr().err == ""
+    with screen.Shown() as shown:
+        for event in sent[:-1]:  # it is killed before it has closed its line
+            shown(event)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "it learns"
+    assert said[1].startswith("train: 3/4 clips")
+    assert said[1].endswith("loss 0.5")
+    with screen.progress() as first, screen.track("after it", total=1):
+        assert len(first.tasks) == 1, "the line was left open"

@@ -94,7 +94,7 @@ def test_workers_that_always_die_end_in_a_sentence_and_what_was_done_is_kept(ban
     row = next(row for row, uri in enumerate(uris) if uri.endswith("long.flac"))  # its first clip is the fatal one
     (code / "kill").write_text("always")
     with pytest.raises(SondoError, match=r"died 4 times at .* what was done is kept"):
-        taught(bank)
+        taught(bank, workers=1)
     (code / "kill").unlink()
     heard, embed = [], teach_module.embed_clips
     monkeypatch.setattr(
@@ -108,7 +108,7 @@ def test_workers_that_always_die_end_in_a_sentence_and_what_was_done_is_kept(ban
 def test_sound_that_is_gone_is_named_as_by_one_process(bank, ray, sound_folder):
     (sound_folder / "3.wav").unlink()
     with pytest.raises(SondoError, match=r"3\.wav is gone"):
-        taught(bank)
+        taught(bank, workers=1)
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_a_worker_with_another_teacher_is_refused(bank, ray, code):
         with pytest.raises(
             SondoError, match=r"has another teacher loud: fingerprint was .* All machines need the same"
         ):
-            taught(bank, teacher=teacher)
+            taught(bank, workers=1, teacher=teacher)
     finally:
         (code / "some_teachers.py").write_text(TEACHER)
 
