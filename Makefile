@@ -41,7 +41,7 @@ test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Nod
 	npm --prefix examples/browser run build
 	CHROMIUM=$$(command -v $(CHROMIUM)) npm --prefix examples/browser test
 
-test-slow: $(READY)  ## the tests that take longer, seven to nine minutes on two cores
+test-slow: $(READY)  ## the tests that take longer, nine to twelve minutes on two cores
 	$(PYTEST) -m slow
 
 check: $(READY)  ## linter, formatter and types
