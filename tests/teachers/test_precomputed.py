@@ -57,6 +57,12 @@ def test_what_embed_wrote_can_teach(tmp_path):
     assert np.asarray(found).tolist() == VECTORS[[1, 2, 0]].tolist()
 
 
+def test_an_npy_that_embed_wrote_can_teach(tmp_path):
+    written = write_embeddings(tmp_path / "e.npy", ["b/two.wav", *URIS[:2]], VECTORS, space_id="s")
+    found = create("precomputed", checkpoint=written).lookup(IDS, URIS, ZEROS)
+    assert np.asarray(found).tolist() == VECTORS[[1, 2, 0]].tolist()
+
+
 def test_numeric_columns_are_the_vector(tmp_path):
     columns = {f"d{index}": VECTORS[:, index] for index in range(4)}
     path = _parquet(tmp_path / "v.parquet", id=IDS, fold=[1, 2, 3], label=["x", "y", "z"], **columns)

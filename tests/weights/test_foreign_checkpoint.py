@@ -157,6 +157,16 @@ def test_a_refused_module_stays_as_it_was():
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value):
+    module = torch.nn.Linear(3, 2)
+    before = {key: tensor.clone() for key, tensor in module.state_dict().items()}
+    broken = STATE | {"bias": torch.tensor([0.0, value])}
+    with pytest.raises(SondoError, match=r"a\.pt has values that are not finite in bias: its training failed"):
+        fill(module, broken, path="a.pt", what="a layer")
+    assert all(torch.equal(tensor, before[key]) for key, tensor in module.state_dict().items())
+
+
 def test_three_of_many_are_named():
     state = {f"key{index}": torch.ones(1) for index in range(5)} | STATE
     with pytest.raises(SondoError, match="it has unknown key0, key1, key2 and 2 more"):

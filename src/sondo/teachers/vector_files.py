@@ -169,9 +169,10 @@ def _read_ids(path: Path, key: str | None) -> tuple[list[str], list[float] | Non
 
 
 def _json_ids(path: Path, content: Any) -> list[str]:
-    ids = content.get("ids") if isinstance(content, dict) else content
+    # `sondo embed --out x.npy` writes `names` there, beside the space of its vectors.
+    ids = content.get("ids", content.get("names")) if isinstance(content, dict) else content
     if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        raise SondoError(f'{path}: expected a JSON list of ids or paths, or {{"ids": [...]}}')
+        raise SondoError(f'{path}: expected a JSON list of ids or paths, or {{"ids": [...]}} (or {{"names": [...]}})')
     return ids
 
 

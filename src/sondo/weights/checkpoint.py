@@ -61,7 +61,8 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, path: str | Path, 
         what: What the module is, for the message, e.g. "a DyMN of width 1.0".
 
     Raises:
-        SondoError: One sentence about what is missing, unknown or of another shape. The module is as it was.
+        SondoError: One sentence about what is missing, unknown, of another shape or not finite. The module is as it
+            was.
     """
     own = module.state_dict()
     missing = sorted(key for key in set(own) - set(tensors) if not key.endswith("num_batches_tracked"))
@@ -77,7 +78,18 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], *, path: str | Path, 
         raise SondoError(
             f"{path} does not fit {what}: it {'; it '.join(problems)}. Give the weights of that very model and size"
         )
+    _check_finite(tensors, path)
     module.load_state_dict({key: tensors.get(key, value) for key, value in own.items()})
+
+
+def _check_finite(tensors: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse what gives vectors of NaN: neither a file's layout nor its shapes tell."""
+    broken = sorted(key for key, value in tensors.items() if value.is_floating_point() and not value.isfinite().all())
+    if broken:
+        raise SondoError(
+            f"{path} {_some('has values that are not finite in', broken)}: its training failed or the file is damaged. "
+            "Get it again, or take an earlier one"
+        )
 
 
 def _shape(value: Any) -> str:
