@@ -2,5 +2,6 @@
 
 The HEAR API itself is `sondo.hear`, because a benchmark imports it by that name.
 
-May import: `sondo.loading`, `sondo.runtime`, `sondo.audio`, `sondo.errors`, numpy, torch; mteb through `require`.
+May import: `sondo.loading`, `sondo.runtime`, `sondo.audio`, `sondo.errors`, `sondo.screen`, numpy, torch; mteb
+through `require`.
 """
