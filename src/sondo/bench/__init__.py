@@ -8,5 +8,5 @@ machine (`machine`) and the tables (`tables`). Nothing is imported here, so that
 user's would.
 
 May import: `sondo.runtime`, `sondo.loading`, `sondo.audio`, `sondo.errors`, `sondo.screen`, numpy; `sondo.weights`,
-onnxruntime, onnx and torch inside functions only. An exported file is measured without torch.
+`sondo.students`, onnxruntime, onnx and torch inside functions only. An exported file is measured without torch.
 """

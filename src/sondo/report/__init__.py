@@ -1,7 +1,7 @@
 """What a run looks like to a person: the tables that commands end with, and the page of `sondo report` (`page`).
 
-May import: `sondo.screen`, `sondo.claim` (to write JSON), rich; `page` has its own list. It reads the same figures that
-`summary.json` holds, so the two cannot differ.
+May import: `sondo.screen`, `sondo.claim` (to write JSON), rich, and for types alone what the tables are of; `page` has
+its own list. It reads the same figures that `summary.json` holds, so the two cannot differ.
 """
 
 from sondo.report.suite import beside_paper, show_suite, write_suite

@@ -26,7 +26,7 @@ def run(settings: Any) -> None:
     """Make sound, distil, show the summary."""
     from sondo.errors import require
 
-    require("lightning", extra="train", why="The demo trains, which needs torch and lightning")
+    require("lightning", extra="train", why="The demo trains, which needs lightning")
     from sondo.demo.run import run_demo
     from sondo.pipeline import summary_of
     from sondo.report import show_next_steps, show_summary

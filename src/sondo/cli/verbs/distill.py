@@ -24,7 +24,7 @@ def run(settings: Any) -> None:
     from sondo.errors import require
 
     recipe = recipe_of(settings)
-    require("lightning", extra="train", why="Distilling needs torch and lightning")
+    require("lightning", extra="train", why="Distilling needs lightning")
     from sondo.pipeline import distil, summary_of
     from sondo.report import show_summary
 

@@ -34,7 +34,7 @@ def run(settings: Any) -> None:
 
     config = instance(FinetuneConfig, settings.finetune)
     augmentation = instance(AugmentConfig, settings.augment)
-    require("lightning", extra="train", why="Fine-tuning needs torch and lightning")
+    require("lightning", extra="train", why="Fine-tuning needs lightning")
     from sondo.classifier import finetune
 
     summary = finetune(

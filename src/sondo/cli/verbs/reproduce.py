@@ -49,7 +49,7 @@ def run(settings: Any) -> None:
 
     if len(settings.task) != len(settings.data):
         raise SondoError("task and data go together: as many --data as --task, in the same order")
-    require("lightning", extra="train", why="Training needs torch and lightning")
+    require("lightning", extra="train", why="Training needs lightning")
     from sondo.reproduce.run import reproduce
     from sondo.reproduce.table import show_results
 
