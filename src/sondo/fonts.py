@@ -9,18 +9,23 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
 def letters_of(texts: Iterable[str]) -> Iterator[None]:
-    """Draw with fonts that have the letters of some texts, as far as they are installed; others are boxes."""
+    """Draw with fonts that have the letters of some texts, as far as they are installed; others are boxes.
+
+    A text is drawn as it stands: a $ in it begins no formula.
+    """
     import matplotlib
 
     remarks = logging.getLogger("matplotlib.font_manager")  # on weights that a font does not have
     level = remarks.level
     remarks.setLevel(logging.ERROR)
     try:
-        with matplotlib.rc_context({"font.family": _families(texts)}), warnings.catch_warnings():
+        style: Any = {"font.family": _families(texts), "text.parse_math": False}
+        with matplotlib.rc_context(style), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             yield
     finally:

@@ -36,3 +36,15 @@ def test_letters_come_from_whichever_font_has_them(monkeypatch, tmp_path):
     usual, with_another, none_has_it = drawn
     assert with_another == [*usual, "STIXGeneral"]
     assert none_has_it == usual
+
+
+def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
+    path = draw_confusion(np.eye(2, dtype=np.int64), ["a $\\x{ b $", "$_{$"], tmp_path / "c.png", title="$ {_ $")
+    assert path.exists()
+
+
+def test_many_classes_do_not_make_a_picture_that_is_too_large(tmp_path):
+    names = [f"class {number}" for number in range(600)]
+    path = draw_confusion(np.eye(600, dtype=np.int64), names, tmp_path / "c.png", title="many")
+    width, height = (int.from_bytes(path.read_bytes()[start : start + 4], "big") for start in (16, 20))
+    assert max(width, height) < 4000

@@ -24,8 +24,10 @@ from sondo.classifier.reported import (
 )
 from sondo.classifier.words import words_head
 from sondo.errors import SondoError
-from sondo.evaluate import load_task
+from sondo.evaluate import Task, load_task
 from sondo.screen import say
+
+_MOST_NAMED = 3
 
 
 def words_classifier(
@@ -49,9 +51,7 @@ def words_classifier(
     task = None
     if data is not None:
         task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
-        if task.multi_label or (classes is not None and set(classes) != set(task.classes)):
-            why = "several labels of a clip" if task.multi_label else f"the classes {', '.join(task.classes)}"
-            raise SondoError(f"words choose one class for each clip, by the names in the data: {data} has {why}")
+        _check_words(classes, task, data)
     names = task.classes if task is not None else tuple(classes or ())
     head = words_head(model, names, teacher=teacher, prompt=prompt, allow_code=allow_code)
     note: dict[str, Any] = {"head": head.kind, "source": str(getattr(teacher, "name", teacher)), "prompt": prompt}
@@ -68,6 +68,30 @@ def words_classifier(
         return write_with_report(
             encoder, head, out, note=note, clips=clips, report=report, keep=partial(keep_with_confusion, task, held_out)
         )
+
+
+def _check_words(classes: Sequence[str] | None, task: Task, data: str | Path) -> None:
+    """Refuse data that cannot measure words.
+
+    Raises:
+        SondoError: Several labels of a clip, or classes that are not the words.
+    """
+    if task.multi_label:
+        raise SondoError(f"words choose one class for each clip, and {data} has several labels of a clip")
+    words = task.classes if classes is None else classes
+    unasked = [name for name in task.classes if name not in words]
+    unknown = [word for word in words if word not in task.classes]
+    if unasked or unknown:
+        lacking = [f"no word is {_some(unasked)}"] * bool(unasked) + [f"no label is {_some(unknown)}"] * bool(unknown)
+        raise SondoError(
+            f"words are measured by the names in the data, and those of {data} are others: {', '.join(lacking)}. Spell "
+            "the words as the data do, or leave out --classes (in Python classes)"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" or {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return f"{' or '.join(map(repr, names[:_MOST_NAMED]))}{more}"
 
 
 def published_classifier(

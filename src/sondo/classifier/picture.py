@@ -15,10 +15,15 @@ from sondo.screen import say
 
 _CELL_INCHES, _MARGIN_INCHES = 0.42, 2.4
 _MOST_NUMBERS = 40
+_LARGEST_INCHES = 25.0
+"""Of all cells together: 200 classes of the usual size would be a picture of 10,000 pixels a side, and 5 GB to draw."""
+_MOST_NAMES = 200
 
 
 def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str) -> Path:
     """Draw clips by class and predicted class; colours are shares of a class's clips, numbers are clips.
+
+    Of many classes the cells are smaller, without numbers above 40 classes, and above 200 not every class is named.
 
     Args:
         counts: Rows are the true classes.
@@ -36,14 +41,16 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
     from matplotlib.figure import Figure
 
     with letters_of([*classes, title]):
-        side = _MARGIN_INCHES + _CELL_INCHES * len(classes)
-        figure = Figure(figsize=(side, side), layout="constrained")
+        cells = min(_CELL_INCHES * len(classes), _LARGEST_INCHES)
+        figure = Figure(figsize=(_MARGIN_INCHES + cells,) * 2, layout="constrained")
         axes = figure.add_subplot()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-        ticks = range(len(classes))
-        axes.set_xticks(ticks, labels=list(classes), rotation=90)
-        axes.set_yticks(ticks, labels=list(classes))
+        ticks = range(0, len(classes), -(-len(classes) // _MOST_NAMES))  # more names could not be read
+        letters = min(10.0, 0.8 * 72 * ticks.step * cells / len(classes))
+        names = [classes[tick] for tick in ticks]
+        axes.set_xticks(ticks, labels=names, rotation=90, fontsize=letters)
+        axes.set_yticks(ticks, labels=names, fontsize=letters)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("class")
         axes.set_title(title, fontsize=10)

@@ -100,3 +100,16 @@ def test_a_file_that_is_no_classifier_is_refused(tmp_path):
     (tmp_path / "student.onnx.json").write_text(json.dumps({"judged_cosine": 1.0}))
     with pytest.raises(SondoError, match="has no report of `sondo probe` beside it"):
         write_report(tmp_path / "student.onnx")
+
+
+def test_of_many_classes_the_commonest_mistakes_are_listed_and_not_a_square(tmp_path):
+    (tmp_path / "c.onnx").write_bytes(b"a network")
+    names = [f"class {number}" for number in range(70)]
+    confusion = 5 * np.eye(70, dtype=int)
+    confusion[3, 8], confusion[9, 2] = 2, 4
+    report = {"student": "s", "space_id": "x", "licence": "MIT", "classes": names, "bytes": 9, "compared": COMPARED}
+    report |= {"confusion": confusion.tolist()}
+    (tmp_path / "c.onnx.json").write_text(json.dumps(report))
+    page = write_report(tmp_path / "c.onnx")
+    assert "class 9 class 2 4 9 class 3 class 8 2 7 The commonest of 70 classes" in words(page)
+    assert page.read_text().count("<td") < 100

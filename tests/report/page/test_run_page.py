@@ -124,7 +124,7 @@ def test_the_page_says_what_the_summary_says(page, finished):
 
 def test_a_file_that_was_set_aside_is_named_with_its_reason(page, finished):
     (rejected,) = Bank(finished / "bank.lance").rejected()
-    assert "1 files were set aside" in page.words
+    assert "1 file was set aside" in page.words
     assert rejected["uri"] in page.words
     assert rejected["reason"] in page.words
 
@@ -212,6 +212,41 @@ def test_logs_of_several_calls_are_one_curve(run):
     curves = read_notes(run).curves
     assert curves["train_loss"] == [(1.0, 3.0), (2.0, 2.0), (3.0, 1.0)]
     assert curves["lr-Adam"] == [(0.0, 0.1), (1.0, 0.3), (2.0, 0.4)]
+
+
+def test_logs_that_are_being_written_are_read_as_far_as_they_are_whole(run):
+    shutil.rmtree(run / "logs")
+    log(run, 0, (0, 9, 3.0, ""), (1, 19, 2.0, ""))
+    shutil.copytree(run / "logs" / "version_0", run / "logs" / "version_old")
+    file = run / "logs" / "version_0" / "metrics.csv"
+    for torn in ("2", "2,", "2,29", "2,29,1.", "2,29,1.5,"):
+        whole = file.read_text()
+        file.write_text(whole + torn)
+        assert read_notes(run).curves["train_loss"] == [(1.0, 3.0), (2.0, 2.0)], torn
+        file.write_text(whole)
+
+
+def test_commands_on_the_page_can_be_typed(run, tmp_path):
+    odd = shutil.move(run, tmp_path / "my run")
+    (odd / "summary.json").write_text(json.dumps(json.loads((odd / "summary.json").read_text()) | {"tasks": {}}))
+    words = Page(write_report(odd).read_text(encoding="utf-8")).words
+    assert f"sondo evaluate '{odd}' --task" in words
+    assert f"--config '{odd}/recipe.json'" in words
+
+
+def test_a_dollar_in_a_label_begins_no_formula():
+    points = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
+    svg = draw_maps({"$\\x{ $": points}, ["$_{$", "b", "b", "b"], ["c"] * 4)
+    assert "$_{$" in {*ElementTree.fromstring(svg).itertext()}
+
+
+def test_a_narrow_picture_is_not_stretched_over_the_page():
+    points = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
+    widths = [
+        float(re.search(r"max-width: ([\d.]+)rem", draw_maps(maps, [""] * 4, ["c"] * 4))[1])
+        for maps in ({"a": points}, {"a": points, "b": points})
+    ]
+    assert widths[1] == pytest.approx(2 * widths[0], abs=0.1)
 
 
 def test_marks_of_a_map_tell_their_clip():

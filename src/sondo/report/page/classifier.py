@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
 from sondo.audio.logmel import LogMelConfig, log_mel
@@ -16,6 +18,7 @@ from sondo.report.page import pictures
 from sondo.report.page.notes import read_curves, read_json
 
 _MOST_MISTAKES, _SHOWN_S = 12, 10.0
+_MOST_CLASSES, _MOST_CONFUSIONS = 60, 40
 
 
 def classifier_content(source: Path) -> dict[str, Any]:
@@ -44,6 +47,7 @@ def classifier_content(source: Path) -> dict[str, Any]:
         "name": files[0].name if source.is_file() else source.resolve().name,
         "found": found | {"file": files[0].name},
         "pictures": {"curves": pictures.draw_curves(curves) if curves else None},
+        "confusions": _commonest(found["confusion"]) if len(found["classes"]) > _MOST_CLASSES else None,
         "mistakes": _pictured(found["mistakes"][:_MOST_MISTAKES]),
         "settings": settings,
         "files": files,
@@ -93,6 +97,16 @@ def _of_finetuning(summary: Mapping[str, Any]) -> dict[str, Any]:
         "compared": file["compared"],
         "compared_with": "the student in torch",
     }
+
+
+def _commonest(confusion: Sequence[Sequence[int]] | None) -> list[tuple[int, int, int]]:
+    """What is taken for what, as (row, column, clips), the most clips first: all of many classes would be too much."""
+    counts = np.array(confusion or [[0]])
+    np.fill_diagonal(counts, 0)
+    order = np.argsort(-counts, axis=None, kind="stable")[:_MOST_CONFUSIONS]
+    rows, columns = np.unravel_index(order, counts.shape)
+    found = zip(rows.tolist(), columns.tolist(), counts[rows, columns].tolist(), strict=True)
+    return [each for each in found if each[2]]
 
 
 def _pictured(mistakes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

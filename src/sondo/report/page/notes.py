@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from sondo.runtime.files import FILES
 
 Curve: TypeAlias = list[tuple[float, float]]
 """Points of (epochs, value)."""
+
+_CALL = re.compile(r"version_(\d+)[/\\]metrics\.csv$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,25 +124,33 @@ def _files(folder: Path) -> list[ExportedFile]:
 def read_curves(logs: Path) -> dict[str, Curve]:
     """The curves of a training, put together from the logs of all the calls that it took.
 
-    A call that went on from an epoch logs that epoch again: what was logged last counts.
+    A call that went on from an epoch logs that epoch again: what was logged last counts. A row that is not whole is
+    passed over: a training that goes on, or that was ended, may be in the middle of one.
 
     Args:
         logs: The run's folder of logs.
     """
     by_step: dict[str, dict[int, float]] = {}
     steps_per_epoch = 1.0
-    for file in sorted(logs.glob("version_*/metrics.csv"), key=lambda file: int(file.parent.name.split("_")[1])):
-        with file.open(encoding="utf-8", newline="") as rows:
-            for row in csv.DictReader(rows):
-                step = int(row["step"])
-                if row.get("train_loss") and row.get("epoch"):
-                    steps_per_epoch = (step + 1) / (int(row["epoch"]) + 1)
-                for name in row.keys() - {"step", "epoch"}:
-                    if row[name]:
-                        by_step.setdefault(name, {})[step] = float(row[name])
+    calls = {int(match[1]): file for file in logs.glob("version_*/metrics.csv") if (match := _CALL.search(str(file)))}
+    for _, file in sorted(calls.items()):
+        for row in _whole_rows(file):
+            step = int(row["step"])
+            if row.get("train_loss") and row.get("epoch"):
+                steps_per_epoch = (step + 1) / (int(row["epoch"]) + 1)
+            for name in row.keys() - {"step", "epoch"}:
+                if row[name]:
+                    by_step.setdefault(name, {})[step] = float(row[name])
     # A loss is logged with an epoch's last step, a rate with the first one.
     ends = {name: 0 if name.startswith("lr-") else 1 for name in by_step}
     return {
         name: [((step + ends[name]) / steps_per_epoch, value) for step, value in sorted(values.items())]
         for name, values in by_step.items()
     }
+
+
+def _whole_rows(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        text = lines.read()
+    rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+    return [row for row in rows if None not in row.values() and row.get("step")]

@@ -19,9 +19,11 @@ from sondo.report.page.notes import Curve
 
 TEACHER, STUDENT = "#999933", "#332288"
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_REM_PER_INCH = 62 / 9  # the page is 62 rem wide, and so are pictures of 9 inches
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sondo",
+    "text.parse_math": False,  # a $ in a name begins no formula
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -59,7 +61,9 @@ class Picture:
                 ElementTree.SubElement(mark, f"{{{_SVG}}}title").text = title
         for metadata in root.findall(f"{{{_SVG}}}metadata"):
             root.remove(metadata)
-        root.attrib |= {"width": "100%", "role": "img"}
+        # A narrow picture stays one: stretched over the page, its marks and letters would be larger than the others'.
+        width = f"{_REM_PER_INCH * self.figure.get_figwidth():.1f}rem"
+        root.attrib |= {"width": "100%", "role": "img", "style": f"max-width: {width}"}
         root.attrib.pop("height")
         return re.sub(r"\s*\n\s*", "\n", ElementTree.tostring(root, encoding="unicode"))
 
@@ -114,8 +118,10 @@ def draw_curves(curves: Mapping[str, Curve]) -> str:
         if len(losses) > 1:
             left.legend()
         for panel in right:
-            for points in rates.values():
-                panel.plot(*zip(*points, strict=True), color="#555555", drawstyle="steps-post")
+            end = max((points[-1][0] for points in losses.values()), default=0.0)
+            for points in rates.values():  # logged as an epoch begins: the last one holds until its end
+                steps = [*points, (max(end, points[-1][0]), points[-1][1])]
+                panel.plot(*zip(*steps, strict=True), color="#555555", drawstyle="steps-post")
             panel.set(xlabel="epochs", title="learning rate", ylim=(0, None))
             panel.ticklabel_format(axis="y", style="plain", useOffset=False)
         for panel in (left, *right):

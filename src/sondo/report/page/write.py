@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def write_report(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sondo.report.page", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count}
+    environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count, "quoted": _quoted}
     template = environment.get_template("classifier.html.j2" if is_classifier else "run.html.j2")
     html = template.render(version=__version__, **content)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +85,11 @@ def _cost(files: Sequence[Path], *, allow_code: bool) -> dict[str, Any] | None:
         return None
     result = bench(measured, allow_code=allow_code)
     return {"machine": about_machine(result["machine"]), "tables": tables(result), "remarks": remarks(result)}
+
+
+def _quoted(path: Path) -> str:
+    """A path as a command line takes it."""
+    return shlex.quote(str(path))
 
 
 def _share(value: float) -> str:
