@@ -128,6 +128,7 @@ def test_a_file_has_the_heads_cosines(tiny_student, tmp_path):
         ({"classes": None}, "which words"),
         ({"classes": ["rain"]}, "give two or more, not 1"),
         ({"classes": ["rain", "rain"]}, "'rain' is there more than once"),
+        ({"classes": ["dog bark", "dog_bark"]}, "'dog bark' is there more than once"),
         ({"prompt": "a sound"}, "has no place for a name"),
         ({"teacher": "modulation"}, "modulation only hears"),
         ({"model": "tiny"}, "holds no mapping head that words could use"),

@@ -67,7 +67,7 @@ def taught(bank, config=LOUD, *, workers=2, teacher=None):
 @pytest.mark.slow
 def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, capfd):
     module = pytest.importorskip("ray")
-    found = taught(bank)
+    found = taught(bank, workers=100)
     assert not module.is_initialized()
     alone = TeacherConfig(name=LOUD.name, sample_rate=16000, label="alone", batch_size=2)
     assert np.array_equal(found, taught(bank, alone, workers=0))
@@ -75,6 +75,7 @@ def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, c
     out, err = capfd.readouterr()
     assert out == ""
     assert {line.split(":")[0] for line in err.splitlines()} == {"teach"}
+    assert "4 of 100 workers, for there is no more to do" in err
 
 
 @pytest.mark.slow

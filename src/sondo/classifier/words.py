@@ -124,7 +124,8 @@ def words_head(
         raise SondoError(f"{prompt!r} has no place for a name: write {{}} there, as in {PROMPT!r}")
     if len(classes) < 2:
         raise SondoError(f"words tell classes apart: give two or more, not {len(classes)}")
-    check_names(classes, num_logits=len(classes))
+    spoken = [name.replace("_", " ") for name in classes]
+    check_names(spoken, num_logits=len(classes))
     require("torch", extra="train", why="Reading words needs torch")
     from sondo.teachers import create
 
@@ -132,8 +133,7 @@ def words_head(
     if not hasattr(reader, "embed_text"):
         raise SondoError(f"teacher {reader.name} only hears: CLAP models of transformers (hf:MODEL) read words")
     mapping = _mapping(model, reader, allow_code=allow_code)
-    sentences = [prompt.replace("{}", name.replace("_", " ")) for name in classes]
-    words = np.asarray(reader.embed_text(sentences), dtype=np.float64)
+    words = np.asarray(reader.embed_text([prompt.replace("{}", name) for name in spoken]), dtype=np.float64)
     unit = words / np.linalg.norm(words, axis=1, keepdims=True)
     return WordHead(mapping=mapping, words=unit.T, scale=float(reader.logit_scale), classes=tuple(classes))
 

@@ -16,6 +16,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,16 @@ class RayTeachers:
             SondoError: No Ray, too few processors for so many workers, a worker with another teacher or without the
                 sound, whatever is wrong with a clip, or workers that died again and again.
         """
-        with _running(self._config) as ray:
-            processes = self._start(ray, bank, teacher)
-            left = iter(steps)
+        left = iter(steps)
+        first = list(islice(left, self._config.workers))  # more workers than steps would start for nothing
+        if not first:
+            return
+        left = chain(first, left)
+        config = replace(self._config, workers=len(first))
+        if config.workers < self._config.workers:
+            say(f"teach: {config.workers} of {self._config.workers} workers, for there is no more to do")
+        with _running(config) as ray:
+            processes = self._start(ray, bank, teacher, config)
             free = deque([*processes] * _AT_ONCE)
             at_work: dict[Any, Any] = {}
             waiting: deque[tuple[list[Clip], Any, Any]] = deque()
@@ -122,12 +130,12 @@ class RayTeachers:
                     say("teach: a worker died, and Ray started it again")
                 yield clips, vectors
 
-    def _start(self, ray: Any, bank: Bank, teacher: Teacher) -> dict[Any, int]:
+    def _start(self, ray: Any, bank: Bank, teacher: Teacher, config: RayConfig) -> dict[Any, int]:
         """The workers, each with the teacher and within reach of the sound, and the number of its process."""
-        count = self._config.workers
+        count = config.workers
         kind = ray.remote(_Worker).options(
             num_cpus=1,
-            num_gpus=_gpus_per_worker(ray, self._config),
+            num_gpus=_gpus_per_worker(ray, config),
             max_concurrency=_AT_ONCE,
             max_restarts=-1,
             max_task_retries=_RETRIES,

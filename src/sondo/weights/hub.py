@@ -127,7 +127,10 @@ def _parts(reference: str) -> tuple[str, str, str | None]:
     body, _, revision = reference.removeprefix(HUB).partition("@")
     pieces = [piece for piece in body.split("/") if piece]
     if not reference.startswith(HUB) or len(pieces) < 3:
-        raise SondoError(f"{reference!r} names no file of the hub: expected hf://owner/repository/file (a student: hf://owner/repository)")
+        raise SondoError(
+            f"{reference!r} names no file of the hub: expected hf://owner/repository/file, or of a student "
+            "hf://owner/repository"
+        )
     return "/".join(pieces[:2]), "/".join(pieces[2:]), revision or None
 
 

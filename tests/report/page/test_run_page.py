@@ -287,4 +287,4 @@ def test_a_file_in_the_way_is_kept(run, tmp_path, capsys):
 def test_no_run_is_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path / "nothing")])
-    assert "there is no run at" in capsys.readouterr().err
+    assert "nothing, and no classifier: give" in capsys.readouterr().err

@@ -76,7 +76,10 @@ def read_notes(folder: Path) -> RunNotes:
         SondoError: No run of training there, or one in which training has not begun.
     """
     if not folder.is_dir():
-        raise SondoError(f"there is no run at {folder}: give the folder of a run of `sondo distill` or `sondo train`")
+        raise SondoError(
+            f"there is no run at {folder}, and no classifier: give the folder of a run, or the file that `sondo probe` "
+            "wrote"
+        )
     kind = kind_of_run(folder)
     if kind not in ("distill", "train"):
         what = f"a run of `sondo {kind}`" if kind else "no run"
