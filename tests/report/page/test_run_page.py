@@ -181,7 +181,7 @@ def test_a_run_whose_bank_is_gone_says_the_rest(run, capsys):
     assert "The sound" not in words
 
 
-def test_a_bank_that_has_grown_since_is_no_hindrance(run):
+def test_a_bank_that_has_grown_since_is_no_hindrance(run, capsys):
     bank = Bank(run / "bank.lance")
     grown = bank.read(["clip_id", "uri", "offset_s", "duration_s", "split", "fold", "labels", "file_bytes"])
     rest = bank.read(["file_mtime_ns", "frames", "logmel"])
@@ -190,6 +190,7 @@ def test_a_bank_that_has_grown_since_is_no_hindrance(run):
     )
     bank.append(more.slice(0, 1))
     words = Page(write_report(run).read_text(encoding="utf-8")).words
+    assert "clips lack a vector of modulation" in capsys.readouterr().err
     assert "25 clips of" in words
     assert "Heard otherwise" not in words
 

@@ -16,6 +16,7 @@ from sondo.distill.cluster import bank_vectors
 from sondo.distill.cluster_picture import project
 from sondo.evaluate.probe import moments
 from sondo.report.page.notes import RunNotes
+from sondo.screen import say
 from sondo.students import load, load_projectors
 
 NUM_NEIGHBOURS = 10
@@ -93,6 +94,9 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
     clips = bank.take(rows, ["uri", "offset_s", "labels"]).to_pylist()
     names = _names([clip["uri"] for clip in clips], [clip["offset_s"] for clip in clips])
     labels = [(clip["labels"] or [""])[0] for clip in clips]
+    lacking = [str(teacher["teacher"]) for teacher in notes.teachers if bank.num_missing(str(teacher["column"]))]
+    if lacking:
+        say(f"{bank.path} has grown, and clips lack a vector of {', '.join(lacking)}: the report leaves that out")
     taught = [
         (str(teacher["column"]), projector)
         for teacher, projector in zip(notes.teachers, load_projectors(folder), strict=True)
