@@ -181,7 +181,9 @@ def test_the_reason_is_told_and_not_what_it_led_to():
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_no_process_is_left_when_the_one_that_started_them_is_ended(tmp_path, how):
     code = (
-        "import sys; from functools import partial; from sondo.distill.ranks import run_ranks\n"
+        "import signal, sys; from functools import partial; from sondo.distill.ranks import run_ranks\n"
+        # what a shell starts in the background, as tests may be, is deaf to it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_devices import wait_with_a_note\n"
         f"run_ranks(partial(wait_with_a_note, {str(tmp_path)!r}), num_ranks=2)"
