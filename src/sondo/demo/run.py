@@ -13,7 +13,7 @@ from sondo.screen import say
 
 WIDTH_MULT = 0.4
 EPOCHS_PER_SECOND = 0.25
-"""Of 640 clips of 3 s: two cores take 3 to 6 s for an epoch, so that the default ends within five minutes on either."""
+"""Of 640 clips of 3 s: two cores take 3 to 7 s for an epoch, so that the default ends within five minutes on either."""
 
 
 def run_demo(out: Path, *, seconds: float = 120.0, seed: int = 0) -> dict[str, Any]:

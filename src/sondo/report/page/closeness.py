@@ -109,22 +109,9 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
     }
     nearest = _nearest(vectors)
     theirs = _nearest(targets[0]) if targets else None
-    first = next(iter(close.values()), None)
-    farthest = []
-    if theirs is not None and first is not None and len(rows) > 1:
-        far = np.argsort(first, kind="stable")[:NUM_FARTHEST]
-        log_mels = bank.log_mels(rows[far])
-        farthest = [
-            FarClip(
-                name=names[row],
-                label=labels[row],
-                cosine=float(first[row]),
-                nearest_to_teacher=names[theirs[row, 0]],
-                nearest_to_student=names[nearest[row, 0]],
-                log_mel=log_mel,
-            )
-            for row, log_mel in zip(far, log_mels, strict=True)
-        ]
+    farthest: list[FarClip] = []
+    if theirs is not None and len(rows) > 1:
+        farthest = _farthest(bank, rows, names, labels, next(iter(close.values())), theirs=theirs, own=nearest)
     return Closeness(
         on=on,
         names=names,
@@ -136,6 +123,31 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
         teacher_map=project(_standardised(targets[0]), "tsne") if targets else None,
         farthest=farthest,
     )
+
+
+def _farthest(
+    bank: Bank,
+    rows: NDArray[np.int64],
+    names: Sequence[str],
+    labels: Sequence[str],
+    close: NDArray[np.float32],
+    *,
+    theirs: NDArray[np.int64],
+    own: NDArray[np.int64],
+) -> list[FarClip]:
+    """The clips of the lowest cosine; `theirs` and `own` are the nearest clips by the teacher and by the student."""
+    far = np.argsort(close, kind="stable")[:NUM_FARTHEST]
+    return [
+        FarClip(
+            name=names[clip],
+            label=labels[clip],
+            cosine=float(close[clip]),
+            nearest_to_teacher=names[theirs[clip, 0]],
+            nearest_to_student=names[own[clip, 0]],
+            log_mel=log_mel,
+        )
+        for clip, log_mel in zip(far, bank.log_mels(rows[far]), strict=True)
+    ]
 
 
 def same_neighbours(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:

@@ -69,7 +69,7 @@ def run_content(folder: Path, *, allow_code: bool) -> dict[str, Any]:
             "scores": pictures.draw_scores(tasks, teacher=first) if tasks else None,
             "curves": pictures.draw_curves(notes.curves) if notes.curves else None,
             "cosines": pictures.draw_cosines(closeness.cosines) if closeness and closeness.cosines else None,
-            "maps": _maps(closeness, first) if closeness else None,
+            "maps": _maps(closeness) if closeness else None,
         },
         "last_loss": notes.curves.get("train_loss", [])[-1:],
         "closeness": closeness,
@@ -91,13 +91,13 @@ def _name(notes: RunNotes) -> str:
     return f"{student['name']}{f' × {width:g}' if width else ''}"
 
 
-def _maps(closeness: Closeness, teacher: str) -> str | None:
+def _maps(closeness: Closeness) -> str | None:
     if len(closeness.names) < 3:
         return None
     titles = [
         f"{name}{f', {label}' if label else ''}" for name, label in zip(closeness.names, closeness.labels, strict=True)
     ]
-    maps = {} if closeness.teacher_map is None else {teacher: closeness.teacher_map}
+    maps = {} if closeness.teacher_map is None else {next(iter(closeness.cosines)): closeness.teacher_map}
     return pictures.draw_maps(maps | {"the student": closeness.student_map}, closeness.labels, titles)
 
 
