@@ -65,11 +65,15 @@ def test_a_file_is_exported_and_compared(repository, exported, monkeypatch, netw
     assert report.passed
 
 
-def test_a_classifier_is_put_on_top(repository, exported, tmp_path, networks_once, half_a_second):
-    with networks_once(), half_a_second():
-        assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == tmp_path / "scratch.onnx"
+def test_a_classifier_is_put_on_top(repository, exported, networks_once, half_a_second):
+    with networks_once(), half_a_second(), open_encoder(MODEL) as made:
+        assert made.path.is_file()
+        assert made.path.parent != repository
+    assert not made.path.exists()
     shutil.copy(exported.path, repository)  # as `hf://me/model/student.onnx` leaves it
-    assert open_encoder(MODEL, tmp_path / "scratch.onnx").path == repository / "student.onnx"
+    with open_encoder(MODEL) as there:
+        assert there.path == repository / "student.onnx"
+    assert there.path.exists()
 
 
 def test_words_are_read_through_its_mapping_head(repository):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,17 +39,24 @@ class Encoder:
     compared_with: str
 
 
-def open_encoder(model: str | Path, scratch: Path, *, allow_code: bool = False) -> Encoder:
-    """Open a student as an exported file.
+@contextmanager
+def open_encoder(model: str | Path, *, allow_code: bool = False) -> Iterator[Encoder]:
+    """Open a student as an exported file, which is there as long as the context.
+
+    A run's own `student.onnx` is taken where it is of that very student; else the student is exported for the time.
 
     Args:
         model: What `sondo.load` takes; an exported `.onnx` file needs no torch.
-        scratch: Where to export to; a run's own `student.onnx` is taken where it is of that very student.
         allow_code: As for `sondo.load`.
 
     Raises:
         SondoError: No such model, a classifier, a `.pte` or `.tflite` file, or a student that cannot be exported.
     """
+    with tempfile.TemporaryDirectory() as scratch:
+        yield _encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+
+
+def _encoder(model: str | Path, scratch: Path, *, allow_code: bool) -> Encoder:
     loaded = load(model, allow_code=allow_code)
     if isinstance(loaded, OnnxClassifier):
         raise SondoError(f"{model} is a classifier already: name the student that it was made of")

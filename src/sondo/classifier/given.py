@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -55,8 +54,7 @@ def words_classifier(
     names = task.classes if task is not None else tuple(classes or ())
     head = words_head(model, names, teacher=teacher, prompt=prompt, allow_code=allow_code)
     note: dict[str, Any] = {"head": head.kind, "source": str(getattr(teacher, "name", teacher)), "prompt": prompt}
-    with tempfile.TemporaryDirectory() as scratch:
-        encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+    with open_encoder(model, allow_code=allow_code) as encoder:
         if task is None:
             return write_with_report(
                 encoder, head, out, note=note, clips=_made_sound(encoder), report=note, keep=keep_report
@@ -112,8 +110,7 @@ def published_classifier(
             say(f"the published heads belong to {STUDENT}: with the embeddings of another student they mean nothing")
         if classes is None:
             say(f"{name}: the file names no classes; these are those of {HEADS[name].source}")
-    with tempfile.TemporaryDirectory() as scratch:
-        encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+    with open_encoder(model, allow_code=allow_code) as encoder:
         note = {"head": head.kind, "source": str(name)}
         return write_with_report(encoder, head, out, note=note, clips=_made_sound(encoder), report={}, keep=keep_report)
 

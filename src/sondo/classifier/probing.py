@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -102,8 +101,7 @@ def _fitted(
         raise SondoError("the classes of a fitted head are those of the data: only a published head can be given names")
     require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
     task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
-    with tempfile.TemporaryDirectory() as scratch:
-        encoder = open_encoder(model, Path(scratch) / "student.onnx", allow_code=allow_code)
+    with open_encoder(model, allow_code=allow_code) as encoder:
         task, vectors = embed_readable(task, encoder.model.embed, Path(data))
         held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
         fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear").rescaled(*held_out.calibration)
