@@ -94,6 +94,15 @@ def test_a_failed_training_leaves_no_line_on_the_screen_for_others_to_join(bank,
         assert second is not first
 
 
+def test_in_a_job_of_slurm_it_trains_alone_and_keeps_its_logs(bank, tmp_path, monkeypatch):
+    job = {"JOB_ID": "7", "JOB_NAME": "train", "NTASKS": "2", "PROCID": "1", "LOCALID": "1", "NODEID": "0"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setattr("lightning.fabric.utilities.rank_zero.rank_zero_only.rank", 1)  # set when it is imported
+    run(bank, tmp_path / "run", epochs=1)
+    assert len(list((tmp_path / "run" / "logs").rglob("metrics.csv"))) == 1
+
+
 @pytest.mark.slow
 def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp_path):
     settings = {"head": "mlp", "projectors": 3, "geometry": "standardise"}

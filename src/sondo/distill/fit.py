@@ -13,6 +13,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
@@ -110,12 +111,16 @@ def _last(out: Path) -> Path:
 
 
 def _devices(config: TrainConfig) -> dict[str, Any]:
-    """Where lightning trains: on one device, or as one of several processes."""
+    """Where lightning trains: on one device, or as one of several processes.
+
+    It is told, and never looks for itself: in a job of SLURM's it would take the job's tasks for processes of its own.
+    """
     count = num_devices(config)
     if count == 1:
-        return {"accelerator": "auto", "devices": 1}
+        return {"accelerator": "auto", "devices": 1, "plugins": [SafetensorsCheckpointIO(), LightningEnvironment()]}
     has_gpus = torch.cuda.is_available()
     return {
+        "plugins": [SafetensorsCheckpointIO()],
         "accelerator": "cuda" if has_gpus else "cpu",
         "devices": count,
         # Buffers need no copying at each step: the objective's are the same everywhere, and batch norms' are measured
@@ -132,7 +137,7 @@ def _fit(
     out: Path,
     callbacks: Sequence[lightning.Callback],
 ) -> None:
-    with _quiet():
+    with _quiet(), _first_where_alone(num_devices(config)):
         csv = CSVLogger(out, name="logs")
         trainer = lightning.Trainer(
             **_devices(config),
@@ -149,7 +154,6 @@ def _fit(
                 LossWatch(learning_rate=config.learning_rate),
                 LearningRateMonitor(logging_interval="epoch"),
             ],
-            plugins=[SafetensorsCheckpointIO()],
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -162,6 +166,18 @@ def _fit(
             raise KeyboardInterrupt from stop
         if trainer.interrupted:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def _first_where_alone(count: int) -> Iterator[None]:
+    """Let the one process write logs whatever number a scheduler gave it: lightning has them written by number 0."""
+    before = vars(rank_zero_only)["rank"]
+    if count == 1:
+        vars(rank_zero_only)["rank"] = 0
+    try:
+        yield
+    finally:
+        vars(rank_zero_only)["rank"] = before
 
 
 @contextmanager
