@@ -67,10 +67,10 @@ def test_what_is_decoded_is_what_was_written(tmp_path, name, channels):
     assert abs(len(got) - info.num_samples) < 0.05 * rate
     assert info.is_estimated or len(got) == info.num_samples
     want = sound.mean(axis=0)
-    delay = 1024 if name == "a.aac" else 0  # raw AAC has nowhere to say that its first frame is priming
-    count = min(len(want), len(got) - delay)
-    error = got[delay : delay + count] - want[:count]
-    assert np.sqrt(np.mean(error**2) / np.mean(want**2)) < 0.15
+    # raw AAC has nowhere to say that its first frame is priming, and before FFmpeg 8.1 Matroska did not say it
+    delays = {"a.aac": [1024], "a.mkv": [0, 1024]}.get(name, [0])
+    errors = [got[delay:][: len(want)] - want[: len(got) - delay] for delay in delays]
+    assert min(np.sqrt(np.mean(error**2) / np.mean(want**2)) for error in errors) < 0.15
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mkv", "a.aac"])

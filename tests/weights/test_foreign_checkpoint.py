@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_scalars_of_another_numpy(tmp_path):
     )
     content = (tmp_path / "a.pt").read_bytes()
     for module in (b"numpy.core.multiarray", b"numpy._core.multiarray"):
-        renamed = content.replace(b"cnumpy._core.multiarray\n", b"c" + module + b"\n")
+        renamed = re.sub(rb"cnumpy\._?core\.multiarray\n", b"c" + module + b"\n", content)
         assert b"c" + module + b"\n" in renamed
         (tmp_path / "b.pt").write_bytes(renamed)
         assert read_checkpoint(tmp_path / "b.pt") == {"best": 0.25, "epoch": 3}

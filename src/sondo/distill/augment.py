@@ -49,8 +49,8 @@ def clip_seeds(seed: int, epoch: int, rows: Sequence[int]) -> Tensor:
     Shape:
         -> (batch,), int64.
     """
-    states = [np.random.SeedSequence([seed, epoch, row]).generate_state(1, np.uint64)[0] >> 1 for row in rows]
-    return torch.tensor([int(state) for state in states], dtype=torch.int64)
+    states = [int(np.random.SeedSequence([seed, epoch, row]).generate_state(1, np.uint64)[0]) for row in rows]
+    return torch.tensor([state >> 1 for state in states], dtype=torch.int64)
 
 
 def augment(

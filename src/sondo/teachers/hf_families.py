@@ -206,8 +206,11 @@ def _clap_pooler(model: Any, inputs: dict[str, Tensor], num_samples: int) -> Ten
 
 
 def _load_clap_words(transformers: Any, target: str, options: dict[str, Any]) -> Reader:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(target, **options)
-    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes of a folder without one
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(target, **options)
+    except TypeError:  # what transformers 4 makes of a folder without one
+        tokenizer = ()
+    if len(tokenizer) <= len(getattr(tokenizer, "all_special_tokens", ())):  # what transformers 5 makes of it
         raise ValueError("it comes without a tokenizer")
     model = transformers.ClapModel.from_pretrained(target, **options).eval()
     del model.audio_model, model.audio_projection  # they are loaded already
