@@ -1,8 +1,12 @@
 """A bank of given vectors, without sound."""
 
+import errno
+import os
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from filelock import FileLock
 
 from sondo.bank import Bank
 from sondo.bank.schema import CLIP_SCHEMA, BankInfo
@@ -36,5 +40,23 @@ def blobs():
         centres = 40 * np.eye(num_blobs, dim) if num_blobs <= dim else generator.uniform(-60, 60, (num_blobs, dim))
         heap = generator.permutation(np.repeat(np.arange(num_blobs), per_blob))
         return (centres[heap] + generator.standard_normal((len(heap), dim))).astype(np.float32), heap
+
+    return make
+
+
+@pytest.fixture
+def read_only(monkeypatch):
+    """Makes a bank one on a disk that can only be read, as far as its lock and its permissions go."""
+
+    def make(bank):
+        def refuse(*_, **__):
+            raise OSError(errno.EROFS, "Read-only file system")
+
+        really = os.access
+        inside = os.fspath(bank.path)
+        monkeypatch.setattr(
+            os, "access", lambda path, mode: really(path, mode) and not (mode & os.W_OK and f"{path}".startswith(inside))
+        )
+        monkeypatch.setattr(FileLock, "acquire", refuse)
 
     return make

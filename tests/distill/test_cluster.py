@@ -54,6 +54,15 @@ def test_a_hierarchy_is_kept_and_made_again_for_other_vectors(vector_bank, blobs
     assert not np.array_equal(before, read_clusters(bank, column)[:, 0])
 
 
+def test_a_bank_that_can_only_be_read_gives_the_clusters_that_it_has(vector_bank, blobs, read_only):
+    bank = vector_bank(blobs(4, 10)[0])
+    cluster(bank, teacher="teacher.given", k=4)
+    read_only(bank)
+    assert cluster(bank, teacher="teacher.given", k=4) == "cluster.given.4"
+    with pytest.raises(SondoError, match=r"cannot write .*v\.lance: .* copy it to another place"):
+        cluster(bank, teacher="teacher.given", k=5)
+
+
 def test_clusters_that_are_there_are_named_with_their_option(vector_bank, blobs):
     bank = vector_bank(blobs(4, 10)[0])
     with pytest.raises(SondoError, match=r"clusters there: none\): run `sondo cluster` first$"):

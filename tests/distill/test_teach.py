@@ -56,6 +56,17 @@ def test_a_second_time_nothing_is_taught(bank):
     assert again.seen == 0
 
 
+def test_a_bank_that_can_only_be_read_gives_what_it_has(bank, read_only):
+    teach(bank, Loudness())
+    read_only(bank)
+    assert teach(bank, Loudness()) == "teacher.loudness"
+    other = Loudness()
+    other.name = "other"
+    with pytest.raises(SondoError, match=r"cannot write .*b\.lance: .* copy it to another place"):
+        teach(bank, other)
+    assert other.seen == 0
+
+
 def test_an_interrupted_stage_goes_on_and_gives_the_same_column(bank, monkeypatch, tmp_path, sound_folder):
     monkeypatch.setattr("sondo.distill.teach.CLIPS_PER_COMMIT", 2)
     ingest(tmp_path / "other.lance", audio=sound_folder)

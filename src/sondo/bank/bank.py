@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sondo.bank.files import follow, rewrite
-from sondo.bank.lock import write_lock
+from sondo.bank.lock import check_writable, write_lock
 from sondo.bank.schema import (
     CLIP_SCHEMA,
     ORIGIN_KEY,
@@ -75,11 +75,36 @@ class Bank:
         return self.path / _SIDE
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the bank for writing, as it is by then; a second process waits and is told who has it."""
-        with write_lock(self.side):
+    def lock(self, *, or_read: bool = False) -> Iterator[None]:
+        """Hold the bank for writing, as it is by then; a second process waits and is told who has it.
+
+        Args:
+            or_read: Go on without the lock where the bank may only be read, because there may be nothing to write; what
+                then does write asks `check_writable` first.
+
+        Raises:
+            SondoError: Nothing can be written there, and `or_read` is not set.
+        """
+        with ExitStack() as held:
+            if not or_read or self._is_writable():
+                held.enter_context(write_lock(self.side))
             self.refresh()
             yield
+
+    def check_writable(self) -> None:
+        """Refuse to begin work whose result the bank could not take.
+
+        Raises:
+            SondoError: The bank lies on a read-only disk, or is another user's.
+        """
+        check_writable(self.side)
+
+    def _is_writable(self) -> bool:
+        try:
+            check_writable(self.side)
+        except SondoError:
+            return False
+        return True
 
     def refresh(self) -> None:
         """See what other processes have committed."""

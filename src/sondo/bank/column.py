@@ -26,14 +26,15 @@ class ColumnWriter:
     """Fill one column in row order, resuming where an earlier process stopped.
 
     Args:
-        bank: The bank, locked by the caller.
+        bank: The bank, locked by the caller; one that can only be read will do for a column that is complete.
         column: Dotted name, e.g. `teacher.modulation`.
         kind: Arrow type of the values.
         origin: What makes the values. Values made under another origin are never mixed with these.
         overwrite: Replace a column of another origin.
 
     Raises:
-        SondoError: The column is there with another origin and `overwrite` is not set; the message names what differs.
+        SondoError: The column is there with another origin and `overwrite` is not set; the message names what differs;
+            or values are missing and the bank cannot be written.
     """
 
     def __init__(
@@ -51,6 +52,9 @@ class ColumnWriter:
         self._schema = pa.schema([pa.field("clip_id", pa.string()), pa.field("value", kind)]).with_metadata(
             {ORIGIN_KEY: json.dumps(origin, sort_keys=True).encode()}
         )
+        if self.complete:
+            return
+        bank.check_writable()
         if bank.exists(self._path) and self._staged_origin() != origin:
             say(f"an unfinished {column} of other settings is dropped")
             self.discard()

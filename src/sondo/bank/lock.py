@@ -17,7 +17,27 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sondo.errors import SondoError
 from sondo.screen import say
+
+_LOCK = "writer.lock"
+
+
+def check_writable(folder: Path) -> None:
+    """Find out, as far as permissions go, whether a bank can be written.
+
+    Args:
+        folder: As `write_lock` takes it.
+
+    Raises:
+        SondoError: It lies on a read-only disk, or is another user's.
+    """
+    for place in (folder.parent, folder, folder / _LOCK):
+        if place.exists() and not os.access(place, os.W_OK):
+            raise SondoError(
+                f"cannot write {folder.parent}: {place} may only be read; allow writing there, or copy it to another "
+                "place and name the copy"
+            )
 
 
 @contextmanager
@@ -27,10 +47,14 @@ def write_lock(folder: Path, *, poll_s: float = 0.2) -> Iterator[None]:
     Args:
         folder: The bank's own folder for what is not the clip table (`Bank.side`).
         poll_s: How often to try again, in seconds.
+
+    Raises:
+        SondoError: Nothing can be written there.
     """
+    check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     holder = folder / "writer.json"
-    lock = FileLock(folder / "writer.lock")
+    lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:

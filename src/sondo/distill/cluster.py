@@ -66,14 +66,14 @@ def cluster(bank: Bank, *, teacher: str, k: int | Sequence[int], seed: int = 0) 
         The column's name, `cluster.<name>.<k>`, with the levels of a hierarchy joined by dashes.
 
     Raises:
-        SondoError: The teacher's column is absent or not complete, there are fewer clips than clusters, or a seed that
-            scikit-learn does not take.
+        SondoError: The teacher's column is absent or not complete, there are fewer clips than clusters, a seed that
+            scikit-learn does not take, or a bank that cannot be written and lacks the column.
 
     Source: S-SONDO section 2 (MiniBatchKMeans, k = 50); for hierarchies see `sondo.distill.hierarchical_kmeans`.
     """
     # refuses levels that do not fall, and seeds that scikit-learn does not take
     ClusterConfig(hierarchy=None if isinstance(k, int) else list(k), seed=seed)
-    with bank.lock():
+    with bank.lock(or_read=True):
         require_complete(bank, teacher)
         num_clips = len(bank)
         if not 1 <= max(_levels(k)) <= num_clips:
@@ -83,6 +83,7 @@ def cluster(bank: Bank, *, teacher: str, k: int | Sequence[int], seed: int = 0) 
         if _identity(standing) == origin and bank.num_missing(column) == 0:
             say(f"cluster: {column} is there for all {num_clips} clips")
             return column
+        bank.check_writable()
         if standing is not None:
             say(f"cluster: {column} was made from other vectors or another seed; it is made again")
         numbers, parents = _fit(bank, teacher, k, seed)

@@ -95,7 +95,7 @@ def teach(
     """
     column = teacher_column(teacher)
     kind = pa.list_(pa.float16(), teacher.embedding_dim)
-    with bank.lock():
+    with bank.lock(or_read=True):
         writer = ColumnWriter(bank, column, kind, origin_of(teacher), overwrite=overwrite)
         if writer.complete:
             _check_unnamed(bank, column, teacher, batch_size)
