@@ -36,8 +36,8 @@ def classify_files(
         How many files were classified.
 
     Raises:
-        SondoError: No classifier, no sound, or no file that could be read. A single bad file among others is named on
-            the screen and left out.
+        SondoError: No classifier, a file that is not there, no sound, or no file that could be read. A single bad file
+            among others is named on the screen and left out.
     """
     classifier = load(model, threads=threads)
     if not isinstance(classifier, OnnxClassifier):

@@ -50,12 +50,12 @@ def embed_files(
         The files that were embedded, and the shape of the vectors.
 
     Raises:
-        SondoError: No sound, a file of vectors that cannot be written, or no file that could be read. A single bad
-            file among others is named on the screen and left out.
+        SondoError: A file that is not there, no sound, a file of vectors that cannot be written, or no file that could
+            be read. A single bad file among others is named on the screen and left out.
     """
     check_writable(out, overwrite=overwrite)
-    sounds = sounds_of(files)
     encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
+    sounds = sounds_of(files)
     begun = _Begun(out, encoder.space_id)
     names: list[str] = []
     keys: list[str] = []

@@ -1,6 +1,7 @@
 """The sound files in folders: which are listed, and what is said of the others."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -54,4 +55,20 @@ def test_that_nothing_was_found_names_what_could_not_be_opened(closed_folder):
 def test_files_among_folders_are_taken_as_they_are_named(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.wav").touch()
-    assert sounds_of([tmp_path / "gone.wav", tmp_path / "a"]) == [tmp_path / "gone.wav", tmp_path / "a" / "b.wav"]
+    (tmp_path / "odd.name").touch()
+    assert sounds_of([tmp_path / "odd.name", tmp_path / "a"]) == [tmp_path / "odd.name", tmp_path / "a" / "b.wav"]
+
+
+def test_files_that_were_named_and_are_not_there_are_named_together(tmp_path):
+    (tmp_path / "a.wav").touch()
+    gone = [tmp_path / name for name in ("b.wav", "a.wav/c.wav", "d", "e.wav", "f.wav", "g.wav")]
+    with pytest.raises(SondoError, match=f"^there is no {gone[0]}, {gone[1]}: name files"):
+        sounds_of([tmp_path / "a.wav", *gone[:2]])
+    with pytest.raises(SondoError, match=r"f\.wav and 1 more:"):
+        sounds_of([tmp_path / "a.wav", *gone])
+
+
+def test_a_file_that_may_not_be_looked_at_is_not_taken_for_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_dir", lambda self: False)
+    monkeypatch.setattr(Path, "stat", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    assert sounds_of([tmp_path / "closed.wav"]) == [tmp_path / "closed.wav"]

@@ -34,6 +34,9 @@ AUDIO_EXTENSIONS = AV_EXTENSIONS | frozenset(
 """What `look_into` takes for sound, lower case."""
 
 
+_SHOWN = 5
+
+
 class Found(NamedTuple):
     """What a folder holds.
 
@@ -94,14 +97,27 @@ def sounds_of(paths: Sequence[Path]) -> list[Path]:
     """Files as they are named, and of folders the sound files in them.
 
     Raises:
-        SondoError: No sound, or as `look_into`.
+        SondoError: One that was named is not there, no sound, or as `look_into`.
     """
+    if gone := [path for path in paths if _is_gone(path)]:
+        more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
+        raise SondoError(f"there is no {', '.join(map(str, gone[:_SHOWN]))}{more}: name files and folders that are here")
     looked = [look_into(path) if path.is_dir() else Found([path]) for path in paths]
     sounds = [sound for found in looked for sound in found.files]
     if not sounds:
         unopened = unopened_note(sum(found.num_unopened for found in looked))
         raise SondoError(f"no audio in {', '.join(map(str, paths))}{unopened}")
     return sounds
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # there, or nobody knows: reading it says what is wrong
+        return False
+    return False
 
 
 def unopened_note(num_unopened: int) -> str:
