@@ -272,6 +272,27 @@ def test_a_value_of_the_wrong_kind_is_named_in_a_sentence(capsys, typed, message
     assert message in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "guess"),
+    [
+        ("train --bank b --out o --train.epochz 3", "--train.epochz 3; did you mean --train.epochs? (see sondo train"),
+        ("train --bank b --out o --train.epochz=3 --bnak c", "did you mean --train.epochs, --bank?"),
+        ("train --bank b --out o --epochs 3", "did you mean --train.epochs?"),
+        ("train --bank b --out o --seed 3", "did you mean --cluster.seed or --train.seed?"),
+        ("embed m a.wav --outt e.npz", "did you mean --out?"),
+        ("distill --audio s --out o --config r.yaml", "did you mean --train.epochs?"),
+        ("train --bank b --out o --train.foo 3", "unrecognized arguments: --train.foo 3 (see"),
+        ("evaluate r --task t --data d --teacher.online", "unrecognized arguments: --teacher.online=true (see"),
+    ],
+)
+def test_an_option_that_there_is_not_gets_a_guess(capsys, tmp_path, monkeypatch, typed, guess):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "r.yaml").write_text("train: {epochz: 3}")
+    code, text = run(capsys, *typed.split())
+    assert code == 2
+    assert guess in text
+
+
 def test_two_teachers_of_one_name_are_refused_before_they_listen(capsys, sound_folder, tmp_path):
     teachers = ["--teacher", "modulation", "--teacher", "modulation"]
     code, text = run(capsys, "distill", "--audio", str(sound_folder), *teachers, "--out", str(tmp_path / "o"))

@@ -6,10 +6,11 @@ exits with 1. Our own invariants are assertions, never a SondoError.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,27 @@ def import_own(module: str, *, what: str, needs: Sequence[str] = ()) -> ModuleTy
 
 def _lacking(what: str, library: str) -> MissingExtraError:
     return MissingExtraError(f"{what} needs {library}, which is not installed: {how_to_install('train')}")
+
+
+def near_settings(name: str, known: Iterable[str]) -> list[str]:
+    """Which settings may have been meant by one that there is not, two at most.
+
+    Args:
+        name: What was given, dotted where it is in a group: `train.epochz`, or `epochs` without its group.
+        known: All that there is, spelled alike.
+
+    >>> near_settings("train.epochz", ["train.epochs", "train.seed"])
+    ['train.epochs']
+    """
+    group, _, last = name.removeprefix("--").rpartition(".")
+    alike = {each: each.removeprefix("--").rpartition(".") for each in known}
+    peers = [each for each, (above, _, _) in alike.items() if bool(above) == bool(group)]
+    near = difflib.get_close_matches(name, peers, n=1, cutoff=0.8)
+    # A group that both have makes any two names look near.
+    if near and difflib.get_close_matches(last, [alike[near[0]][2]], cutoff=0.65):
+        return near
+    elsewhere = [each for each, (above, _, own) in alike.items() if above and own == last]
+    return elsewhere if len(elsewhere) <= 2 else []
 
 
 def how_to_install(extra: str) -> str:

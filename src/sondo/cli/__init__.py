@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sondo.cli.arguments import spelled_out
 from sondo.cli.messages import of_the_machine, plain
-from sondo.cli.parser import make_parser
+from sondo.cli.parser import guess_options, make_parser
 from sondo.cli.verbs import NAMES, load_verb
 from sondo.errors import SondoError
 from sondo.screen import console
@@ -30,12 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `sondo`; a user's mistake ends with one message and exit code 1 or 2, an interruption with 130."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        settings = make_parser(given).parse_args(spelled_out(given))
+        parser = make_parser(given)
+        settings = parser.parse_args(spelled_out(given))
         chosen = str(settings.command)
         load_verb(chosen).run(settings[chosen])
     except jsonargparse.ArgumentError as error:
         verb = given[0] if given[:1] and given[0] in NAMES else ""
         message = plain(str(error).replace(f" {verb}.", " ") if verb else str(error))
+        message += guess_options(message, parser)
         _fail(f"{message} (see {' '.join(filter(None, ('sondo', verb, '--help')))})", code=2)
     except SondoError as error:
         _fail(str(error), code=1)

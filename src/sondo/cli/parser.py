@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections import deque
 from collections.abc import Container, Sequence
 from typing import Any, NoReturn
@@ -10,6 +11,7 @@ from typing import Any, NoReturn
 import jsonargparse
 
 from sondo.cli.verbs import NAMES, load_verb
+from sondo.errors import near_settings
 
 
 def make_parser(asked: Container[str] = NAMES) -> jsonargparse.ArgumentParser:
@@ -52,6 +54,26 @@ class _Sondo(jsonargparse.ArgumentParser):
         if lead:
             message = start + lead + ", ".join(_as_typed(key, self) for key in keys.split(", "))
         super().error(message, ex)
+
+
+def guess_options(message: str, parser: argparse.ArgumentParser) -> str:
+    """The options that may have been meant, where a message of the parser names some that there are not."""
+    _, _, typed = message.partition("unrecognized arguments: ")
+    unknown = re.findall(r"(?:^|\s)(--[\w.]+)", typed)
+    unknown += [f"--{key}" for key in re.findall("does not accept option '([^']+)'", message)]
+    known = _options(parser) if unknown else []
+    near = [" or ".join(found) for option in unknown if (found := near_settings(option, known))]
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    """The options of a parser and of the verbs in it."""
+    found: list[str] = []
+    for action in parser._actions:
+        found += action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            found += [option for verb in action.choices.values() for option in _options(verb)]
+    return found
 
 
 def _as_typed(key: str, parser: argparse.ArgumentParser) -> str:

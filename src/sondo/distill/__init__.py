@@ -9,8 +9,9 @@ lightning, scikit-learn; Ray inside functions. `distill` itself, which is also t
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,16 +88,21 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
-def _config(kind: Callable[..., Any], value: Any) -> Any:
+def _config(kind: type[Any], value: Any) -> Any:
     """A part of the recipe from its fields; what is no mapping is taken as it is."""
-    from sondo.errors import SondoError
+    from sondo.errors import SondoError, near_settings
 
     if not isinstance(value, Mapping):
         return value
+    known = inspect.signature(kind).parameters
+    if unknown := [name for name in value if name not in known]:
+        near = near_settings(unknown[0], known)
+        guess = f"did you mean {near[0]}?" if near else f"there is {', '.join(known)}"
+        raise SondoError(f"sondo.recipe.{kind.__name__} has no field {unknown[0]!r}: {guess}")
     try:
         return kind(**value)
     except TypeError as error:
-        raise SondoError(f"{getattr(kind, '__name__', kind)}: {error}") from error
+        raise SondoError(f"{kind.__name__}: {error}") from error
 
 
 class _Room(ModuleType):
