@@ -293,6 +293,26 @@ def test_an_option_that_there_is_not_gets_a_guess(capsys, tmp_path, monkeypatch,
     assert guess in text
 
 
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ("evaluate runs/two/studnet --task esc10 --data d", "no model at runs/two/studnet: did you mean STUDENT?"),
+        ("embed runs/twoo/student s.wav --out e.npz", "no model at runs/twoo/student: did you mean STUDENT?"),
+        ("export rums/two/student", "no run, student or checkpoint at rums/two/student; did you mean STUDENT?"),
+        ("verify runs/two/studnt.onnx", "no such model file: runs/two/studnt.onnx; did you mean STUDENT.onnx?"),
+        ("evaluate runs/two/xyz --task esc10 --data d", "no model at runs/two/xyz: give an .onnx, "),
+        ("evaluate runs/too/absent/x --task esc10 --data d", "no model at runs/too/absent/x: give an .onnx, "),
+    ],
+)
+def test_a_path_whose_part_is_mistyped_gets_a_guess(capsys, tmp_path, monkeypatch, typed, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "two" / "student").mkdir(parents=True)
+    (tmp_path / "runs" / "two" / "student.onnx").touch()
+    code, text = run(capsys, *typed.split())
+    assert code == 1
+    assert message.replace("STUDENT", str(Path("runs", "two", "student"))) in text
+
+
 def test_two_teachers_of_one_name_are_refused_before_they_listen(capsys, sound_folder, tmp_path):
     teachers = ["--teacher", "modulation", "--teacher", "modulation"]
     code, text = run(capsys, "distill", "--audio", str(sound_folder), *teachers, "--out", str(tmp_path / "o"))

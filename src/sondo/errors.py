@@ -90,6 +90,25 @@ def near_settings(name: str, known: Iterable[str]) -> list[str]:
     return elsewhere if len(elsewhere) <= 2 else []
 
 
+def near_path(path: str | Path) -> str:
+    """The question whether a path that is there was meant by one that is not; empty where nothing is near.
+
+    Returns:
+        Such as `did you mean runs/first/student?` for `runs/first/studnet`.
+    """
+    path = Path(path)
+    lacking, above = path, path.parent
+    while not above.is_dir() and above != above.parent:
+        lacking, above = above, above.parent
+    try:
+        there = os.listdir(above)
+    except OSError:
+        return ""
+    near = [above / name for name in difflib.get_close_matches(lacking.name, there, n=1)]
+    meant = [each for folder in near if (each := folder / path.relative_to(lacking)).exists()]
+    return f"did you mean {meant[0]}?" if meant else ""
+
+
 def how_to_install(extra: str) -> str:
     """The pip line that brings an extra of sondo, for whoever installed it from an index and from a clone."""
     return f'pip install "sondo[{extra}]" (from a clone: pip install ".[{extra}]")'

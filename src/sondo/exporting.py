@@ -23,7 +23,7 @@ from sondo.bank.sound import open_sound
 from sondo.claim import write_json
 from sondo.distill.run_folder import has_begun
 from sondo.distill.sampling import balanced_weights, draw
-from sondo.errors import SondoError
+from sondo.errors import SondoError, near_path
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
 from sondo.export.onnx_file import check_exports
@@ -294,7 +294,8 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
     """
     folder = located(source)
     if not folder.exists() and str(source) not in PUBLISHED and not str(source).startswith(HUB):
-        raise SondoError(f"there is no run, student or checkpoint at {source}; by name there is {', '.join(PUBLISHED)}")
+        advice = near_path(source) or f"by name there is {', '.join(PUBLISHED)}"
+        raise SondoError(f"there is no run, student or checkpoint at {source}; {advice}")
     if not folder.is_dir():
         student, projector = load_published(str(source))
         heads = [] if projector is None else [projector]

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from sondo.audio.windows import Compat
-from sondo.errors import SondoError, require
+from sondo.errors import SondoError, near_path, require
 from sondo.runtime import Model
 from sondo.runtime.files import FILES, open_file
 
@@ -59,7 +59,7 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     if is_hub or path.suffix.lower() in _CHECKPOINTS or (not path.exists() and _SHORT_NAME.fullmatch(name)):
         return _published(name, compat)
     if not path.exists():
-        raise SondoError(f"no model at {path}: give {_KINDS}")
+        raise SondoError(f"no model at {path}: {near_path(path) or f'give {_KINDS}'}")
     if path.is_file():
         if path.suffix.lower() not in FILES:
             raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")

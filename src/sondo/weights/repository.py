@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import MissingExtraError, SondoError, how_to_install
+from sondo.errors import MissingExtraError, SondoError, how_to_install, near_path
 from sondo.weights.cache import is_offline
 from sondo.weights.hub import HUB, commit_of, download, hub_is_here, reason, recorded
 from sondo.weights.layout import CONFIG, EXPORTED, weight_files
@@ -54,12 +53,10 @@ def located(model: str | Path) -> Path:
 
 
 def _mistyped(name: str) -> SondoError:
-    folder = Path(name).parent
-    there = [child.name for child in folder.iterdir()] if folder.is_dir() else []
-    near = difflib.get_close_matches(Path(name).name, there, n=1)
+    guess = near_path(name)
     return SondoError(
-        f"there is no {name}{f': did you mean {folder / near[0]}?' if near else ''} ({folder} is here, so that this is "
-        f"taken for a path; a repository of the Hugging Face hub of that name would be {HUB}{name})"
+        f"there is no {name}{f': {guess}' if guess else ''} ({Path(name).parent} is here, so that this is taken for a path; a "
+        f"repository of the Hugging Face hub of that name would be {HUB}{name})"
     )
 
 
