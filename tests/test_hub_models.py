@@ -65,6 +65,22 @@ def test_a_file_is_exported_and_compared(repository, exported, monkeypatch, netw
     assert report.passed
 
 
+def test_its_file_is_verified(repository, exported, half_a_second, monkeypatch, capsys):
+    with pytest.raises(sondo.SondoError, match=r"me/model .*could not be had.*student\.onnx"):
+        verify_file(f"hf://{MODEL}")
+    shutil.copy(exported.path, repository)
+    monkeypatch.setattr(compare, "__kwdefaults__", compare.__kwdefaults__ | {"lengths_s": (0.5,)})
+    for name in (MODEL, f"hf://{MODEL}/student.onnx"):
+        checks, report = verify_file(name)
+        assert all(check.passed for check in checks)
+        assert report is not None
+        assert report.passed
+    assert "the report is not kept" in capsys.readouterr().err
+    assert not (repository / "student.onnx.json").exists()  # what is in that cache is the hub's
+    (repository / "config.json").unlink()
+    assert verify_file(f"hf://{MODEL}/student.onnx")[1] is None
+
+
 def test_a_classifier_is_put_on_top(repository, exported, networks_once, half_a_second):
     with networks_once(), half_a_second(), open_encoder(MODEL) as made:
         assert made.path.is_file()

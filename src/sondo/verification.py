@@ -1,6 +1,6 @@
 """`sondo verify`: an exported file checked by itself, and compared with torch where its student is at hand.
 
-May import: `sondo.runtime`; `sondo.exporting` and `sondo.export` inside functions only, because they need torch.
+May import: `sondo.runtime`, `sondo.weights`; `sondo.exporting` and `sondo.export` inside functions only, because they need torch.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sondo.errors import SondoError, require
+from sondo.errors import SondoError, near_path, require
 from sondo.runtime.files import open_file
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.self_check import Check, self_check
 from sondo.screen import say
+from sondo.weights import fetch_hub, located
+from sondo.weights.hub import HUB
 
 if TYPE_CHECKING:
     from sondo.export import VerifyReport
@@ -31,24 +33,27 @@ def verify_file(
     """Check an exported file.
 
     Args:
-        path: The file.
+        path: The file; a repository of the hub whose `student.onnx` it is, `owner/name` or `hf://owner/name`; or a file
+            of one, `hf://owner/name/student.int8.onnx`.
         against: Folder of the run or of the student that it was exported from; a published checkpoint, or its name.
-            When left out, the folder that the file lies in, where that holds the student and torch is installed.
+            When left out, the folder that the file lies in, or the repository, where that holds the student and torch
+            is installed.
         sounds: Real sound to compare on besides that of the run's bank: files, or folders of them.
         threshold: The cosine to torch that must be reached; that of the file's precision by default.
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Returns:
         What the file was checked for by itself, and the comparison with torch, which also lies beside the file where
-        it can be written there.
+        it can be written there and the file is not of the hub.
 
     Raises:
         SondoError: No such file, or no such student; sound that cannot be read; a file of another student.
     """
-    path = Path(path)
+    named = Path(path)
+    path, repository = _here(path)
     checks = self_check(path)
     if against is None:
-        beside, is_asked = _student_beside(path), bool(sounds) or threshold is not None
+        beside, is_asked = repository or _student_beside(path), bool(sounds) or threshold is not None
         if beside is None and is_asked:
             raise SondoError(f"the student of {path} does not lie beside it: name it, or its run (--against)")
         if beside is None or (find_spec("torch") is None and not is_asked):
@@ -61,15 +66,31 @@ def verify_file(
     from sondo.exporting import read_source, sound_of_files
 
     source, model = read_source(against, allow_code=allow_code), open_file(path)
-    student = source.student
+    student, kept = source.student, _kept if path == named else _of_the_hub
     clips = source.sound.to_compare(checked_precision(model.precision, path))
     if sounds:
         clips += sound_of_files(sounds, student.sample_rate).all()
     if isinstance(model, OneWindowModel):
-        return checks, _kept(compare_model(student, model, clips=clips, threshold=threshold))
+        return checks, kept(compare_model(student, model, clips=clips, threshold=threshold))
     teacher = str((model.mapped_to or {}).get("name", ""))
     projector = source.projectors.get(teacher, next(iter(source.projectors.values()), None))
-    return checks, _kept(compare(student, path, clips=clips, threshold=threshold, projector=projector))
+    return checks, kept(compare(student, path, clips=clips, threshold=threshold, projector=projector))
+
+
+def _here(file: str | Path) -> tuple[Path, str | None]:
+    """The file on this machine, and the repository of the hub whose file it is where one was named as a whole."""
+    path, name = located(file, exported=True), str(file)
+    if path == Path(file) and name.startswith(HUB):
+        return fetch_hub(name), None
+    if not path.exists():
+        guess = near_path(path)
+        raise SondoError(f"no such model file: {path}{f'; {guess}' if guess else ''}")
+    return path, None if path == Path(file) else name
+
+
+def _of_the_hub(report: VerifyReport) -> VerifyReport:
+    say("the report is not kept: the file lies in the cache of the hub")
+    return report
 
 
 def _kept(report: VerifyReport) -> VerifyReport:

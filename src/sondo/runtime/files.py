@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sondo.errors import SondoError, near_path
+from sondo.errors import SondoError
 from sondo.runtime.classifier import open_onnx
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.onnx import OnnxModel
@@ -24,9 +24,6 @@ def open_file(path: Path, *, threads: int | None = None) -> OnnxModel | OneWindo
         SondoError: No such file, or none that sondo exported.
         MissingExtraError: What runs it is not installed.
     """
-    if not path.exists():
-        guess = near_path(path)
-        raise SondoError(f"no such model file: {path}{f'; {guess}' if guess else ''}")
     if path.suffix.lower() == ".onnx":
         return open_onnx(path, threads=threads)
     if path.suffix.lower() == ".tflite":

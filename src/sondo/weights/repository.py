@@ -18,7 +18,7 @@ _PATIENCE_S = 10.0
 _FILE = re.compile(r"\.(onnx|tflite|pte|ckpt|pt|pth|safetensors|json)$", re.IGNORECASE)
 
 
-def located(model: str | Path) -> Path:
+def located(model: str | Path, *, exported: bool = False) -> Path:
     """Where a model lies on this machine; the student of a repository of the hub is downloaded first.
 
     A repository is `hf://owner/name`, or `owner/name` where nothing of that name lies here and `owner` is no folder;
@@ -26,10 +26,11 @@ def located(model: str | Path) -> Path:
 
     Args:
         model: What `sondo.load` takes.
+        exported: Whether the exported file is asked for even where torch could open the weights.
 
     Returns:
-        Of a repository the folder with the student's settings, weights and mapping heads; where torch is not installed
-        its `student.onnx`. What names no repository, as it is.
+        Of a repository the folder with the student's settings, weights and mapping heads; where torch is not installed,
+        or `exported`, its `student.onnx`. What names no repository, as it is.
 
     Raises:
         SondoError: No such repository, none of a student, no access or no network; or a path that leads nowhere and
@@ -39,7 +40,7 @@ def located(model: str | Path) -> Path:
     body, _, revision = name.removeprefix(HUB).partition("@")
     if name.startswith(HUB):
         is_repository = len([piece for piece in body.split("/") if piece]) == 2  # more name a file of one
-        return _student(body.strip("/"), revision or None) if is_repository else Path(model)
+        return _student(body.strip("/"), revision or None, exported=exported) if is_repository else Path(model)
     if not _ID.fullmatch(name) or _FILE.search(name) or Path(name).exists():
         return Path(model)
     if Path(body).parent.exists():
@@ -49,7 +50,7 @@ def located(model: str | Path) -> Path:
             f"there is no {name} here; to look for it on the Hugging Face hub, its client is needed: "
             f"{how_to_install('hub')}"
         )
-    return _student(body, revision or None, is_sure=False)
+    return _student(body, revision or None, exported=exported, is_sure=False)
 
 
 def _mistyped(name: str) -> SondoError:
@@ -60,14 +61,14 @@ def _mistyped(name: str) -> SondoError:
     )
 
 
-def _student(repository: str, revision: str | None, *, is_sure: bool = True) -> Path:
-    """The folder of a repository's student; without torch its exported file.
+def _student(repository: str, revision: str | None, *, exported: bool, is_sure: bool = True) -> Path:
+    """The folder of a repository's student; where that is asked for, or without torch, its exported file.
 
     Where it is not sure that a repository was meant, one question to the hub comes first: where the hub cannot be
     reached, that fails at once, while a download is tried for half a minute, too long for a path that was mistyped.
     """
     name = f"{repository}@{revision}" if revision else repository
-    wanted = CONFIG if find_spec("torch") else EXPORTED
+    wanted = EXPORTED if exported or find_spec("torch") is None else CONFIG
     try:
         if not (is_sure or is_offline() or hub_is_here(f"{HUB}{repository}/{wanted}@{revision or ''}")):
             from huggingface_hub import HfApi
@@ -96,7 +97,7 @@ def _advice(error: Exception, wanted: str, repository: str) -> str:
 
     if not isinstance(error, EntryNotFoundError) or isinstance(error, LocalEntryNotFoundError):
         return ""
-    if wanted == EXPORTED:
+    if wanted == EXPORTED and find_spec("torch") is None:
         return f"; without torch that file is opened, with torch it is not needed: {how_to_install('train')}"
     return f"; another file of it is opened by {HUB}{repository}/FILE"
 

@@ -14,7 +14,7 @@ HELP = "an exported file by itself, and against torch"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("file", help="the exported file")
+    verb.add_argument("file", help="the exported file; owner/name on the hub, or hf://owner/name/FILE")
     verb.add_argument("sounds", nargs="*", default=[], help="real sound to compare on too: files, or folders of them")
     verb.add_argument(
         "--against",
@@ -36,7 +36,7 @@ def run(settings: Any) -> None:
     from sondo.verification import verify_file
 
     checks, report = verify_file(
-        Path(settings.file),
+        settings.file,
         against=settings.against,
         sounds=[Path(sound) for sound in settings.sounds],
         threshold=settings.threshold,
