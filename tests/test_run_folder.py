@@ -12,8 +12,9 @@ import sondo
 from sondo import pipeline
 from sondo.audio.decode import list_audio_files
 from sondo.bank import Bank, ingest
-from sondo.claim import claim_folder
+from sondo.claim import claim_folder, no_trace_if_refused, write_json
 from sondo.distill.run_folder import alone_in
+from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.recipe import Recipe, StudentConfig, TrainConfig
 
@@ -243,3 +244,27 @@ def test_of_very_many_settings_that_differ_a_few_are_named(tmp_path):
     begin(tmp_path / "r", ("recipe.json", {f"s{number:02}": 0 for number in range(20)}))
     with pytest.raises(SondoError, match=r"s04 was 0, is now 1; and 15 settings more\. Name another --out$"):
         claim_folder(tmp_path / "r", {f"s{number:02}": 1 for number in range(20)})
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_run_that_is_refused_leaves_nothing_that_was_not_there(sound_folder, tmp_path, was_there):
+    out = tmp_path / "deep" / "r"
+    if was_there:
+        out.mkdir(parents=True)
+    bank = tmp_path / "b.lance"
+    ingest(bank, audio=sound_folder)
+    there = set(tmp_path.rglob("*"))
+    for settings in ({"train": {"loss": "foo"}}, {"teacher": "nobody"}, {"audio": tmp_path / "absent"}):
+        with pytest.raises(SondoError):
+            sondo.distill(**{"audio": sound_folder, "out": out} | settings)
+    with pytest.raises(SondoError, match=r"has no column teacher\.a"):
+        train(Bank(bank), teachers=["teacher.a"], clusters=None, student=StudentConfig(), config=TrainConfig(), out=out)
+    assert set(tmp_path.rglob("*")) == there
+
+
+def test_what_a_refused_run_has_done_stays(tmp_path):
+    with pytest.raises(SondoError), no_trace_if_refused(tmp_path / "r"):
+        write_json(tmp_path / "r" / "recipe.json", {})
+        (tmp_path / "r" / "bank.lance").mkdir()
+        raise SondoError
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["bank.lance", "recipe.json"]

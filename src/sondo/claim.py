@@ -5,9 +5,11 @@ May import: the standard library, `sondo.errors`, `sondo.scratch`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,11 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 RUN_NOTES = ("recipe.json", "train.json")
 """Files that keep the settings of a run, and by which a folder is known as one."""
+
+LOCK = ".training.lock"
+"""File by which one process trains in a folder at a time."""
+
+_SECONDS = "seconds.json"
 
 NEVER_BOUND = ("out", "workers", "max_bad_share", "train.devices", "ray.workers", "ray.address", "ray.gpus_per_worker")
 """Settings that say nothing about what a run makes, but who makes it."""
@@ -70,7 +77,7 @@ def claim_folder(
         raise SondoError(f"{folder} holds something that is no run of sondo: name a new folder as --out")
     _check_kind(folder, note, settings)
     if bound is None:
-        is_begun = bool(children - {*RUN_NOTES, "seconds.json"})
+        is_begun = bool(children - {*RUN_NOTES, _SECONDS})
         bound = lambda key: is_begun and key not in NEVER_BOUND  # noqa: E731
     make_folder(folder)
     changed = _changed(file, settings) if file.exists() else {}
@@ -81,6 +88,32 @@ def claim_folder(
         raise SondoError(f"{folder} holds another run: {shown}. Name another --out{way}")
     write_json(file, settings)
     return set(changed)
+
+
+@contextmanager
+def no_trace_if_refused(folder: Path) -> Iterator[None]:
+    """Take away the notes of a run, and the folders made for it, where it is refused before it has done anything.
+
+    Args:
+        folder: The run's folder, not yet made where it is new.
+    """
+    before = _names(folder)
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        yield
+    except SondoError:
+        new = _names(folder) - before
+        if new <= {*RUN_NOTES, _SECONDS, LOCK}:
+            with contextlib.suppress(OSError):  # another process has begun there
+                for name in new:
+                    (folder / name).unlink()
+                for each in made:
+                    each.rmdir()
+        raise
+
+
+def _names(folder: Path) -> set[str]:
+    return {child.name for child in folder.iterdir()} if folder.is_dir() else set()
 
 
 def kind_of_run(folder: Path) -> str | None:

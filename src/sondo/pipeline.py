@@ -16,7 +16,7 @@ from sondo.bank import Bank, ingest
 from sondo.bank.moved import follow_moved
 from sondo.bank.schema import BankInfo
 from sondo.bank.sources import find_sources
-from sondo.claim import NEVER_BOUND, claim_folder, write_json
+from sondo.claim import NEVER_BOUND, claim_folder, no_trace_if_refused, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.devices import check_devices
@@ -54,8 +54,13 @@ def distil(recipe: Recipe, *, teacher: Teacher | None = None) -> dict[str, Any]:
         The summary, as it stands in `summary.json` of the run's folder.
 
     Raises:
-        SondoError: See the stages; everything that was done before stays.
+        SondoError: See the stages; everything that was done before stays, and where nothing was, nothing does.
     """
+    with no_trace_if_refused(Path(recipe.out)):
+        return _distil(recipe, teacher)
+
+
+def _distil(recipe: Recipe, teacher: Teacher | None) -> dict[str, Any]:
     _check_names(recipe)
     check_ray(recipe.ray, recipe.teachers, is_object=teacher is not None)
     out = Path(recipe.out)

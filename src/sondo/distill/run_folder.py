@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sondo.claim import make_folder
+from sondo.claim import LOCK, make_folder, no_trace_if_refused
 from sondo.errors import SondoError
 
 STUDENT = "student"
@@ -24,16 +24,19 @@ def has_begun(out: Path) -> bool:
 def alone_in(out: Path) -> Iterator[None]:
     """Keep other processes from training in this folder; a killed one lets go by itself.
 
+    What is refused inside before it has done anything leaves no trace of itself.
+
     Raises:
         SondoError: Another process is at it.
     """
-    make_folder(out)
-    lock = FileLock(out / ".training.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise SondoError(f"another process trains in {out}: wait for it, or name another --out") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    with no_trace_if_refused(out):
+        make_folder(out)
+        lock = FileLock(out / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise SondoError(f"another process trains in {out}: wait for it, or name another --out") from None
+        try:
+            yield
+        finally:
+            lock.release()
