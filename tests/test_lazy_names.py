@@ -39,6 +39,13 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(library, statem
     assert 'pip install "sondo[train]"' in said
 
 
+def test_the_students_are_listed_without_torch():
+    said = said_without("torch", "from sondo.cli import main; main(['students'])")
+    assert "mobilenetv3  params 2,971,664" in said
+    assert "matpac-dymn  params 8,643,312" in said
+    assert "mn10_as" in said
+
+
 def test_a_module_of_our_own_that_is_missing_stays_what_it_is():
     with pytest.raises(ModuleNotFoundError, match="sondo.nowhere"):
         import_own("sondo.nowhere", what="sondo.nowhere")

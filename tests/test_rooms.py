@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "bank": {"audio", "csv_rows", "errors", "screen"},
     "weights": {"claim", "errors", "screen"},
     "teachers": {"audio", "errors", "screen", "weights"},
-    "students": {"audio", "errors", "runtime", "scratch", "weights"},
+    "students": {"audio", "catalogue", "errors", "runtime", "scratch", "weights"},
 }
 NEVER_TORCH = ("audio", "runtime", "bank", "audioset")
 

@@ -263,8 +263,12 @@ def test_a_run_that_is_refused_leaves_nothing_that_was_not_there(sound_folder, t
 
 
 def test_what_a_refused_run_has_done_stays(tmp_path):
-    with pytest.raises(SondoError), no_trace_if_refused(tmp_path / "r"):
-        write_json(tmp_path / "r" / "recipe.json", {})
-        (tmp_path / "r" / "bank.lance").mkdir()
-        raise SondoError
+    def distil():
+        with no_trace_if_refused(tmp_path / "r"):
+            write_json(tmp_path / "r" / "recipe.json", {})
+            (tmp_path / "r" / "bank.lance").mkdir()
+            raise SondoError
+
+    with pytest.raises(SondoError):
+        distil()
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["bank.lance", "recipe.json"]

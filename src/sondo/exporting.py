@@ -20,6 +20,7 @@ from sondo.audio.errors import AudioError
 from sondo.audio.folders import list_audio_files
 from sondo.bank import Bank
 from sondo.bank.sound import open_sound
+from sondo.catalogue import PUBLISHED, available
 from sondo.claim import write_json
 from sondo.distill.run_folder import has_begun
 from sondo.distill.sampling import balanced_weights, draw
@@ -32,8 +33,8 @@ from sondo.loading import load as open_model
 from sondo.recipe import StudentConfig
 from sondo.runtime import Model
 from sondo.screen import say
-from sondo.students import Projector, Student, TorchModel, available, create, load, load_projectors
-from sondo.students.published import HUB, PUBLISHED, load_published
+from sondo.students import Projector, Student, TorchModel, create, load, load_projectors
+from sondo.students.published import HUB, load_published
 from sondo.weights import located
 
 NUM_CALIBRATION_CLIPS = 128

@@ -77,8 +77,9 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
 
 def _published(name: str, compat: Compat) -> Model:
     require("torch", extra="train", why=f"Loading {name} needs torch (export it once to .onnx to do without)")
+    from sondo.catalogue import PUBLISHED
     from sondo.students import TorchModel
-    from sondo.students.published import PUBLISHED, load_published
+    from sondo.students.published import load_published
 
     if not name.startswith(_HUB) and Path(name).suffix.lower() not in _CHECKPOINTS and name not in PUBLISHED:
         raise SondoError(f"no model at {name}, and no published one has that name: there is {', '.join(PUBLISHED)}")

@@ -1,6 +1,7 @@
 """`sondo verify`: an exported file checked by itself, and compared with torch where its student is at hand.
 
-May import: `sondo.runtime`, `sondo.weights`; `sondo.exporting` and `sondo.export` inside functions only, because they need torch.
+May import: `sondo.runtime`, `sondo.weights`; `sondo.exporting` and `sondo.export` inside functions only, because they
+need torch.
 """
 
 from __future__ import annotations

@@ -55,7 +55,9 @@ def read_only(monkeypatch):
         really = os.access
         inside = os.fspath(bank.path)
         monkeypatch.setattr(
-            os, "access", lambda path, mode: really(path, mode) and not (mode & os.W_OK and f"{path}".startswith(inside))
+            os,
+            "access",
+            lambda path, mode: really(path, mode) and not (mode & os.W_OK and f"{path}".startswith(inside)),
         )
         monkeypatch.setattr(FileLock, "acquire", refuse)
 

@@ -101,7 +101,9 @@ def sounds_of(paths: Sequence[Path]) -> list[Path]:
     """
     if gone := [path for path in paths if _is_gone(path)]:
         more = f" and {len(gone) - _SHOWN} more" if len(gone) > _SHOWN else ""
-        raise SondoError(f"there is no {', '.join(map(str, gone[:_SHOWN]))}{more}: name files and folders that are here")
+        raise SondoError(
+            f"there is no {', '.join(map(str, gone[:_SHOWN]))}{more}: name files and folders that are here"
+        )
     looked = [look_into(path) if path.is_dir() else Found([path]) for path in paths]
     sounds = [sound for found in looked for sound in found.files]
     if not sounds:

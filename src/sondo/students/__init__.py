@@ -4,16 +4,17 @@
     sondo.students.save(student, "student/")
     student = sondo.students.load("student/")
 
-May import: `sondo.audio`, `sondo.errors`, `sondo.runtime.model`, `sondo.scratch`, `sondo.weights`, numpy, torch,
-safetensors; huggingface_hub inside functions only.
+May import: `sondo.audio`, `sondo.catalogue`, `sondo.errors`, `sondo.runtime.model`, `sondo.scratch`, `sondo.weights`,
+numpy, torch, safetensors; huggingface_hub inside functions only.
 """
 
 from __future__ import annotations
 
+from sondo.catalogue import StudentInfo, available
 from sondo.students.embedder import TorchModel
 from sondo.students.front_end import LogMel
 from sondo.students.head import Projector, ProjectorEnsemble
-from sondo.students.registry import StudentInfo, available, create
+from sondo.students.registry import create
 from sondo.students.storage import load, load_projector, load_projectors, save
 from sondo.students.student import Student
 

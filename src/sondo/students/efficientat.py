@@ -16,39 +16,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sondo.catalogue import LICENCE, PREFIX, WEIGHTS
 from sondo.errors import SondoError
 from sondo.students.dymn import EVEN_TEMPERATURE
 from sondo.students.dymn_blocks import DynamicKernels
-from sondo.weights import RemoteFile, fetch, fill, read_checkpoint, sha256_of
+from sondo.weights import fetch, fill, read_checkpoint, sha256_of
 
-PREFIX = "efficientat/"
-LICENCE = "MIT"
-_RELEASE = "https://github.com/fschmid56/EfficientAT/releases/download/v0.0.1/"
 _CLASSIFIER = "classifier."
 _NONE = ", or --student.init null for random weights"
-
-# name -> file; mnNN and dymnNN have NN / 10 of the paper's width
-_FILES = {
-    **{f"mn{width}_im": f"mn{width}_im.pt" for width in ("01", "02", "04", "05", "10", "20", "30", "40")},
-    "mn01_as": "mn01_as_mAP_298.pt",
-    "mn02_as": "mn02_as_mAP_378.pt",
-    "mn04_as": "mn04_as_mAP_432.pt",
-    "mn05_as": "mn05_as_mAP_443.pt",
-    "mn10_as": "mn10_as_mAP_471.pt",
-    "mn20_as": "mn20_as_mAP_478.pt",
-    "mn30_as": "mn30_as_mAP_482.pt",
-    "mn40_as": "mn40_as_mAP_484.pt",
-    **{f"dymn{width}_im": f"dymn{width}_im.pt" for width in ("04", "10", "20")},
-    "dymn04_as": "dymn04_as.pt",
-    "dymn10_as": "dymn10_as.pt",
-    "dymn20_as": "dymn20_as_mAP_493.pt",
-}
-WEIGHTS = {
-    name: RemoteFile(
-        url=f"{_RELEASE}{file}", file_name=file, licence=LICENCE, source="EfficientAT (Schmid et al. 2023), v0.0.1"
-    )
-    for name, file in _FILES.items()
-}
 
 
 def student_options(reference: str | Path | None) -> dict[str, float]:

@@ -11,7 +11,6 @@ Source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,15 @@ from torch import Tensor
 from sondo.audio.clips import WINDOW_S
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import Compat
+from sondo.catalogue import PUBLISHED, WEIGHTS_LICENCE
 from sondo.errors import SondoError
 from sondo.students.head import Projector
-from sondo.students.registry import available, create
+from sondo.students.registry import create
 from sondo.students.student import Student
-from sondo.weights import fetch_hub, fill, hub_is_here, read_checkpoint, sha256_of
+from sondo.weights import fetch_hub, fill, read_checkpoint, sha256_of
 
 HUB = "hf://"
-_REPOSITORY = "hf://mohammedali2501/ssondo"
 _SOURCE = "S-SONDO, El Adlouni et al. 2026, arXiv 2604.24933 (huggingface.co/mohammedali2501/ssondo)"
-_WEIGHTS_LICENCE = "MIT (S-SONDO)"
 _PREFIX = "student_model."
 _MODEL, _HEAD = "model.", "classification_head."
 
@@ -37,62 +35,6 @@ _MODEL, _HEAD = "model.", "classification_head."
 _MOBILENET_FIXED = {"reduced_tail": False, "dilated": False, "relu_only": False, "se_dims": "c", "se_r": 4}
 _STRIDES = [2, 2, 2, 2]
 _ERES2NET_FIXED = {"num_blocks": [3, 4, 6, 3, 3], "pooling_func": "TSTP", "add_layer": True}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A checkpoint that can be had by name.
-
-    Args:
-        name: Short name, as its authors use it.
-        file: Its file in the authors' repository.
-        student: Its architecture, a name of the registry.
-        teacher: Who taught it.
-        licence: Licence of the weights, and what the teacher hands down.
-        params: Number of parameters of the student.
-        embedding_dim: Values of an embedding.
-        sample_rate: Hz.
-    """
-
-    name: str
-    file: str
-    student: str
-    teacher: str
-    licence: str
-    params: int
-    embedding_dim: int
-    sample_rate: int
-
-    @property
-    def reference(self) -> str:
-        """Where the file is on the hub."""
-        return f"{_REPOSITORY}/{self.file}"
-
-    @property
-    def weights(self) -> str:
-        """Whether the file has been downloaded."""
-        return "here" if hub_is_here(self.reference) else f"not here yet; first use downloads {self.reference}"
-
-
-_TEACHERS = {
-    "matpac": ("MATPAC++", f"{_WEIGHTS_LICENCE}; of its teacher MATPAC++: unknown, none is stated"),
-    "m2d": ("M2D", f"{_WEIGHTS_LICENCE}; of its teacher M2D: NTT, evaluation only, no commercial use"),
-}
-PUBLISHED = {
-    f"{short}-{info.name}": Published(
-        name=f"{short}-{info.name}",
-        file=f"{short}_{info.name}.ckpt",
-        student=info.name,
-        teacher=teacher,
-        licence=licence,
-        params=info.params or 0,
-        embedding_dim=info.embedding_dim or 0,
-        sample_rate=info.sample_rate,
-    )
-    for short, (teacher, licence) in _TEACHERS.items()
-    for info in available()
-    if ":" not in info.name
-}
 
 
 def load_published(source: str | Path, *, compat: Compat = None) -> tuple[Student, Projector]:
@@ -123,7 +65,7 @@ def load_published(source: str | Path, *, compat: Compat = None) -> tuple[Studen
         "teacher": {
             "name": teacher,
             "fingerprint": "",
-            "licence": known.licence if known else f"{_WEIGHTS_LICENCE}; that of its teacher is not stated in the file",
+            "licence": known.licence if known else f"{WEIGHTS_LICENCE}; that of its teacher is not stated in the file",
             "embedding_dim": head.embedding_dim,
         },
         "source": _SOURCE,

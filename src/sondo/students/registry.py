@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from sondo.audio.logmel import LogMelConfig
+from sondo.catalogue import OWN_FORM, TIMM_FORM
 from sondo.errors import SondoError
 from sondo.students.backbone import Backbone
 from sondo.students.dymn import DyMN
@@ -20,30 +20,7 @@ from sondo.students.own import TIMM, OwnBackbone, is_timm_model, own_network, ti
 from sondo.students.readout import make_readout
 from sondo.students.student import Student
 
-OWN_FORM = "package.module:function"
-TIMM_FORM = "timm:MODEL"
 _ERES2NET_CHANNELS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentInfo:
-    """A student as a list shows it, at its default size; None where it depends on the network.
-
-    Args:
-        name: What `create` takes.
-        params: Number of parameters.
-        embedding_dim: Values of an embedding.
-        sample_rate: Hz.
-        licence: Licence of the architecture; weights have the one that their teacher hands down.
-        source: Where it was published.
-    """
-
-    name: str
-    params: int | None
-    embedding_dim: int | None
-    sample_rate: int
-    licence: str
-    source: str
 
 
 def _mobilenetv3(*, readout: str = "last", front_end: LogMelConfig | None = None, width_mult: float = 1.0) -> Student:
@@ -87,65 +64,7 @@ def _student(
     )
 
 
-_MIT = "MIT"
-_STUDENTS: dict[str, tuple[Callable[..., Student], StudentInfo]] = {
-    "mobilenetv3": (
-        _mobilenetv3,
-        StudentInfo(
-            name="mobilenetv3",
-            params=2_971_664,
-            embedding_dim=960,
-            sample_rate=32000,
-            licence=_MIT,
-            source="Howard et al. 2019, arXiv 1905.02244; for audio Schmid et al. 2023, arXiv 2211.04772",
-        ),
-    ),
-    "dymn": (
-        _dymn,
-        StudentInfo(
-            name="dymn",
-            params=8_643_312,
-            embedding_dim=960,
-            sample_rate=32000,
-            licence=_MIT,
-            source="Schmid et al. 2023, arXiv 2310.15648",
-        ),
-    ),
-    "eres2net": (
-        _eres2net,
-        StudentInfo(
-            name="eres2net",
-            params=1_368_068,
-            embedding_dim=1024,
-            sample_rate=32000,
-            licence=_MIT,
-            source="Chen et al. 2023, arXiv 2305.12838; its five-layer form with temporal statistics of S-SONDO",
-        ),
-    ),
-}
-_FORMS = (
-    StudentInfo(
-        name=TIMM_FORM,
-        params=None,
-        embedding_dim=None,
-        sample_rate=32000,
-        licence="Apache-2.0 (timm); see the model",
-        source="any image model of timm that takes one channel and any width (pip install timm)",
-    ),
-    StudentInfo(
-        name=OWN_FORM,
-        params=None,
-        embedding_dim=None,
-        sample_rate=32000,
-        licence="its own",
-        source="your function: an nn.Module from log-mels (batch, 1, mels, frames) to vectors (batch, dim)",
-    ),
-)
-
-
-def available() -> list[StudentInfo]:
-    """All students, each at its default size; the last two are forms in which others are named."""
-    return [*(info for _, info in _STUDENTS.values()), *_FORMS]
+_STUDENTS: dict[str, Callable[..., Student]] = {"mobilenetv3": _mobilenetv3, "dymn": _dymn, "eres2net": _eres2net}
 
 
 def check_name(name: str) -> None:
@@ -168,8 +87,8 @@ def create(name: str, **options: Any) -> Student:
     """Make a student with new, random weights, drawn from torch's generator.
 
     Args:
-        name: A name that `available` lists; `timm:MODEL`; or `package.module:function` for your own, a function that
-            returns an `nn.Module` from log-mels (batch, 1, mels, frames) to vectors (batch, dim).
+        name: A name that `sondo.students.available` lists; `timm:MODEL`; or `package.module:function` for your own, a
+            function that returns an `nn.Module` from log-mels (batch, 1, mels, frames) to vectors (batch, dim).
         options: `readout` (see `sondo.students.readout`; `last` if left out); `width_mult`, the factor on the channels;
             for `dymn` also `temperature`, that of its dynamic convolutions; `front_end`, a `LogMelConfig`.
 
@@ -184,7 +103,7 @@ def create(name: str, **options: Any) -> Student:
     check_name(name)
     if name not in _STUDENTS:
         return _own(name, **options)
-    make, _ = _STUDENTS[name]
+    make = _STUDENTS[name]
     known = list(inspect.signature(make).parameters)
     unknown = sorted(set(options) - set(known))
     if unknown:

@@ -56,8 +56,8 @@ def located(model: str | Path, *, exported: bool = False) -> Path:
 def _mistyped(name: str) -> SondoError:
     guess = near_path(name)
     return SondoError(
-        f"there is no {name}{f': {guess}' if guess else ''} ({Path(name).parent} is here, so that this is taken for a path; a "
-        f"repository of the Hugging Face hub of that name would be {HUB}{name})"
+        f"there is no {name}{f': {guess}' if guess else ''} ({Path(name).parent} is here, so that this is taken for a "
+        f"path; a repository of the Hugging Face hub of that name would be {HUB}{name})"
     )
 
 

@@ -15,14 +15,9 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 
 def run(settings: Any) -> None:
     """List them."""
-    from sondo.errors import require
-
-    require("torch", extra="train", why="Students are made with torch")
+    from sondo.catalogue import PREFIX, PUBLISHED, WEIGHTS, available
     from sondo.report import show_infos
     from sondo.screen import tell
-    from sondo.students import available
-    from sondo.students.efficientat import PREFIX, WEIGHTS
-    from sondo.students.published import PUBLISHED
     from sondo.weights import is_here
 
     show_infos("students to train", available())
