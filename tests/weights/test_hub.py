@@ -26,6 +26,7 @@ def hub(tmp_path, monkeypatch):
         return str(folder / name)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda url: None)
     return state
 
 
@@ -45,6 +46,23 @@ def test_hub_errors_say_how_to_do_it_by_hand(hub):
         fetch_hub("hf://me/models/gone.ckpt")
     with pytest.raises(SondoError, match="expected hf://owner/repository/file"):
         fetch_hub("hf://me/models")
+
+
+@pytest.mark.parametrize(
+    ("error", "asked"),
+    [("ConnectError", 0), ("ConnectionError", 0), ("ConnectTimeout", 1), ("ReadTimeout", 1), ("SSLError", 1)],
+)
+def test_without_a_way_to_the_hub_its_client_is_not_asked_to_try_for_long(hub, monkeypatch, error, asked):
+    def refuse(url):
+        raise type(error, (OSError,), {})("no route")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuse)
+    if asked:  # a slow network is the client's business
+        assert fetch_hub("hf://me/models/x.ckpt")
+    else:
+        with pytest.raises(SondoError, match="not in the hub's cache, and the hub cannot be reached"):
+            fetch_hub("hf://me/models/x.ckpt")
+    assert len(hub.asked) == asked
 
 
 def test_a_revision_is_taken_as_it_is_and_not_recorded(hub):

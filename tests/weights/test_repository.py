@@ -47,6 +47,7 @@ def hub(exported, tmp_path, monkeypatch):
     state.source, state.questions = source, 0
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", model_info)
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda url: None)
     monkeypatch.chdir(tmp_path)
     return state
 

@@ -62,6 +62,8 @@ def download(repository: str, name: str, revision: str | None) -> Path:
     hub = require("huggingface_hub", extra="hub", why=f"Downloading {HUB}{repository}/{name} needs huggingface_hub")
     pinned = revision or _pinned(repository)
     offline = {"local_files_only": True} if is_offline() else {}
+    if not offline and not isinstance(hub.try_to_load_from_cache(repository, name, revision=pinned), str):
+        _check_reachable(repository, name, pinned)
     path = Path(hub.hf_hub_download(repository, name, revision=pinned, **offline))
     commit = commit_of(path, name)
     if pinned is None and commit is not None:
@@ -71,6 +73,23 @@ def download(repository: str, name: str, revision: str | None) -> Path:
             f'for a newer one, remove the entry "{repository}" from {home() / REVISIONS}'
         )
     return path
+
+
+def _check_reachable(repository: str, name: str, revision: str | None) -> None:
+    """Find out at once where there is no way to the hub, which its client tries for half a minute.
+
+    Whatever else is wrong, a slow network too, is left to the client, which is patient and has the words.
+
+    Raises:
+        LocalEntryNotFoundError: There is no way.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
+    except Exception as error:  # its transport's errors, of httpx or of requests
+        if type(error).__name__ in ("ConnectError", "ConnectionError"):
+            raise errors.LocalEntryNotFoundError(str(error)) from error
 
 
 def hub_is_here(reference: str) -> bool:
