@@ -26,6 +26,21 @@ def test_results_are_told_however_narrow_the_screen_says_it_is(monkeypatch, caps
     assert {"loss", "accuracy", *"abcdefghijklmn"} <= set(said.out.split())
 
 
+@pytest.mark.parametrize(("value", "is_shown"), [("0", False), ("off", False), ("1", True), ("", True)])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_progress_can_be_left_out_and_messages_are_not(monkeypatch, capsys, value, is_shown, is_terminal):
+    monkeypatch.setattr(screen, "console", screen._Screen(stderr=True, force_terminal=is_terminal))
+    monkeypatch.setattr(screen, "LOG_EVERY_S", 0)
+    monkeypatch.setenv("SONDO_PROGRESS", value)
+    with screen.progress(), screen.track("listen", total=2) as line:
+        line.advance()
+        line.note("half")
+        screen.say("a file is left out")
+    said = capsys.readouterr().err
+    assert ("listen" in said) == is_shown
+    assert "a file is left out" in said
+
+
 def test_what_moves_stays_within_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr(screen.console, "_width", 20)
     assert screen.console.width == 20

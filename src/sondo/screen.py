@@ -1,11 +1,13 @@
 """What sondo shows while it works: one progress view, shared by all stages of a command.
 
-Progress and messages go to standard error, results to standard output, so that results can be piped.
+Progress and messages go to standard error, results to standard output, so that results can be piped. With
+`SONDO_PROGRESS=0` in the environment, no progress is shown; messages, which say what happened, are.
 May import: rich.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -107,6 +109,11 @@ class _RateColumn(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="progress.data.speed")
 
 
+def _is_shown() -> bool:
+    """Whether progress is to be shown at all; asked each time, for a notebook may set it after the import."""
+    return os.environ.get("SONDO_PROGRESS", "").lower() not in ("0", "false", "no", "off")
+
+
 @contextmanager
 def progress() -> Iterator[Progress]:
     """Open the progress view, or join the one that is open, so that stages inside one command share a display."""
@@ -124,7 +131,7 @@ def progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}", markup=False),
         console=console,
-        disable=not console.is_terminal,
+        disable=not (console.is_terminal and _is_shown()),
     )
     token = _active.set(view)
     try:
@@ -132,6 +139,11 @@ def progress() -> Iterator[Progress]:
             yield view
     finally:
         _active.reset(token)
+
+
+def _is_logged() -> bool:
+    """Whether progress goes line by line to a log file."""
+    return not console.is_terminal and _is_shown()
 
 
 class Line(Protocol):
@@ -161,7 +173,7 @@ class Tracker:
         """Count finished items."""
         self._done += count
         self._view.update(self._task, advance=count)
-        if not console.is_terminal and time.monotonic() - self._told_s >= LOG_EVERY_S:
+        if _is_logged() and time.monotonic() - self._told_s >= LOG_EVERY_S:
             self.tell()
 
     def note(self, text: str) -> None:
@@ -183,7 +195,7 @@ class Tracker:
         """Stop the clock of the line."""
         self._view.stop_task(self._task)
         self._view.refresh()
-        if not console.is_terminal:
+        if _is_logged():
             self.tell(is_over=True)
 
 
