@@ -281,8 +281,8 @@ class RayConfig:
     """Where teachers listen to a bank, if not in this process: in workers of Ray, on this machine or on many.
 
     Args:
-        workers: Number of workers, each with a teacher of its own, and no more than there are steps of 256 clips;
-            with 0 this process listens.
+        workers: Number of workers, each with a teacher of its own, and no more than there are steps of 256 clips, nor,
+            where Ray is started on this machine, than it has cores; with 0 this process listens.
         address: `auto` for the cluster that this machine is in, or `ray://HOST:10001`; left out, one is started on this
             machine and ended again.
         gpus_per_worker: GPUs of each worker; below 1, several share one. Left out, 1 where Ray has GPUs, else 0.

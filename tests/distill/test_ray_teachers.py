@@ -65,8 +65,9 @@ def taught(bank, config=LOUD, *, workers=2, teacher=None):
 
 
 @pytest.mark.slow
-def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, capfd):
+def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, capfd, monkeypatch):
     module = pytest.importorskip("ray")
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
     found = taught(bank, workers=100)
     assert not module.is_initialized()
     alone = TeacherConfig(name=LOUD.name, sample_rate=16000, label="alone", batch_size=2)
@@ -76,6 +77,17 @@ def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, c
     assert out == ""
     assert {line.split(":")[0] for line in err.splitlines()} == {"teach"}
     assert "4 of 100 workers, for there is no more to do" in err
+
+
+@pytest.mark.slow
+def test_no_more_workers_are_started_than_the_machine_has_cores(bank, code, capfd, monkeypatch):
+    module = pytest.importorskip("ray")
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    started, init = [], module.init
+    monkeypatch.setattr(module, "init", lambda **options: started.append(options["num_cpus"]) or init(**options))
+    assert len(taught(bank, workers=3)) == len(bank)
+    assert started == [2]
+    assert "2 of 3 workers, for this machine has no more cores than 2" in capfd.readouterr().err
 
 
 @pytest.mark.slow

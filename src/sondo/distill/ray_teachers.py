@@ -37,6 +37,7 @@ _AT_ONCE = 2
 """Steps that a worker has at a time: it decodes one while its teacher listens to the other."""
 
 _RETRIES = 3
+_NEEDS_RAY = "Teaching in workers (--ray.workers) needs Ray"
 _PATIENCE_S = 30.0
 
 
@@ -53,7 +54,7 @@ def check_ray(config: RayConfig, teachers: Sequence[TeacherConfig], *, is_object
     """
     if not config.workers:
         return
-    require("ray", extra="ray", why="Teaching in workers (--ray.workers) needs Ray")
+    require("ray", extra="ray", why=_NEEDS_RAY)
     if is_object or any(each.name.startswith("__main__:") for each in teachers):
         raise SondoError(
             "workers of Ray make their own teacher, which they find by its name: put its code into a module and give "
@@ -96,13 +97,15 @@ class RayTeachers:
                 sound, whatever is wrong with a clip, or workers that died again and again.
         """
         left = iter(steps)
-        first = list(islice(left, self._config.workers))  # more workers than steps would start for nothing
+        room = _room(self._config)
+        first = list(islice(left, room))  # more workers than steps would start for nothing
         if not first:
             return
         left = chain(first, left)
         config = replace(self._config, workers=len(first))
         if config.workers < self._config.workers:
-            say(f"teach: {config.workers} of {self._config.workers} workers, for there is no more to do")
+            why = "there is no more to do" if config.workers < room else f"this machine has no more cores than {room}"
+            say(f"teach: {config.workers} of {self._config.workers} workers, for {why}")
         with _running(config) as ray:
             processes = self._start(ray, bank, teacher, config)
             free = deque([*processes] * _AT_ONCE)
@@ -168,6 +171,14 @@ def _answer(ray: Any, answer: Any, what: str) -> Any:
     return value
 
 
+def _room(config: RayConfig) -> int:
+    """How many of the workers there are cores for, where Ray is started here; one that runs says so itself."""
+    ray = require("ray", extra="ray", why=_NEEDS_RAY)
+    if config.address or ray.is_initialized():
+        return config.workers
+    return min(config.workers, os.cpu_count() or 1)
+
+
 def _gpus_per_worker(ray: Any, config: RayConfig) -> float:
     """The GPUs of a worker, where there are enough of them.
 
@@ -194,15 +205,14 @@ def _running(config: RayConfig) -> Iterator[Any]:
     Raises:
         SondoError: There is none at the address.
     """
-    ray = require("ray", extra="ray", why="Teaching in workers (--ray.workers) needs Ray")
+    ray = require("ray", extra="ray", why=_NEEDS_RAY)
     if ray.is_initialized():
         yield ray
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # What Ray knows of dead workers it writes on standard output, where results go; it has no public switch for that.
     ray._private.worker._worker_logs_enabled = False
-    # Workers that compute on the CPU need no more of Ray than to be started, so each counts as one core.
-    cores = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, config.workers)}
+    cores = {"include_dashboard": False, "num_cpus": os.cpu_count() or 1}
     try:
         with warnings.catch_warnings():
             # Lance warns of forks; those of Ray become programs of its own at once.
