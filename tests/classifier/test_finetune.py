@@ -170,6 +170,16 @@ def test_a_folder_that_distill_made_is_left_alone(start, class_folders, tmp_path
     assert sorted(file.name for file in out.glob("[!.]*")) == ["recipe.json", "train.json"]
 
 
+def test_a_run_that_was_copied_elsewhere_is_the_same_run(start, class_folders, tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr("sondo.classifier.finetuning._Run.run", lambda *_: ran.append(1) or {"score": 1})
+    finetune(start, data=class_folders, out=tmp_path / "run", config=SHORT)
+    shutil.copytree(tmp_path / "run", tmp_path / "deep" / "copy")
+    shutil.rmtree(tmp_path / "run")
+    assert finetune(start, data=class_folders, out=tmp_path / "deep" / "copy", config=SHORT) == {"score": 1}
+    assert len(ran) == 1
+
+
 def test_one_process_trains_in_a_folder_and_another_leaves_it_alone(start, class_folders, tmp_path):
     other = dataclasses.replace(SHORT, epochs=3)
     with (

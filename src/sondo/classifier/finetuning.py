@@ -86,7 +86,7 @@ def finetune(
         "data": str(data.resolve()),
         "num_clips": len(task),
         "num_folds": num_folds,
-        "bank": {"path": str((out / "bank.lance").resolve())},
+        "bank": {"path": "bank.lance"},  # from the run's folder: it moves with it
         "finetune": asdict(config),
         "augment": asdict(augmentation),
     }
