@@ -144,6 +144,35 @@ def test_shortest_sound(tmp_path):
             read(short)
 
 
+def flac_that_says(path, num_samples, sound):
+    """A FLAC with another length in its header: the last 36 bits of its bytes 18 to 25 (RFC 9639, section 8.2)."""
+    content = bytearray(write(path, sound, 32000).read_bytes())
+    field = int.from_bytes(content[18:26], "big")
+    content[18:26] = ((field >> 36 << 36) | num_samples).to_bytes(8, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_a_flac_of_unknown_length_is_read_to_its_end(tmp_path):
+    sound = noise(3.3, 32000)
+    path = flac_that_says(tmp_path / "a.flac", 0, sound)  # as a stream leaves it
+    assert probe(path).num_samples == len(sound)
+    np.testing.assert_allclose(load_audio(path), sound[:, 0], atol=2**-15)
+
+
+def test_a_flac_that_promises_more_than_it_can_hold_is_refused_before_it_is_read(tmp_path):
+    path = flac_that_says(tmp_path / "a.flac", 2**36 - 1, noise(0.5, 32000))
+    with pytest.raises(
+        AudioError, match=r"damaged, its header promises 2,147,484 s of sound, which [\d,]+ bytes cannot"
+    ):
+        probe(path)
+    silence = write(tmp_path / "b.flac", np.zeros((320_000, 1), dtype=np.float32), 32000)
+    assert probe(silence).num_samples == 320_000  # of fewer bytes than any other sound
+    path = flac_that_says(tmp_path / "c.flac", 32000, noise(0.5, 32000))
+    with pytest.raises(AudioError, match=r"truncated, it promises 1\.00 s of sound and ends after 0\.50 s"):
+        load_audio(path)
+
+
 @pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "ogg"])
 @pytest.mark.parametrize(
     ("content", "reason"), [(b"", "empty"), (b"this is no sound at all\n" * 50, "not a sound file")]

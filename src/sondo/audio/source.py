@@ -27,6 +27,7 @@ SEEK_GAP_S = 30.0
 
 _UNKNOWN_SAMPLES = 1 << 62
 _STREAMED_BYTES = 0x7FFF0000
+_MOST_PER_FLAC_FRAME, _LEAST_FLAC_FRAME = 65535, 11
 
 Blocks = Generator[NDArray[np.float32], None, None]
 
@@ -50,7 +51,7 @@ class SoundfileSource:
     """What libsndfile reads: WAV, FLAC, Ogg, MP3, AIFF and more.
 
     Raises:
-        AudioError: The file is no sound file, or a WAV file that ends before the length in its header.
+        AudioError: The file is no sound file, or a WAV or FLAC file that cannot hold the length in its header.
     """
 
     def __init__(self, path: Path | SoundBytes) -> None:
@@ -61,13 +62,16 @@ class SoundfileSource:
             frames, kind = file.frames, file.format
         self.num_samples: int | None = frames if 0 < frames < _UNKNOWN_SAMPLES else None
         self.is_estimated = False
+        self._is_flac = kind == "FLAC"
         if kind in ("WAV", "WAVEX"):
             _check_wav_length(path)
+        elif self._is_flac and self.num_samples is not None:
+            _check_flac_length(path, self.num_samples, self.sample_rate)
 
     def blocks(self, start: int) -> Blocks:
         """Decode from sample `start` to the end, as mono blocks."""
         position = start
-        with _open(self.path) as file:
+        with _open(self.path, forwards=self._is_flac) as file:
             try:
                 if start:
                     file.seek(start)
@@ -170,9 +174,20 @@ def count_samples(source: Source) -> int:
         return sum(len(block) for block in blocks)
 
 
-def _open(path: Path | SoundBytes) -> Any:
+class _Forwards(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that soundfile does not send to where it is already: libsndfile fails to go to the end of a FLAC whose
+    header has another length, or none.
+    """
+
+    def seekable(self) -> bool:
+        """Not for soundfile's own use; `seek` works."""
+        return False
+
+
+def _open(path: Path | SoundBytes, *, forwards: bool = False) -> Any:
+    kind = _Forwards if forwards else soundfile.SoundFile
     try:
-        return soundfile.SoundFile(path.open() if isinstance(path, SoundBytes) else path)
+        return kind(path.open() if isinstance(path, SoundBytes) else path)
     except (soundfile.SoundFileError, TypeError) as error:
         raise AudioError(f"{path}: not a sound file that can be read ({_reason(error)})") from error
 
@@ -181,6 +196,21 @@ def _reason(error: Exception) -> str:
     """What libsndfile says, without the path, and without its guess that a file which exists does not."""
     text = getattr(error, "error_string", None) or str(error)
     return "format not recognised" if "does not exist" in text else str(text).rstrip(".").removeprefix("Error : ")
+
+
+def _check_flac_length(path: Path | SoundBytes, num_samples: int, sample_rate: int) -> None:
+    """Refuse a length that not even silence could have in a file of this size, before clips are planned for it.
+
+    Source: RFC 9639, section 9: a frame has at most 65535 samples of a channel and at least 11 bytes (8 of its header,
+    a constant subframe of 1 and what it holds, 2 of its checksum).
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+    if num_samples > _MOST_PER_FLAC_FRAME * (size // _LEAST_FLAC_FRAME + 1):
+        raise AudioError(
+            f"{path}: damaged, its header promises {num_samples / sample_rate:,.0f} s of sound, which {size:,} bytes "
+            "cannot hold"
+        )
 
 
 def _check_wav_length(path: Path | SoundBytes) -> None:
