@@ -125,6 +125,14 @@ def test_every_verb_has_help(capsys):
         (["distil"], "(see sondo --help)"),
         (["finetune", "r", "--data", "d", "--out", "o", "--augment.views", "3"], "augment.views"),
         (["evaluate", "r", "--task", "esc10", "--data", "d", "--teacher.online"], "teacher.online"),
+        (
+            ["teach", "--bank", "b", "--teacher.online"],
+            "--teacher.online has a teacher listen in training, and nothing is",
+        ),
+        (
+            ["cluster", "--bank", "b", "--teacher", "m2d", "--teacher", "matpac", "--teacher.online"],
+            "give it to `sondo",
+        ),
         (["embed"], "required: model, files, --out (see sondo embed --help)"),
         (["audioset", "manifest", "--labels", "l"], "required: --segments, --out (see sondo audioset --help)"),
         ([], "no command is given: expected one of demo, distill, "),

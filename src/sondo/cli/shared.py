@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import jsonargparse
 
+from sondo.errors import SondoError
 from sondo.recipe import Recipe, TeacherConfig
 from sondo.recipes import recipe_from
 from sondo.recipes.read import MORE_TEACHERS
@@ -60,6 +61,19 @@ def teacher_configs(settings: Any) -> list[TeacherConfig]:
     """The teachers that were named."""
     values = settings.as_dict()
     return [TeacherConfig(**teacher) for teacher in (values["teacher"], *values[MORE_TEACHERS])]
+
+
+def check_not_online(settings: Any) -> None:
+    """Refuse a setting of training where nothing is trained.
+
+    Raises:
+        SondoError: A teacher is to be online.
+    """
+    if any(config.online for config in teacher_configs(settings)):
+        raise SondoError(
+            "--teacher.online has a teacher listen in training, and nothing is trained here: leave it out, and give it "
+            "to `sondo train`"
+        )
 
 
 def teacher_columns(settings: Any) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import jsonargparse
 
-from sondo.cli.shared import add_teachers, teacher_columns
+from sondo.cli.shared import add_teachers, check_not_online, teacher_columns
 
 HELP = "stage 3: clusters of a teacher's vectors into the bank"
 
@@ -43,6 +43,7 @@ def run(settings: Any) -> None:
     from sondo.errors import check_places, require
     from sondo.screen import tell
 
+    check_not_online(settings)
     if settings.report is not None:
         check_places(Path(settings.report) / "cluster.json")
         require("matplotlib", extra="report", why="A picture of clusters needs matplotlib")

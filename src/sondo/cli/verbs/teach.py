@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_teachers, instance, teacher_configs
+from sondo.cli.shared import add_teachers, check_not_online, instance, teacher_configs
 from sondo.recipe import RayConfig
 
 HELP = "stage 2: a teacher's vectors into the bank"
@@ -25,6 +25,7 @@ def run(settings: Any) -> None:
     from sondo.errors import require
     from sondo.screen import tell
 
+    check_not_online(settings)
     require("torch", extra="train", why="A teacher needs torch")
     from sondo.bank import Bank
     from sondo.distill.ray_teachers import check_ray, ray_teachers
