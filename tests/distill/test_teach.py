@@ -108,6 +108,18 @@ def test_vectors_that_are_none_are_refused(bank, vector, message):
         teach(bank, teacher)
 
 
+def test_a_clip_that_gets_a_zero_vector_is_named_and_the_others_are_taught(bank, capsys):
+    teacher, heard = Loudness(), Loudness().embed
+    teacher.embed = lambda audio: heard(audio) * float(audio.shape[1] != 11200)  # 0.7 s at its rate
+    vectors = column(bank, teach(bank, teacher))
+    (row,) = [n for n, uri in enumerate(bank.read(["uri"]).column(0).to_pylist()) if uri.endswith("4.wav")]
+    assert bank.zero_rows("teacher.loudness").tolist() == [row]
+    assert np.all(np.delete(vectors, row, axis=0).any(axis=1))
+    said = capsys.readouterr().err
+    assert "1 of 7 clips got a zero vector of loudness (are they silent?)" in said
+    assert "4.wav at 0 s" in said
+
+
 def test_a_teacher_that_gave_zero_is_mended_in_the_same_bank(bank):
     teach(bank, Loudness())
     before = column(bank).tolist()

@@ -13,7 +13,7 @@ from torch import nn
 from sondo.bank import Bank, ingest
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster
-from sondo.distill.data import stack_repeated
+from sondo.distill.data import BankBatches, stack_repeated
 from sondo.distill.module import Distillation
 from sondo.distill.train import memory_format, train
 from sondo.errors import SondoError
@@ -25,15 +25,21 @@ from sondo.students.dymn_blocks import DynamicKernels
 SMALL = StudentConfig(width_mult=0.1)
 
 
+def taught(bank, *, zero=()):
+    """A column of seeded vectors; those of some rows are zero."""
+    vectors = np.random.default_rng(0).standard_normal((len(bank), 8)).astype(np.float16)
+    vectors[list(zero)] = 0
+    values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8)
+    origin = {"teacher": "fake", "fingerprint": "1", "embedding_dim": 8, "licence": "CC0", "num_params": 5}
+    bank.add_column("teacher.fake", values.type, iter([values]), origin)
+
+
 @pytest.fixture
 def bank(sound_folder, tmp_path):
     (sound_folder / "deep" / "long.flac").unlink()
     ingest(tmp_path / "b.lance", audio=sound_folder)
     opened = Bank(tmp_path / "b.lance")
-    vectors = np.random.default_rng(0).standard_normal((len(opened), 8)).astype(np.float16)
-    values = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8)
-    origin = {"teacher": "fake", "fingerprint": "1", "embedding_dim": 8, "licence": "CC0", "num_params": 5}
-    opened.add_column("teacher.fake", values.type, iter([values]), origin)
+    taught(opened)
     return opened
 
 
@@ -111,6 +117,20 @@ def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp
     assert cosines[1] > cosines[0] + 0.2
     assert load_projector(after).hidden_dim == 3 * load(after).projector_width
     assert load(after).info["training"]["projectors"] == 3
+
+
+def test_clips_without_a_direction_are_neither_trained_on_nor_compared(bank, tmp_path, monkeypatch, capsys):
+    taught(bank, zero=[1, 3])
+    drawn = []
+    read = BankBatches.__getitem__
+    monkeypatch.setattr(BankBatches, "__getitem__", lambda self, rows: drawn.extend(rows) or read(self, rows))
+    folder = run(bank, tmp_path / "r", epochs=2)
+    assert set(drawn) == {0, 2, 4}
+    assert "2 of 5 clips are left out, whose teacher.fake is zero" in capsys.readouterr().err
+    assert alignment(bank, "teacher.fake", load(folder), load_projector(folder))["clips"] == 3
+    taught(bank, zero=range(4))
+    with pytest.raises(SondoError, match="has 1 clips to train on"):
+        run(bank, tmp_path / "another")
 
 
 def test_other_settings_in_the_same_folder_are_refused(bank, tmp_path):

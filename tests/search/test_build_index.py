@@ -230,10 +230,11 @@ def test_labels_come_from_a_manifest(sound_folder, student_folder, out, tmp_path
     assert [hit.labels for hit in query(out, sound_folder / "4.wav", k=2)] == [("high",), ("low",)]
 
 
-def teach_toy(bank_path):
-    """A column `teacher.toy` of 24 seeded values."""
+def teach_toy(bank_path, *, zero=()):
+    """A column `teacher.toy` of 24 seeded values, zero in some rows."""
     bank = Bank(bank_path)
     vectors = np.random.default_rng(0).standard_normal((len(bank), 24)).astype(np.float16)
+    vectors[list(zero)] = 0
     origin = {"stage": "teach", "teacher": "toy", "sample_rate": 32000, **TOY}
     column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 24)
     with bank.lock():
@@ -253,6 +254,14 @@ def test_a_banks_column_becomes_an_index_without_any_model(sound_folder, out, tm
     hit, *_ = index.nearest(vectors[4].astype(np.float32), space_id=index.info.space_id, k=1)
     assert hit.uri == uris[4]
     assert build(tmp_path / "bank.lance", out, teacher="toy").num_added == 0
+
+
+def test_clips_of_a_column_that_have_no_direction_are_left_out(sound_folder, out, tmp_path, capsys):
+    ingest(tmp_path / "bank.lance", audio=sound_folder)
+    bank, _ = teach_toy(tmp_path / "bank.lance", zero=[2])
+    assert build(tmp_path / "bank.lance", out, teacher="toy").num_clips == 6
+    assert "1 clips are left out, whose teacher.toy is zero" in capsys.readouterr().err
+    assert bank.read(["uri"]).column(0)[2].as_py() not in {row["uri"] for row in Index(out).rows()}
 
 
 def test_a_bank_can_be_heard_by_a_model_too(sound_folder, student_folder, out, tmp_path):

@@ -195,6 +195,16 @@ class Bank:
         flat, ends = values.values.to_numpy(), values.offsets.to_numpy()
         return [flat[a:b].reshape(mels, -1) for a, b in pairwise(ends)]
 
+    def zero_rows(self, column: str) -> NDArray[np.int64]:
+        """Rows whose vector is zero, in a complete column of vectors: it has no direction to learn or to compare."""
+        found: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
+        first = 0
+        for batch in self.scan([column]):
+            vectors = batch[column].flatten().to_numpy().reshape(len(batch[column]), -1)
+            found.append(first + np.flatnonzero(~vectors.any(axis=1)))
+            first += len(vectors)
+        return np.concatenate(found)
+
     # -- writing ---------------------------------------------------------------------------------------------
 
     def append(self, clips: pa.Table) -> None:

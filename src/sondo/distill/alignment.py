@@ -30,6 +30,8 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
         `cosine`, `clips` (how many were compared, at most 512) and `on` (`held-out clips` or `training clips`).
     """
     rows, on = rows_to_compare(bank)
+    has_direction = bank_vectors(bank, column, rows).any(axis=1)
+    rows = rows[has_direction] if has_direction.any() else rows
     found = cosines(embed_rows(bank, rows, student), bank_vectors(bank, column, rows), projector)
     return {"cosine": round(float(found.mean()), 6), "clips": len(rows), "on": on}
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,9 @@ from sondo.teachers import Teacher, label_of
 
 CLIPS_PER_COMMIT = 256
 FLOAT16_MAX = 65504.0
+MOST_ZERO = 0.5
+"""Share of clips to which a teacher may give a zero vector: silence has none to speak of, a broken teacher neither."""
+SHOWN_CLIPS = 3
 Heard = tuple[list[Clip], NDArray[np.float32]]
 """Clips that follow each other in the bank, and their vectors, (clips, embedding_dim)."""
 
@@ -91,7 +94,8 @@ def teach(
         The column's name.
 
     Raises:
-        SondoError: A stale column, a file that is gone or has changed, or a vector that is no vector.
+        SondoError: A stale column, a file that is gone or has changed, a vector that is no vector, or zero vectors for
+            most of the clips; a few are named on the screen, and training leaves them out.
     """
     column = teacher_column(teacher)
     kind = pa.list_(pa.float16(), teacher.embedding_dim)
@@ -106,15 +110,26 @@ def teach(
             heard = _heard_here(bank, teacher, writer.done, batch_size=batch_size, workers=workers)
         else:
             heard = elsewhere.heard(bank, teacher, _steps(bank, writer.done))
+        zero: list[str] = []
         with track("teach", total=len(bank), done=writer.done) as line, closing(heard):
             for clips, vectors in heard:
                 names = [f"{clip.uri} at {clip.offset_s:g} s" for clip in clips]
-                vectors = check_vectors(vectors, names, teacher)
+                check_numbers(vectors, names, teacher)
+                zero += _zero(vectors, names)
+                if len(zero) > MOST_ZERO * len(bank):
+                    writer.discard()
+                    _refuse_zero(zero, teacher)
                 flat = pa.array(vectors.astype(np.float16).ravel())
                 ids = pa.array([clip.clip_id for clip in clips])
                 writer.append(ids, pa.FixedSizeListArray.from_arrays(flat, teacher.embedding_dim))
                 line.advance(len(clips))
         writer.publish()
+    if zero:
+        more = f" and {len(zero) - SHOWN_CLIPS} more" if len(zero) > SHOWN_CLIPS else ""
+        say(
+            f"teach: {len(zero)} of {len(bank)} clips got a zero vector of {teacher.name} (are they silent?), which "
+            f"has no direction, and training leaves them out: {', '.join(zero[:SHOWN_CLIPS])}{more}"
+        )
     return column
 
 
@@ -238,7 +253,7 @@ def embed_sounds(teacher: Teacher, sounds: Sounds, batch_size: int) -> NDArray[n
 
 
 def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: Teacher) -> NDArray[np.float32]:
-    """The vectors, if the bank can hold them.
+    """The vectors, if each can be learned from.
 
     Args:
         vectors: (clips, embedding_dim).
@@ -248,18 +263,37 @@ def check_vectors(vectors: NDArray[np.float32], names: Sequence[str], teacher: T
     Raises:
         SondoError: One that is zero, not finite or beyond float16; names its clip.
     """
-    largest = np.abs(vectors).max(axis=1)
-    for name, value in zip(names, largest, strict=True):
+    check_numbers(vectors, names, teacher)
+    if zero := _zero(vectors, names):
+        _refuse_zero(zero, teacher)
+    return vectors
+
+
+def check_numbers(vectors: NDArray[np.float32], names: Sequence[str], teacher: Teacher) -> None:
+    """Refuse vectors that the bank cannot hold; arguments as for `check_vectors`.
+
+    Raises:
+        SondoError: One that is not finite or beyond float16; names its clip.
+    """
+    for name, value in zip(names, np.abs(vectors).max(axis=1), strict=True):
         if not math.isfinite(value) or value > FLOAT16_MAX:
             raise SondoError(
                 f"teacher {teacher.name} gave {value} for {name}: "
                 f"expected finite values below {FLOAT16_MAX:g}, which float16 holds"
             )
-        if np.float16(value) == 0:
-            raise SondoError(
-                f"teacher {teacher.name} gave a zero vector for {name}, or one that float16 takes for zero (below "
-                "6e-8), which has no direction to learn (is it silent?): let the teacher give such sound a fixed "
-                "vector other than zero, and the bank with what other teachers said stays as it is; or take it out of "
-                "the folder or the manifest and ingest into a new bank"
-            )
-    return vectors
+
+
+def _zero(vectors: NDArray[np.float32], names: Sequence[str]) -> list[str]:
+    """The clips whose vectors float16 takes for zero."""
+    kept = vectors.astype(np.float16)
+    return [name for name, vector in zip(names, kept, strict=True) if not vector.any()]
+
+
+def _refuse_zero(zero: Sequence[str], teacher: Teacher) -> NoReturn:
+    which = f"for {zero[0]}" + (f" and {len(zero) - 1} others" if len(zero) > 1 else "")
+    raise SondoError(
+        f"teacher {teacher.name} gave a zero vector {which}, or one that float16 takes for zero (below 6e-8), which "
+        "has no direction to learn (is it silent?): let the teacher give such sound a fixed vector other than zero, "
+        "and the bank with what other teachers said stays as it is; or take it out of the folder or the manifest and "
+        "ingest into a new bank"
+    )

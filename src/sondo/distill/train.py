@@ -108,7 +108,7 @@ def _train(
     for teacher in teachers:
         require_complete(bank, teacher)
     origins = [bank.origin(teacher) or {} for teacher in teachers]
-    weights, train_rows, valid_rows = _rows(bank, clusters, config)
+    weights, train_rows, valid_rows = _rows(bank, clusters, config, teachers)
     dims = [int(origin["embedding_dim"]) for origin in origins]
     goals = check_fits(student, config, dims, has_clusters=clusters is not None)
     needs_clusters = any(goal.needs_clusters for goal in goals)
@@ -303,12 +303,19 @@ def _chunks(bank: Bank, teacher: str, rows: NDArray[np.int64]) -> Iterator[NDArr
 
 
 def _rows(
-    bank: Bank, clusters: str | None, config: TrainConfig
+    bank: Bank, clusters: str | None, config: TrainConfig, teachers: Sequence[str]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Weights of all rows (0 outside the training part), rows to train on, rows to watch."""
+    """Weights of all rows (0 outside the training part), rows to train on, rows to watch.
+
+    Clips to which a teacher gave a zero vector are in neither part.
+    """
     splits = [value or "train" for value in bank.read(["split"]).column(0).to_pylist()]
     train_rows = np.flatnonzero([split.lower() in TRAIN_SPLITS for split in splits])
     valid_rows = np.flatnonzero([split.lower() in VALID_SPLITS for split in splits])
+    for teacher in teachers:
+        if len(rows := bank.zero_rows(teacher)):
+            say(f"train: {len(rows)} of {len(bank)} clips are left out, whose {teacher} is zero and has no direction")
+            train_rows, valid_rows = np.setdiff1d(train_rows, rows), np.setdiff1d(valid_rows, rows)
     if len(train_rows) < 2:
         raise SondoError(
             f"{bank.path} has {len(train_rows)} clips to train on (splits there: {', '.join(sorted(set(splits)))}; "

@@ -7,7 +7,7 @@ import numpy as np
 from sondo.bank import Bank
 from sondo.bank.schema import slug
 from sondo.errors import SondoError
-from sondo.screen import track
+from sondo.screen import say, track
 from sondo.search.fill import Filling
 from sondo.search.info import IndexInfo, teacher_space_id
 
@@ -47,12 +47,12 @@ def info_of_column(bank: Bank, teacher: str) -> IndexInfo:
 
 
 def fill_from_column(bank: Bank, teacher: str, filling: Filling) -> None:
-    """Take every clip of the bank that the index lacks, with its vector.
+    """Take every clip of the bank that the index lacks, with its vector, but for those whose vector is zero.
 
     Raises:
-        SondoError: A vector that is zero or not finite.
+        SondoError: A vector that is not finite.
     """
-    column = column_of(teacher)
+    column, num_zero = column_of(teacher), 0
     try:
         with track("index", total=len(bank)) as line:
             for batch in bank.scan([*_WHERE, column]):
@@ -61,11 +61,15 @@ def fill_from_column(bank: Bank, teacher: str, filling: Filling) -> None:
                 rows = zip(*(batch[name].to_pylist() for name in _WHERE), strict=True)
                 for row, vector in zip((dict(zip(_WHERE, row, strict=True)) for row in rows), vectors, strict=True):
                     stamp = (row["file_bytes"], row["file_mtime_ns"])
-                    if filling.missing(row["uri"], stamp, [(row["offset_s"], row["duration_s"])]):
+                    if not vector.any():
+                        num_zero += 1
+                    elif filling.missing(row["uri"], stamp, [(row["offset_s"], row["duration_s"])]):
                         filling.add(row, vector)
                 line.advance(len(values))
     finally:
         filling.commit()
+    if num_zero:
+        say(f"{num_zero} clips are left out, whose {column} is zero and has no direction to compare")
 
 
 def column_of(teacher: str) -> str:
