@@ -304,10 +304,21 @@ def test_what_cannot_be_had_is_said(folders, tmp_path, monkeypatch):
         create(f"hf:{tmp_path}")
 
 
+def test_without_a_way_to_the_hub_its_client_is_not_asked_to_try_for_long(monkeypatch):
+    def refuse(url):
+        raise type("ConnectError", (OSError,), {})("Name or service not known")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuse)
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", lambda *_, **__: pytest.fail("it tries for long"))
+    with pytest.raises(SondoError, match=r"nobody/nothing cannot be had .*Name or service not known.*hf:FOLDER"):
+        create("hf:nobody/nothing")
+
+
 def test_without_network_the_message_says_how_to_give_a_folder(monkeypatch):
     def refused(*arguments, **options):
         raise OSError("We couldn't connect to 'https://huggingface.co'")
 
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda url: None)
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", refused)
     with pytest.raises(SondoError, match="nobody/nothing cannot be had from the Hugging Face hub .*hf:FOLDER"):
         create("hf:nobody/nothing")

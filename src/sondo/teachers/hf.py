@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sondo.errors import SondoError, require
 from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, Reader, family_of
+from sondo.weights.hub import check_reachable
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 _MIN_REST_S = 0.1
@@ -186,6 +187,8 @@ def make_hf_teacher(
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)  # what libraries that transformers looks for say of each other
     try:
+        if not folder.is_dir():
+            check_reachable(source, "config.json", revision)
         config = transformers.AutoConfig.from_pretrained(target, **options)
         extractor = transformers.AutoFeatureExtractor.from_pretrained(target, **options)
         if not hasattr(extractor, "sampling_rate"):

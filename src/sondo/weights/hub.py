@@ -62,8 +62,7 @@ def download(repository: str, name: str, revision: str | None) -> Path:
     hub = require("huggingface_hub", extra="hub", why=f"Downloading {HUB}{repository}/{name} needs huggingface_hub")
     pinned = revision or _pinned(repository)
     offline = {"local_files_only": True} if is_offline() else {}
-    if not offline and not isinstance(hub.try_to_load_from_cache(repository, name, revision=pinned), str):
-        _check_reachable(repository, name, pinned)
+    check_reachable(repository, name, pinned)
     path = Path(hub.hf_hub_download(repository, name, revision=pinned, **offline))
     commit = commit_of(path, name)
     if pinned is None and commit is not None:
@@ -75,21 +74,24 @@ def download(repository: str, name: str, revision: str | None) -> Path:
     return path
 
 
-def _check_reachable(repository: str, name: str, revision: str | None) -> None:
+def check_reachable(repository: str, name: str, revision: str | None) -> None:
     """Find out at once where there is no way to the hub, which its client tries for half a minute.
 
-    Whatever else is wrong, a slow network too, is left to the client, which is patient and has the words.
+    What is in its cache is not asked for. Whatever else is wrong, a slow network too, is left to the client, which is
+    patient and has the words.
 
     Raises:
-        LocalEntryNotFoundError: There is no way.
+        LocalEntryNotFoundError: There is no way; an OSError.
     """
-    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 
+    if is_offline() or isinstance(try_to_load_from_cache(repository, name, revision=revision), str):
+        return
     try:
         get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
     except Exception as error:  # its transport's errors, of httpx or of requests
         if type(error).__name__ in ("ConnectError", "ConnectionError"):
-            raise errors.LocalEntryNotFoundError(str(error)) from error
+            raise errors.LocalEntryNotFoundError(f"the hub cannot be reached: {error}") from error
 
 
 def hub_is_here(reference: str) -> bool:
