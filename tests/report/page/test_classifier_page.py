@@ -102,6 +102,14 @@ def test_a_file_that_is_no_classifier_is_refused(tmp_path):
         write_report(tmp_path / "student.onnx")
 
 
+@pytest.mark.parametrize("name", ["classifier.onnx", "student.onnx"])
+def test_of_a_file_of_a_run_the_run_is_named(tmp_path, name):
+    (tmp_path / "train.json").write_text(json.dumps({"finetune": {}}))
+    (tmp_path / name).write_bytes(b"a network")
+    with pytest.raises(SondoError, match=re.escape(f"sondo report {tmp_path}")):
+        write_report(tmp_path / name)
+
+
 def test_of_many_classes_the_commonest_mistakes_are_listed_and_not_a_square(tmp_path):
     (tmp_path / "c.onnx").write_bytes(b"a network")
     names = [f"class {number}" for number in range(70)]

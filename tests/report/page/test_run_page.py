@@ -285,6 +285,15 @@ def test_a_file_in_the_way_is_kept(run, tmp_path, capsys):
     assert (tmp_path / "mine.html").read_text() == "mine"
 
 
+@pytest.mark.parametrize(("place", "said"), [("folder", "is a folder"), ("mine.html/report.html", "is a file")])
+def test_a_place_where_no_page_can_be_is_refused_before_the_work(run, tmp_path, monkeypatch, place, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "mine.html").touch()
+    monkeypatch.setattr("sondo.report.page.write.run_content", lambda *_, **__: pytest.fail("clips were heard first"))
+    with pytest.raises(SondoError, match=said):
+        write_report(run, tmp_path / place, overwrite=True)
+
+
 def test_no_run_is_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["report", str(tmp_path / "nothing")])

@@ -40,4 +40,4 @@ def run(settings: Any) -> None:
             cost=settings.bench,
             allow_code=settings.allow_code,
         )
-    tell(f"{page}: {page.stat().st_size / 1e6:.1f} MB, for any browser")
+    tell(f"{page}: {page.stat().st_size / 1e6:.2f} MB, for any browser")

@@ -12,10 +12,11 @@ import numpy as np
 from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
 from sondo.audio.logmel import LogMelConfig, log_mel
-from sondo.claim import flatten
+from sondo.claim import flatten, kind_of_run
 from sondo.errors import SondoError
 from sondo.report.page import pictures
 from sondo.report.page.notes import read_curves, read_json
+from sondo.runtime.files import FILES
 
 _MOST_MISTAKES, _SHOWN_S = 12, 10.0
 _MOST_CLASSES, _MOST_CONFUSIONS = 60, 40
@@ -39,8 +40,10 @@ def classifier_content(source: Path) -> dict[str, Any]:
     else:
         report = read_json(source.with_name(f"{source.name}.json"))
         if "classes" not in report:
+            of_run = f"; that of {source.name} is its run's: sondo report {source.parent}"
             raise SondoError(
                 f"{source} has no report of `sondo probe` beside it: a report is of a run or of a classifier"
+                f"{of_run if source.suffix in FILES and kind_of_run(source.parent) else ''}"
             )
         found, curves, settings, files = _of_probe(report), {}, {}, [source]
     return {

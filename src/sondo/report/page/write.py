@@ -57,10 +57,12 @@ def write_report(
     source = Path(source)
     is_classifier = source.is_file() or (source.is_dir() and kind_of_run(source) == "finetune")
     target = Path(path) if path is not None else source.with_suffix(".html") if source.is_file() else source / NAME
+    if target.is_dir():
+        raise SondoError(f"{target} is a folder: name a file in it, such as {target / NAME}")
     if path is not None and target.exists() and not overwrite:
         raise SondoError(f"{target} is there already: name another file, or allow it with --overwrite")
-    content = classifier_content(source) if is_classifier else run_content(source, allow_code=allow_code)
     check_places(target)
+    content = classifier_content(source) if is_classifier else run_content(source, allow_code=allow_code)
     content["cost"] = _cost(content["files"], allow_code=allow_code) if cost else None
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sondo.report.page", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
