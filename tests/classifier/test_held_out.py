@@ -65,8 +65,19 @@ def test_several_labels_count_by_their_thresholds():
 def test_the_surest_mistake_comes_first():
     three = task(["a", "b", "c", "a"])
     said = np.array([[0.4, 0.5, 0.1], [0.9, 0.1, 0.0], [0.2, 0.1, 0.7], [0.1, 0.1, 0.8]])
-    found = surest_mistakes(three, np.array([3, 0, 2, 1]), said)
+    found = surest_mistakes(three, np.array([3, 0, 2, 1]), said, None)
     assert found == [
         {"path": "1.wav", "label": "b", "told": "c", "probability": 0.8},
         {"path": "3.wav", "label": "a", "told": "b", "probability": 0.5},
     ]
+
+
+def test_of_several_labels_the_surest_answer_that_is_none_of_them_comes_first():
+    both = task([("a", "b"), ("a",), (), ("a", "b")])
+    said = np.array([[0.1, 0.9], [0.4, 0.7], [0.8, 0.2], [0.9, 0.9]])
+    found = surest_mistakes(both, np.array([0, 1, 2, 3]), said, np.array([0.3, 0.25]))
+    assert found == [
+        {"path": "2.wav", "label": "none", "told": "a", "probability": 0.8},
+        {"path": "1.wav", "label": "a", "told": "b", "probability": 0.7},
+    ]
+    assert surest_mistakes(both, np.array([1]), said[1:2], np.array([0.3, 0.75])) == []

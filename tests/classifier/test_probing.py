@@ -104,6 +104,8 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
     report = probe(tiny_student, data=several_labels, out=tmp_path / "c.onnx")
     assert (report["multi_label"], len(report["per_fold"]), "confusion" in report) == (True, 4, False)
     assert report["score"] > 0.9
+    # an answer is there for each false alarm that the table counts, and none for what was right
+    assert len(report["mistakes"]) == sum(row["false_alarms"] for row in report["by_class"])
     classifier = sondo.load(tmp_path / "c.onnx")
     assert classifier.thresholds == pytest.approx([row["threshold"] for row in report["by_class"]])
     both = classifier.classify(write_sound(tmp_path / "b.wav", level=0.3, clicks=40, seed=95))

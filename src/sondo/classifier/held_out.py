@@ -24,29 +24,38 @@ def confusion_matrix(task: Task, clips: NDArray[np.int64], probabilities: Floats
     return counts
 
 
-def surest_mistakes(task: Task, clips: NDArray[np.int64], probabilities: Floats) -> list[dict[str, Any]]:
-    """Clips that were taken for another class, those with the surest answer first: among them are wrong labels.
+def surest_mistakes(
+    task: Task, clips: NDArray[np.int64], probabilities: Floats, thresholds: Floats | None
+) -> list[dict[str, Any]]:
+    """Clips that were taken for a class that they are not labelled with, the surest answer first.
+
+    Among them are wrong labels, and with several labels of a clip those that were forgotten.
 
     Args:
-        task: A task with one label for each clip.
+        task: The task.
         clips: (n,) which of its clips were asked about.
         probabilities: (n, classes) what was said of them.
+        thresholds: For several labels, (classes,); None where the most probable class is the answer.
 
     Returns:
-        Of at most 20 clips `path`, `label`, `told` and `probability`.
+        Of at most 20 answers `path`, `label` (all of the clip's, joined by `;`, or `none`), `told` and `probability`.
     """
-    told = probabilities.argmax(axis=1)
-    labels = task.targets()[clips]
-    wrong = np.flatnonzero(told != labels)
-    surest = wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:_MOST_MISTAKES]
+    targets = task.targets()[clips]
+    if thresholds is None:
+        told = probabilities.argmax(axis=1)
+        rows = np.flatnonzero(told != targets)
+        columns = told[rows]
+    else:
+        rows, columns = np.nonzero((targets == 0) & (probabilities >= thresholds))  # what nobody judged is no mistake
+    surest = np.argsort(-probabilities[rows, columns], kind="stable")[:_MOST_MISTAKES]
     return [
         {
             "path": str(task.paths[clips[row]]),
-            "label": task.classes[labels[row]],
-            "told": task.classes[told[row]],
-            "probability": float(probabilities[row].max()),
+            "label": ";".join(task.label_sets[clips[row]]) or "none",
+            "told": task.classes[column],
+            "probability": float(probabilities[row, column]),
         }
-        for row in surest
+        for row, column in zip(rows[surest], columns[surest], strict=True)
     ]
 
 

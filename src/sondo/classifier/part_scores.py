@@ -30,7 +30,7 @@ def score_parts(task: Task, parts: Sequence[str], classifier: OnnxClassifier) ->
 
     Returns:
         By part `score` and `ci95`, by bootstrap over its clips; of the last one, which is `test` where there is one,
-        for `valid` chose the epoch, `by_class` too, and with one label for each clip `confusion` and `mistakes`.
+        for `valid` chose the epoch, `by_class` and `mistakes` too, and with one label for each clip `confusion`.
     """
     there = [part for part in PARTS if part in parts]
     return {part: _score(task, parts, classifier, part, by_class=part == there[-1]) for part in there}
@@ -54,9 +54,9 @@ def _score(
     if by_class:
         thresholds = np.array(classifier.thresholds) if classifier.multi_label else None
         found["by_class"] = class_table(task, clips, decision, thresholds)
+        found["mistakes"] = surest_mistakes(task, clips, decision, thresholds)
     if by_class and not classifier.multi_label:
         found["confusion"] = confusion_matrix(task, clips, decision).tolist()
-        found["mistakes"] = surest_mistakes(task, clips, decision)
     return found
 
 

@@ -106,6 +106,7 @@ def scored(task: Task, held_out: HeldOut, thresholds: NDArray[np.float64] | None
         "per_fold": list(held_out.per_fold),
         "note": "; ".join(filter(None, (task.note, _FLATTERS if task.multi_label else ""))),
         "by_class": class_table(task, held_out.clips, held_out.probabilities, thresholds),
+        "mistakes": surest_mistakes(task, held_out.clips, held_out.probabilities, thresholds),
     }
 
 
@@ -115,7 +116,6 @@ def keep_with_confusion(task: Task, held_out: HeldOut, report: dict[str, Any], o
         counts = confusion_matrix(task, held_out.clips, held_out.probabilities)
         title = f"{task.name}: {counts.trace()} of {counts.sum()} held-out clips right"
         report["confusion"] = counts.tolist()
-        report["mistakes"] = surest_mistakes(task, held_out.clips, held_out.probabilities)
         report |= draw_if_can(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
     write_json(_report_path(out), report)
 

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -137,7 +138,7 @@ def test_mean_of_the_cosines_is_the_alignment_of_the_run(finished):
     close = measure_closeness(read_notes(finished), Bank(finished / "bank.lance"))
     summary = json.loads((finished / "summary.json").read_text())
     assert close.cosines["modulation"].mean() == pytest.approx(summary["alignment"]["cosine"], abs=1e-5)
-    assert sorted(close.labels) == ["loud"] * 3 + ["quiet"] * 3
+    assert sorted(close.labels) == [("loud",)] * 3 + [("quiet",)] * 3
 
 
 def test_a_clip_that_the_teacher_hears_otherwise_comes_first(run):
@@ -154,6 +155,42 @@ def test_a_clip_that_the_teacher_hears_otherwise_comes_first(run):
     assert uri.endswith(first.name)
     assert first.cosine < 0
     np.testing.assert_array_equal(first.log_mel, bank.log_mels([row])[0])
+
+
+@pytest.fixture
+def told_of(run, monkeypatch):
+    """The page's words where the clips of the run are these; the six that are held out stand as they do in the bank."""
+    close = measure_closeness(read_notes(run), Bank(run / "bank.lance"))
+
+    def tell(**changed):
+        with monkeypatch.context() as patch:
+            patch.setattr("sondo.report.page.run.measure_closeness", lambda *_, **__: replace(close, **changed))
+            return Page(write_report(run).read_text(encoding="utf-8")).words
+
+    return tell
+
+
+def test_a_clip_counts_in_each_of_its_labels(told_of):
+    cosines = {"modulation": np.array([0.5, 0.75, 0.25, 0.5, 0.5, 1.0], dtype=np.float32)}
+    labels = [("rain", "water"), ("sea", "water"), ("rain",), ("rain", "water", "dog"), (), ("dog",)]
+    words = told_of(cosines=cosines, labels=labels)
+    for row in ("rain 3 0.417 0.250", "(no label) 1 0.500 0.500", "water 3 0.583 0.500", "sea 1 0.750", "dog 2 0.750"):
+        assert row in words, row
+    assert "coloured by the first of a clip's labels" in words
+    assert ", rain, water, dog" in words
+
+
+def test_of_several_teachers_the_one_that_is_meant_is_named(told_of, run):
+    (run / "summary.json").unlink()  # `sondo train` writes none
+    cosines = {"m2d": np.full(6, 0.25, dtype=np.float32), "ast": np.full(6, 0.5, dtype=np.float32)}
+    words = told_of(cosines=cosines)
+    assert "0.250 mean cosine to m2d, held-out clips" in words
+    assert "agrees with its teachers" in words
+    assert "the lowest cosine to m2d" in words
+    assert "the furthest from m2d first" in words
+    words = told_of(cosines={"m2d": cosines["m2d"]})
+    assert "0.250 mean cosine to the teacher, held-out clips" in words
+    assert "agrees with its teacher " in words
 
 
 def test_shared_neighbours_are_counted_wherever_they_stand():

@@ -30,7 +30,7 @@ class FarClip:
 
     Args:
         name: Its file and, of a long file, its beginning.
-        label: Its first label, or nothing.
+        label: Its labels, or nothing.
         cosine: Of the student's mapped vector to the teacher's.
         nearest_to_teacher: The clip that the teacher finds most like it.
         nearest_to_student: The clip that the student finds most like it.
@@ -52,7 +52,7 @@ class Closeness:
     Args:
         on: `held-out clips` or `training clips`.
         names: Name of each clip.
-        labels: First label of each clip; empty where it has none.
+        labels: All labels of each clip.
         cosines: By teacher, (clips,) cosine of each clip; empty where labels alone were learned.
         same_neighbours: Share of each clip's nearest ten by the first teacher that are among the student's, on average;
             None for a few clips, or without a teacher.
@@ -64,7 +64,7 @@ class Closeness:
 
     on: str
     names: Sequence[str]
-    labels: Sequence[str]
+    labels: Sequence[Sequence[str]]
     cosines: dict[str, NDArray[np.float32]]
     same_neighbours: float | None
     by_chance: float
@@ -93,7 +93,7 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
     vectors = embed_rows(bank, rows, student)
     clips = bank.take(rows, ["uri", "offset_s", "labels"]).to_pylist()
     names = _names([clip["uri"] for clip in clips], [clip["offset_s"] for clip in clips])
-    labels = [(clip["labels"] or [""])[0] for clip in clips]
+    labels = [tuple(clip["labels"] or ()) for clip in clips]
     lacking = [str(teacher["teacher"]) for teacher in notes.teachers if bank.num_missing(str(teacher["column"]))]
     if lacking:
         say(f"{bank.path} has grown, and clips lack a vector of {', '.join(lacking)}: the report leaves that out")
@@ -129,7 +129,7 @@ def _farthest(
     bank: Bank,
     rows: NDArray[np.int64],
     names: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[Sequence[str]],
     close: NDArray[np.float32],
     *,
     theirs: NDArray[np.int64],
@@ -140,7 +140,7 @@ def _farthest(
     return [
         FarClip(
             name=names[clip],
-            label=labels[clip],
+            label=", ".join(labels[clip]),
             cosine=float(close[clip]),
             nearest_to_teacher=names[theirs[clip, 0]],
             nearest_to_student=names[own[clip, 0]],

@@ -75,6 +75,7 @@ def run_content(folder: Path, *, allow_code: bool) -> dict[str, Any]:
         "closeness": closeness,
         "by_label": _by_label(closeness) if closeness else [],
         "most_labels": _MOST_LABELS,
+        "several_labels": closeness is not None and any(len(labels) > 1 for labels in closeness.labels),
         "num_neighbours": NUM_NEIGHBOURS,
         "log_mel_image": pictures.log_mel_image,
         "sound": _sound(bank) if bank is not None else None,
@@ -95,20 +96,22 @@ def _maps(closeness: Closeness) -> str | None:
     if len(closeness.names) < 3:
         return None
     titles = [
-        f"{name}{f', {label}' if label else ''}" for name, label in zip(closeness.names, closeness.labels, strict=True)
+        ", ".join([name, *labels]) for name, labels in zip(closeness.names, closeness.labels, strict=True)
     ]
     maps = {} if closeness.teacher_map is None else {next(iter(closeness.cosines)): closeness.teacher_map}
-    return pictures.draw_maps(maps | {"the student": closeness.student_map}, closeness.labels, titles)
+    first = [labels[0] if labels else "" for labels in closeness.labels]  # a mark has one colour
+    return pictures.draw_maps(maps | {"the student": closeness.student_map}, first, titles)
 
 
 def _by_label(closeness: Closeness) -> list[dict[str, Any]]:
-    """Mean cosine to the first teacher of the clips of each label, the lowest first."""
+    """Mean cosine to the first teacher of the clips of each label, the lowest first; a clip counts in each of its own."""
     values = next(iter(closeness.cosines.values()), None)
     if values is None or not any(closeness.labels):
         return []
     of_label: dict[str, list[float]] = {}
-    for label, value in zip(closeness.labels, values, strict=True):
-        of_label.setdefault(label or "(no label)", []).append(float(value))
+    for labels, value in zip(closeness.labels, values, strict=True):
+        for label in labels or ("(no label)",):
+            of_label.setdefault(label, []).append(float(value))
     rows = [
         {"label": label, "clips": len(found), "mean": statistics.fmean(found), "lowest": min(found)}
         for label, found in of_label.items()

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sondo import __version__
 from sondo.claim import kind_of_run
 from sondo.errors import SondoError, check_places, require
@@ -67,7 +70,7 @@ def write_report(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sondo.report.page", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count, "quoted": _quoted}
+    environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count, "quoted": _quoted, "mean": _mean}
     template = environment.get_template("classifier.html.j2" if is_classifier else "run.html.j2")
     html = template.render(version=__version__, **content)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +95,10 @@ def _cost(files: Sequence[Path], *, allow_code: bool) -> dict[str, Any] | None:
 def _quoted(path: Path) -> str:
     """A path as a command line takes it."""
     return shlex.quote(str(path))
+
+
+def _mean(values: NDArray[np.float32]) -> float:
+    return float(values.mean())
 
 
 def _share(value: float) -> str:
