@@ -59,3 +59,20 @@ def test_many_classes_do_not_make_a_picture_that_is_too_large(tmp_path):
     path = draw_confusion(np.eye(600, dtype=np.int64), names, tmp_path / "c.png", title="many")
     width, height = (int.from_bytes(path.read_bytes()[start : start + 4], "big") for start in (16, 20))
     assert max(width, height) < 4000
+
+
+def test_long_names_leave_room_for_the_cells(monkeypatch, tmp_path):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **more: (drawn.append(self), savefig(self, *a, **more)))
+    names = ["m" * 120 + " of the first kind", "m" * 120 + " of the second kind", "two\nlines"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns where nothing is left of the axes
+        draw_confusion(np.eye(3, dtype=np.int64), names, tmp_path / "c.png", title="t" * 200)
+    axes = drawn[0].axes[0]
+    box = axes.get_tightbbox()
+    assert axes.get_window_extent().width > 0.2 * box.width
+    assert len({label.get_text() for label in axes.get_yticklabels()}) == 3
+    assert "\n" not in axes.get_yticklabels()[2].get_text()

@@ -18,6 +18,8 @@ _MOST_NUMBERS = 40
 _LARGEST_INCHES = 25.0
 """Of all cells together: 200 classes of the usual size would be a picture of 10,000 pixels a side, and 5 GB to draw."""
 _MOST_NAMES = 200
+_MOST_LETTERS, _EMS_PER_LETTER = 24, 0.75
+"""Of a name, and how wide one of its letters is: longer ones would leave no room for the cells."""
 
 
 def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str) -> Path:
@@ -42,18 +44,19 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
 
     with letters_of([*classes, title]):
         cells = min(_CELL_INCHES * len(classes), _LARGEST_INCHES)
-        figure = Figure(figsize=(_MARGIN_INCHES + cells,) * 2, layout="constrained")
+        ticks = range(0, len(classes), -(-len(classes) // _MOST_NAMES))  # more names could not be read
+        letters = min(10.0, 0.8 * 72 * ticks.step * cells / len(classes))
+        names = [_short(classes[tick]) for tick in ticks]
+        longest = max(map(len, names)) * _EMS_PER_LETTER * letters / 72
+        figure = Figure(figsize=(max(_MARGIN_INCHES, 0.9 + longest) + cells,) * 2, layout="constrained")
         axes = figure.add_subplot()
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
-        ticks = range(0, len(classes), -(-len(classes) // _MOST_NAMES))  # more names could not be read
-        letters = min(10.0, 0.8 * 72 * ticks.step * cells / len(classes))
-        names = [classes[tick] for tick in ticks]
         axes.set_xticks(ticks, labels=names, rotation=90, fontsize=letters)
         axes.set_yticks(ticks, labels=names, fontsize=letters)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("class")
-        axes.set_title(title, fontsize=10)
+        axes.set_title(_short(title, 2 * _MOST_LETTERS), fontsize=10)
         if len(classes) <= _MOST_NUMBERS:
             for row, column in np.argwhere(counts > 0):
                 colour = "white" if shares[row, column] > 0.5 else "black"
@@ -61,6 +64,13 @@ def draw_confusion(counts: NDArray[np.int64], classes: Sequence[str], path: Path
         with replacing(path) as scratch:
             figure.savefig(scratch, format="png", dpi=120)
     return path
+
+
+def _short(name: str, most: int = _MOST_LETTERS) -> str:
+    """A name on one line, its middle left out where it is long: names often differ at their ends."""
+    name = " ".join(name.split())
+    kept = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:kept]}…{name[-kept:]}"
 
 
 def draw_if_can(counts: NDArray[np.int64], classes: Sequence[str], path: Path, *, title: str) -> dict[str, str]:

@@ -95,16 +95,14 @@ def _name(notes: RunNotes) -> str:
 def _maps(closeness: Closeness) -> str | None:
     if len(closeness.names) < 3:
         return None
-    titles = [
-        ", ".join([name, *labels]) for name, labels in zip(closeness.names, closeness.labels, strict=True)
-    ]
+    titles = [", ".join([name, *labels]) for name, labels in zip(closeness.names, closeness.labels, strict=True)]
     maps = {} if closeness.teacher_map is None else {next(iter(closeness.cosines)): closeness.teacher_map}
     first = [labels[0] if labels else "" for labels in closeness.labels]  # a mark has one colour
     return pictures.draw_maps(maps | {"the student": closeness.student_map}, first, titles)
 
 
 def _by_label(closeness: Closeness) -> list[dict[str, Any]]:
-    """Mean cosine to the first teacher of the clips of each label, the lowest first; a clip counts in each of its own."""
+    """Mean cosine to the first teacher of the clips of each label, the lowest first; a clip counts in each of its."""
     values = next(iter(closeness.cosines.values()), None)
     if values is None or not any(closeness.labels):
         return []
