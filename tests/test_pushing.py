@@ -282,6 +282,12 @@ def damaged(run):
     (run / "student" / "model.safetensors").write_bytes(b"x")
 
 
+def tuned_and_not_exported(run):
+    (run / "recipe.json").unlink(missing_ok=True)
+    (run / "summary.json").unlink()
+    (run / "train.json").write_text(json.dumps({"finetune": {"epochs": 2}}))
+
+
 def no_head(run):
     (run / "student" / "projector.safetensors").unlink()
 
@@ -293,6 +299,7 @@ def no_head(run):
         (no_student, "run holds no student"),
         (in_training, "the run in .*run is not finished: type its command again"),
         (not_measured, "the run in .*run is not finished"),
+        (tuned_and_not_exported, "the run in .*run is not finished"),
         (no_head, "projector.safetensors is missing: copy the whole folder"),
         (damaged, "model.safetensors cannot be read"),
     ],

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sondo.claim import RUN_NOTES
+from sondo.claim import RUN_NOTES, kind_of_run
 from sondo.errors import SondoError, require
 from sondo.runtime.files import FILES, open_file
 from sondo.screen import say
@@ -158,8 +158,8 @@ def _home(path: Path) -> Path:
         raise SondoError(f"{path} {what}: give the folder of a run or of a student")
     home = path / "student" if (path / "student").is_dir() else path
     is_run = any((path / note).exists() for note in RUN_NOTES)
-    # `sondo train` writes no summary; `sondo distill`, which writes a recipe, does so when everything is done.
-    lacks_summary = (path / "recipe.json").exists() and not (path / SUMMARY).exists()
+    # `sondo train` writes no summary; the others do so when everything is done.
+    lacks_summary = is_run and kind_of_run(path) != "train" and not (path / SUMMARY).exists()
     if is_run and (lacks_summary or not (home / CONFIG).is_file()):
         raise SondoError(f"the run in {path} is not finished: type its command again, it goes on where it stopped")
     return home

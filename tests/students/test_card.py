@@ -120,3 +120,30 @@ def test_a_network_of_ones_own_needs_its_code():
     text = card(CONFIG | {"student": {"name": "mymodels:network", "options": {}}})
     assert 'sondo.load("me/first", allow_code=True)' in text
     assert "`mymodels:network`, which is not here" in text
+
+
+TUNED = {
+    "classes": ["dog", "a\nb"],
+    "metric": "accuracy",
+    "clips": {"train": 80, "valid": 20, "test": 10},
+    "valid": {"score": 0.5, "ci95": [0.299, 0.699]},
+    "test": {"score": 0.7, "ci95": [0.4, 0.9]},
+}
+
+
+def test_a_fine_tuned_student_has_its_classes_and_the_score_that_counts():
+    text = card(summary=TUNED)
+    assert "## Its 2 classes\n\n`dog`, `a b`\n" in text
+    assert "accuracy 70.0 (40.0 to 90.0) % on 10 clips of its own data, kept back until the end" in text
+    (result,) = data(text).eval_results
+    assert (result.metric_type, result.metric_value) == ("accuracy", 0.7)
+    text = card(summary={key: value for key, value in TUNED.items() if key != "test"})
+    assert "accuracy 50.0 (29.9 to 69.9) % on 20 clips of its own data, which chose the epoch" in text
+    assert data(text).eval_results is None
+
+
+@pytest.mark.parametrize("licence", ["unknown", "a: MIT; b: unknown", "unknown (github.com/x/y states none)"])
+def test_a_licence_that_is_not_known_is_to_be_found_out(licence):
+    text = card(taught_by("a", "b") | {"licence": licence})
+    assert "Find it out before you hand this student on" in text
+    assert "it hands down" not in text

@@ -25,6 +25,7 @@ _HUB_LICENCES = (
     "postgresql unlicense wtfpl zlib"
 )
 _FORMS = {".onnx": "onnx", ".tflite": "litert", ".pte": "executorch"}
+_MOST_CLASSES = 60
 _HUB_TEACHER = re.compile(r"hf:([A-Za-z0-9][\w.-]*/[\w.-]+)", re.ASCII)
 
 
@@ -77,6 +78,7 @@ def model_card(
         f"{size}",
         _use(config, repository, files),
         _scores(summary),
+        _classes(summary),
         _files(files),
         _search(config, repository),
         _origin(config, teachers),
@@ -133,6 +135,8 @@ def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str
         yield task, result["metric"], result["student"], f"{result['metric']} of a linear probe"
         if result.get("retention") is not None:
             yield task, "retention", result["retention"], "retention: the student's score over its teacher's"
+    if summary.get("classes") and "test" in summary:  # of fine-tuning; a part that chose the epoch is no result
+        yield "own data", summary["metric"], summary["test"]["score"], f"{summary['metric']} of the classifier"
 
 
 def _use(config: Mapping[str, Any], repository: str | None, files: Sequence[CardFile]) -> str:
@@ -165,6 +169,22 @@ def _scores(summary: Mapping[str, Any]) -> str:
         return ""
     head = ["## What it keeps", "", "| task | teacher | student | kept |", "|---|---|---|---|"]
     return "\n".join([*head, *rows, "", "Linear probes on the embeddings, in %; in brackets the 95 % intervals."])
+
+
+def _classes(summary: Mapping[str, Any]) -> str:
+    """What a fine-tuned student's classifier tells apart, and how well: on what was kept back, if anything was."""
+    if not summary.get("classes"):
+        return ""
+    part = "test" if "test" in summary else "valid"
+    judged, clips = summary[part], summary["clips"][part]
+    names = [f"`{' '.join(name.split())}`" for name in summary["classes"]]
+    more = f" and {len(names) - _MOST_CLASSES} more, in `summary.json`" if len(names) > _MOST_CLASSES else ""
+    how = "kept back until the end" if part == "test" else "which chose the epoch, so that the score flatters"
+    return (
+        f"## Its {len(names)} classes\n\n{', '.join(names[:_MOST_CLASSES])}{more}\n\n{summary['metric']} "
+        f"{_percent(judged['score'], judged['ci95'])} % on {clips} clips of its own data, {how}; in brackets the 95 % "
+        "interval."
+    )
 
 
 def _percent(value: float | None, interval: Sequence[float] | None) -> str:
@@ -221,10 +241,11 @@ def _origin(config: Mapping[str, Any], teachers: Sequence[Mapping[str, Any]]) ->
 
 
 def _licence_note(teacher: str, licence: str) -> str:
-    if licence == UNKNOWN:
+    if UNKNOWN in licence.lower():  # also of one of several teachers
+        known = "" if licence == UNKNOWN else f" ({licence})"
         return (
-            f"The licence of {teacher} is not known to sondo. Find it out before you hand this student on: a student "
-            "is bound by the licence of what taught it."
+            f"The licence of {teacher} is not known to sondo{known}. Find it out before you hand this student on: a "
+            "student is bound by the licence of what taught it."
         )
     return f"This student was made from the outputs of {teacher}, whose licence ({licence}) it hands down."
 
