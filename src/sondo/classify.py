@@ -1,6 +1,6 @@
 """`sondo classify`: files through a classifier, a line for each sound or for each of its windows.
 
-May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`; never torch.
+May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`, `sondo.weights`; never torch.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import OnnxClassifier, Prediction
 from sondo.screen import one_line, say, tell
+from sondo.weights.layout import CLASSIFIER
 
 _TOP = 3
 
@@ -26,7 +27,7 @@ def classify_files(
     several as `top` says, with a `*` at those that reach their thresholds.
 
     Args:
-        model: A classifier's `.onnx` file, or `hf://owner/repository/file.onnx`.
+        model: A classifier's `.onnx` file, or `hf://owner/repository/file.onnx`; or the run of `sondo finetune`.
         files: Sound files, or folders of them.
         top: Classes to show; left out, 3 where one is the answer, and with several those that reach their thresholds.
         segments: A line for each window of 10 s instead.
@@ -39,11 +40,13 @@ def classify_files(
         SondoError: No classifier, a file that is not there, no sound, or no file that could be read. A single bad file
             among others is named on the screen and left out.
     """
-    classifier = load(model, threads=threads)
+    of_run = Path(model) / CLASSIFIER
+    classifier = load(of_run if of_run.is_file() else model, threads=threads)
     if not isinstance(classifier, OnnxClassifier):
         raise SondoError(
             f"{model} is a student without a head: make a classifier of it first, with "
-            f"`sondo probe {model} --data YOUR_CLASS_FOLDERS --out classifier.onnx`"
+            f"`sondo probe {model} --data YOUR_CLASS_FOLDERS --out classifier.onnx`; of a fine-tuned one on the hub, "
+            f"name hf://owner/name/{CLASSIFIER}"
         )
     sounds = sounds_of(files)
     bad: list[str] = []

@@ -141,6 +141,13 @@ def test_absent_tasks_are_listed_and_the_average_says_over_what(results, capsys)
     assert f"({table.rows[0].kept_percent:.1f} %)" not in text
 
 
+def test_the_paper_has_no_lines_for_tasks_that_it_has_not(results, capsys):
+    show_suite(results | {"paper": beside_paper(paper_table("table1"), ["folder"], all_tasks=list(paper_tasks()))})
+    text = capsys.readouterr().out
+    assert "paper: mobilenetv3" not in text
+    assert "it has none of these tasks" in text
+
+
 def test_tasks_are_found_under_their_own_and_their_published_names(tmp_path):
     for name in ("ESC-50-master", "nsynth", "urbansound8k"):
         (tmp_path / name).mkdir()

@@ -156,6 +156,13 @@ def test_a_line_for_each_sound_and_bad_ones_are_left_out(tmp_path, sounds, capsy
     assert "broken.wav" in said.err
 
 
+def test_of_a_fine_tuned_run_its_classifier_is_asked(tmp_path, sounds, capsys):
+    (tmp_path / "run" / "student").mkdir(parents=True)
+    classifier(tmp_path / "run" / "classifier.onnx", ONE)
+    classify_files(tmp_path / "run", [sounds / "a.wav"], top=1)
+    assert capsys.readouterr().out == f"{sounds}/a.wav: high 0.993\n"
+
+
 def test_a_line_for_each_window(tmp_path, sounds, capsys):
     classify_files(classifier(tmp_path / "c.onnx", ONE), [sounds / "a.wav"], segments=True)
     assert capsys.readouterr().out.splitlines() == [

@@ -56,7 +56,7 @@ def write_suite(results: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def beside_paper(table: PaperTable, tasks: Sequence[str], *, all_tasks: Sequence[str]) -> dict[str, Any]:
-    """The paper's lines, for the tasks that were scored here.
+    """The paper's lines, for the tasks that were scored here; none where it has none of them.
 
     Args:
         table: The paper's table; scores in percent.
@@ -67,8 +67,10 @@ def beside_paper(table: PaperTable, tasks: Sequence[str], *, all_tasks: Sequence
     rows = []
     for row in table.rows:
         shared = [task for task in tasks if task in row.scores]
+        if not shared:
+            continue
         whole = set(shared) == set(all_tasks)
-        mean = sum(row.scores[task] for task in shared) / len(shared) if shared else None
+        mean = sum(row.scores[task] for task in shared) / len(shared)
         rows.append(
             {
                 "model": row.name,
@@ -145,7 +147,9 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
     if teachers:
         notes.append(f"kept (%): of {' or '.join(teachers)}; its interval, with those of each task, is in the JSON")
     paper = results.get("paper")
-    if paper is not None:
+    if paper is not None and not paper["rows"]:
+        notes.append(f"paper: S-SONDO, arXiv 2604.24933, {paper['title']}; it has none of these tasks")
+    elif paper is not None:
         notes.append(
             f"paper: S-SONDO, arXiv 2604.24933, {paper['title']}; {paper['source']}. {paper['note']} Its probe is not "
             "published for all tasks and is not ours."

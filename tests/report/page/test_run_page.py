@@ -113,7 +113,7 @@ def test_the_page_says_what_the_summary_says(page, finished):
         f"{alignment['cosine']:.3f} mean cosine to the teacher, held-out clips",
         summary["student"]["space_id"],
         "18 clips of 24 were trained on",
-        "24 clips of 24 files",
+        "24 clips of 24 files, 14.1 seconds",  # twice 16,000, 16,500 … 21,500 samples at 32 kHz
         "test 6",
         "0.12 MB",
         "0.999950",
@@ -216,6 +216,7 @@ def test_a_run_whose_bank_is_gone_says_the_rest(run, capsys):
     assert "is not there: the report says nothing of its clips" in capsys.readouterr().err
     assert "of the teacher's score kept" in words
     assert "The sound" not in words
+    assert f"The bank of this run, {run / 'bank.lance'} , is not there" in words
 
 
 def test_a_bank_that_has_grown_since_is_no_hindrance(run, capsys):
@@ -292,6 +293,12 @@ def test_marks_of_a_map_tell_their_clip():
     groups, titles = ["rain", "", "rain", "dog"], ["a & b", "<c>", "d", "e"]
     root = ElementTree.fromstring(draw_maps({"the teacher": points, "the student": points}, groups, titles))
     assert sorted(title.text for title in root.iter("{http://www.w3.org/2000/svg}title")) == sorted(titles * 2)
+
+
+def test_a_single_epoch_is_no_fraction_of_one():
+    texts = {*ElementTree.fromstring(draw_curves({"train_loss": [(1.0, 0.5)]})).itertext()}
+    assert {"0", "1"} <= texts
+    assert not {"0.96", "1.04"} & texts
 
 
 def test_text_of_pictures_is_text():

@@ -12,7 +12,9 @@ HELP = "what is heard in sound files, with probabilities"
 
 def build(verb: jsonargparse.ArgumentParser) -> None:
     """Its options."""
-    verb.add_argument("model", help="a classifier that `sondo probe` or `sondo finetune` wrote, an .onnx file")
+    verb.add_argument(
+        "model", help="a classifier that `sondo probe` wrote, an .onnx file, or the run of `sondo finetune`"
+    )
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
     verb.add_argument(
         "--top",

@@ -124,6 +124,8 @@ def draw_curves(curves: Mapping[str, Curve]) -> str:
                 panel.plot(*zip(*steps, strict=True), color="#555555", drawstyle="steps-post")
             panel.set(xlabel="epochs", title="learning rate", ylim=(0, None))
             panel.ticklabel_format(axis="y", style="plain", useOffset=False)
+        if all(len(points) == 1 for points in losses.values()):
+            left.set_xlim(0, None)  # a single epoch would lie between 0.94 and 1.06 of one
         for panel in (left, *right):
             panel.xaxis.get_major_locator().set_params(integer=True)
         return picture.svg()

@@ -70,7 +70,14 @@ def write_report(
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sondo.report.page", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"share": _share, "megabytes": _megabytes, "count": _count, "quoted": _quoted, "mean": _mean}
+    environment.filters |= {
+        "share": _share,
+        "megabytes": _megabytes,
+        "count": _count,
+        "quoted": _quoted,
+        "mean": _mean,
+        "length_of_time": _length_of_time,
+    }
     template = environment.get_template("classifier.html.j2" if is_classifier else "run.html.j2")
     html = template.render(version=__version__, **content)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +106,12 @@ def _quoted(path: Path) -> str:
 
 def _mean(values: NDArray[np.float32]) -> float:
     return float(values.mean())
+
+
+def _length_of_time(hours: float) -> str:
+    if hours >= 1:
+        return f"{hours:,.1f} hours"
+    return f"{60 * hours:.1f} minutes" if 60 * hours >= 1 else f"{3600 * hours:.1f} seconds"
 
 
 def _share(value: float) -> str:
