@@ -155,6 +155,26 @@ def test_the_rate_is_the_heads_first_and_then_lower_and_falling(student):
     assert all(later < earlier for earlier, later in pairwise(rates[20:]))
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(65.0, True), (5.0, False)])
+def test_a_file_that_outweighs_the_others_is_told(start, tmp_path, monkeypatch, capsys, seconds, told):
+    for name, level in (("loud", 0.5), ("quiet", 0.01)):
+        for number in range(3):
+            long = (name, number) == ("quiet", 0)
+            write_sound(tmp_path / "data" / name / f"{number}.wav", level=level, seconds=seconds if long else 0.3)
+
+    def stops(*_, **__):
+        raise RuntimeError("so far")
+
+    monkeypatch.setattr("sondo.classifier.finetuning.Finetuning", stops)
+    rows = [f"{path},{path.parent.name},{path.stem}" for path in sorted(tmp_path.glob("data/*/*.wav"))]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,fold", *rows]))
+    with pytest.raises(RuntimeError, match="so far"):
+        finetune(start, data=tmp_path / "m.csv", out=tmp_path / "run", config=SHORT)
+    # 65 s are seven windows of 10 s; one window each of the three others that fold 2 leaves
+    said = f"7 of 10 windows that are trained on are of one file, {tmp_path / 'data' / 'quiet' / '0.wav'}"
+    assert (said in capsys.readouterr().err) is told
+
+
 def test_an_exported_file_cannot_be_trained(tiny_student, class_folders, tmp_path):
     with pytest.raises(SondoError, match="an exported file, which cannot be trained"):
         finetune(tiny_student, data=class_folders, out=tmp_path / "run")

@@ -279,9 +279,8 @@ class _Ingest:
         if len(self.rejected) > self.max_bad_share * self._num_files:
             raise SondoError(
                 f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
-                f"{self.max_bad_share:g} that may be set aside (max_bad_share): "
-                f"{self._reasons()}. Mend them, take them out, or allow a larger share; what was read is kept in "
-                "the bank"
+                f"{self.max_bad_share:g} that may be set aside (max_bad_share of ingest and distill): "
+                f"{self._reasons()}. Mend them, or take them out; what was read is kept in the bank"
             )
 
     def _tell_other_splits(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -170,8 +172,9 @@ class _Run:
 
     def _data(self, bank: Bank) -> BankData:
         """Every clip that is trained on once in an epoch; those that are watched by their length."""
-        splits, frames = bank.read(["split", "frames"]).columns
+        splits, frames, files = bank.read(["split", "frames", "uri"]).columns
         part = np.array(splits.to_pylist())
+        _tell_longest([file for file, of in zip(files.to_pylist(), part, strict=True) if of == "train"])
         weights = np.where(part == "train", 1.0, 0.0)
         valid = np.flatnonzero(part == "valid")
         return BankData(
@@ -276,6 +279,20 @@ class _Run:
             "note": self.task.note,
             "classifier": file,
         }
+
+
+def _tell_longest(files: Sequence[str]) -> None:
+    """Say where most of what is trained on is one file, whose windows weigh as much as other files.
+
+    Args:
+        files: The file of each window that is trained on.
+    """
+    (file, windows), *others = Counter(files).most_common()
+    if others and windows > len(files) / 2:
+        say(
+            f"{windows} of {len(files)} windows that are trained on are of one file, {file}, which outweighs the others: "
+            "keep a part of it, as long as they are"
+        )
 
 
 def head_of(module: Finetuning, task: Task) -> Head:
