@@ -290,8 +290,8 @@ def _tell_longest(files: Sequence[str]) -> None:
     (file, windows), *others = Counter(files).most_common()
     if others and windows > len(files) / 2:
         say(
-            f"{windows} of {len(files)} windows that are trained on are of one file, {file}, which outweighs the others: "
-            "keep a part of it, as long as they are"
+            f"{windows} of {len(files)} windows that are trained on are of one file, {file}, which outweighs the "
+            "others: keep a part of it, as long as they are"
         )
 
 

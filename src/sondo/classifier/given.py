@@ -102,6 +102,11 @@ def published_classifier(
     allow_code: bool,
 ) -> dict[str, Any]:
     """A head that exists already, on the student that it belongs to."""
+    if name not in HEADS and not Path(name).exists():
+        raise SondoError(
+            f"no head is called {name!r}: take linear, mlp or words; or leave out --data and take a published one "
+            f"({', '.join(HEADS)}), or a .pth file"
+        )
     if data is not None:
         raise SondoError(f"{name} is a head that is fitted already: leave out --data, or take --head linear or mlp")
     head = load_head(name, classes=classes)

@@ -37,7 +37,7 @@ def words(page):
     return re.sub(r"\s+", " ", text)
 
 
-def test_of_a_probe(tmp_path, mistakes):
+def test_of_a_probe(tmp_path, mistakes, capsys):
     file = tmp_path / "c.onnx"
     file.write_bytes(b"a network")
     report = {
@@ -47,6 +47,7 @@ def test_of_a_probe(tmp_path, mistakes):
     }
     (tmp_path / "c.onnx.json").write_text(json.dumps(report))
     main(["report", str(file)])
+    assert re.search(r"c\.html: [1-9]\d* kB, for any browser", capsys.readouterr().out)
     said = words(tmp_path / "c.html")
     for part in (
         "81.2 accuracy, 70.1 to 92.3 with 95 % confidence",

@@ -40,4 +40,5 @@ def run(settings: Any) -> None:
             cost=settings.bench,
             allow_code=settings.allow_code,
         )
-    tell(f"{page}: {page.stat().st_size / 1e6:.2f} MB, for any browser")
+    size = page.stat().st_size
+    tell(f"{page}: {f'{size / 1e6:.1f} MB' if size >= 1e5 else f'{size / 1e3:.0f} kB'}, for any browser")
