@@ -155,6 +155,16 @@ def test_a_comma_in_a_name_is_part_of_the_name(tmp_path, cells):
     assert load_task("folder", tmp_path).classes == tuple(sorted({one for cell in cells for one in cell.split(";")}))
 
 
+def test_classes_that_capitals_alone_tell_apart_are_named(tmp_path, capfd):
+    rows = [(f"{n}.wav", label, n % 2) for n, label in enumerate(("Dog", "Dog", "dog", "dog", "cat", "cat"))]
+    write_table(tmp_path / "m.csv", "path,label,fold", rows)
+    assert load_task("folder", tmp_path / "m.csv").classes == ("Dog", "cat", "dog")
+    assert "though capitals alone tell them apart: Dog and dog\n" in capfd.readouterr().err
+    write_table(tmp_path / "n.csv", "path,label,fold", rows[2:])
+    load_task("folder", tmp_path / "n.csv")
+    assert "capitals" not in capfd.readouterr().err
+
+
 def test_a_fold_column_is_taken_as_it_is(tmp_path):
     rows = [(f"{i}.wav", "ab"[i % 2], i // 2 + 7) for i in range(6)]
     write_table(tmp_path / "labels.csv", "path,label,fold", rows)

@@ -242,6 +242,7 @@ def _assemble(
         folds = assign_folds(label_sets, groups=groups, num_folds=num_folds, seed=seed)
         kept = ", clips of a group together" if groups is not None else ""
         note = f"{num_folds} stratified folds made by sondo (seed {seed}{kept}): the data brings none"
+    _tell_alike(label_sets, where)
     multi_label = any(len(labels) > 1 for labels in label_sets)
     return Task(
         name=title,
@@ -253,6 +254,19 @@ def _assemble(
         groups=groups,
         note=note,
     )
+
+
+def _tell_alike(label_sets: Sequence[tuple[str, ...]], where: Path) -> None:
+    """Say which classes may be one: `Dog` and `dog` are two, as they are written."""
+    spellings: dict[str, set[str]] = {}
+    for label in {label for labels in label_sets for label in labels}:
+        spellings.setdefault(label.casefold(), set()).add(label)
+    alike = [" and ".join(sorted(found)) for _, found in sorted(spellings.items()) if len(found) > 1]
+    if alike:
+        more = " and others" if len(alike) > 3 else ""
+        say(
+            f"{where}: taken as classes of their own, though capitals alone tell them apart: {'; '.join(alike[:3])}{more}"
+        )
 
 
 def _check_counts(

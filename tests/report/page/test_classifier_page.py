@@ -75,7 +75,15 @@ def test_of_a_published_head_which_has_no_score(tmp_path):
         "compared": COMPARED,
     }
     (tmp_path / "c.onnx.json").write_text(json.dumps(report))
-    assert "confidence" not in words(write_report(file))
+    said = words(write_report(file))
+    assert "confidence" not in said
+    assert "Its classes a, b How well it tells them apart was not measured" in said
+    report |= {"head": "words", "source": "hf:clap", "prompt": "This is {}.", "metric": "accuracy", "clips": 4} | SCORE
+    (tmp_path / "c.onnx.json").write_text(json.dumps(report | {"by_class": BY_CLASS}))
+    said = words(write_report(file))
+    assert "words head on s, read by hf:clap as &#39;This is {}.&#39;" in said
+    assert "4 clips of which nothing was learned" in said
+    assert "not measured" not in said
 
 
 @pytest.mark.parametrize(("part", "remark"), [("test", "kept back until the end"), ("valid", "that chose the epoch")])

@@ -20,6 +20,7 @@ from sondo.runtime.files import FILES
 
 _MOST_MISTAKES, _SHOWN_S = 12, 10.0
 _MOST_CLASSES, _MOST_CONFUSIONS = 60, 40
+_UNHEARD = "that the heads which were asked had not been fitted on"
 
 
 def classifier_content(source: Path) -> dict[str, Any]:
@@ -58,16 +59,17 @@ def classifier_content(source: Path) -> dict[str, Any]:
 
 
 def _of_probe(report: Mapping[str, Any]) -> dict[str, Any]:
+    words = f", read by {report['source']} as {report['prompt']!r}" if "prompt" in report else ""
     return {
         "classes": report["classes"],
-        "how": f"{report.get('head', 'a published')} head on {report['student']}",
+        "how": f"{report.get('head', 'a published')} head on {report['student']}{words}",
         "space_id": report["space_id"],
         "licence": report["licence"],
         "metric": report.get("metric"),
         "score": report.get("score"),
         "ci95": report.get("ci95"),
         "judged_on": f"{report.get('judged_clips', report.get('clips'))} clips",
-        "judged_as": "that the heads which were asked had not been fitted on",
+        "judged_as": "of which nothing was learned" if words else _UNHEARD,
         "note": report.get("note"),
         "by_class": report.get("by_class", []),
         "confusion": report.get("confusion"),
