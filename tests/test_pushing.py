@@ -177,12 +177,17 @@ def test_files_of_another_student_neither_go_nor_stay(run_folder, hub, capsys):
     hub.files["notes.md"] = b"the user's own"
     (run_folder / "student.pte.json").unlink()
     (run_folder / "student.tflite.json").write_text(report_of("student.tflite", "another.space"))
+    (run_folder / "student.onnx.json").write_text(report_of("student.onnx", "another.space"))
     capsys.readouterr()
     sondo.push_to_hub(run_folder, "me/first")
     said = capsys.readouterr().err
+    # one piece of advice: without --overwrite the export would be refused
+    assert said.count("student.onnx (it is of another student; `sondo export") == 1
+    assert "there is no student.onnx of this student: who has no torch cannot open this\n" in said
     assert "student.pte (no report lies beside it" in said
     assert "student.tflite (it is of another student" in said
-    assert "removed there, as this student has none: student.pte, student.pte.json, student.tflite" in said
+    names = "student.onnx, student.onnx.json, student.pte, student.pte.json, student.tflite"
+    assert f"removed there, as this student has none: {names}" in said
     assert {"student.tflite", "student.pte", "student.pte.json"}.isdisjoint(hub.files)
     assert "notes.md" in hub.files
     assert len(hub.commits) == 2

@@ -134,7 +134,9 @@ def _parcel(path: Path, repository: str) -> _Parcel:
     summary = _read_json(path / SUMMARY)
     exported = _exported(path, str(config["space_id"]))
     if EXPORTED not in exported:
-        say(f"there is no {EXPORTED}: who has no torch cannot open this (`sondo export {path}` makes it)")
+        makes = "" if (path / EXPORTED).exists() else f" (`sondo export {path}` makes it)"  # else it is named above
+        of_this = "" if makes else " of this student"
+        say(f"there is no {EXPORTED}{of_this}: who has no torch cannot open this{makes}")
     files: dict[str, Path | bytes] = {
         CONFIG: _as_json(config),
         **{name: home / name for name in weight_files(config)},

@@ -264,9 +264,7 @@ def _tell_alike(label_sets: Sequence[tuple[str, ...]], where: Path) -> None:
     alike = [" and ".join(sorted(found)) for _, found in sorted(spellings.items()) if len(found) > 1]
     if alike:
         more = " and others" if len(alike) > 3 else ""
-        say(
-            f"{where}: taken as classes of their own, though capitals alone tell them apart: {'; '.join(alike[:3])}{more}"
-        )
+        say(f"{where}: classes of their own, though capitals alone tell them apart: {'; '.join(alike[:3])}{more}")
 
 
 def _check_counts(
