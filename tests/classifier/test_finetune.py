@@ -175,6 +175,25 @@ def test_a_file_that_outweighs_the_others_is_told(start, tmp_path, monkeypatch, 
     assert (said in capsys.readouterr().err) is told
 
 
+def test_a_label_that_was_put_right_is_another_run(start, tmp_path, monkeypatch):
+    def stops(*_, **__):
+        raise RuntimeError("so far")
+
+    monkeypatch.setattr("sondo.classifier.finetuning.Finetuning", stops)
+    for number in range(6):
+        write_sound(tmp_path / "data" / "ab"[number % 2] / f"{number}.wav", level=0.1)
+
+    def run():
+        finetune(start, data=tmp_path / "data", out=tmp_path / "run", config=SHORT, num_folds=2)
+
+    for _ in range(2):  # the same goes on
+        with pytest.raises(RuntimeError, match="so far"):
+            run()
+    (tmp_path / "data" / "a" / "4.wav").rename(tmp_path / "data" / "b" / "4.wav")
+    with pytest.raises(SondoError, match="holds another run: files_and_labels was .*Name another --out"):
+        run()
+
+
 def test_an_exported_file_cannot_be_trained(tiny_student, class_folders, tmp_path):
     with pytest.raises(SondoError, match="an exported file, which cannot be trained"):
         finetune(tiny_student, data=class_folders, out=tmp_path / "run")
