@@ -5,8 +5,6 @@ BIN := $(VENV)/bin
 CHROMIUM ?= chromium
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# The pins are for Python 3.11 and newer; on 3.10, which some of them have left behind, pip chooses.
-PINS := $(shell $(PYTHON) -c "import sys; print('--constraint constraints.txt' if sys.version_info >= (3, 11) else '')")
 # two processes with a thread each: torch's own threads gain nothing on networks as small as the tests'
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 export PYTHONNOUSERSITE = 1
@@ -19,7 +17,7 @@ help:  ## what there is
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing sondo into $(VENV) (minutes on the first time)"
-	@$(PIP) install --quiet $(PINS) --editable ".[train,dev]"
+	@$(PIP) install --quiet --constraint constraints.txt --editable ".[train,dev]"
 	@touch $(READY)
 
 install: $(READY)  ## the virtual environment with everything for development

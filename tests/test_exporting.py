@@ -150,7 +150,8 @@ def test_a_network_that_cannot_be_exported_is_refused_before_anybody_listens(ban
     assert "train:" not in said
     with pytest.raises(SystemExit):
         main(["train", "--bank", str(bank.path), "--student", "ownnets:otherwise", "--out", "by_hand"])
-    assert "is another network once exported: cosine" in " ".join(capfd.readouterr().err.split())
+    said = " ".join(capfd.readouterr().err.split())  # by the file's vectors, or because it cannot run at another length
+    assert "is another network once exported: cosine" in said or "the same graph for any number of frames" in said
     with pytest.raises(SondoError, match=r"vectors whose length differs by (1e\+02|50|100) %"):
         check_own_student(StudentConfig(name="ownnets:of_another_length"), tmp_path / "other")
     with pytest.raises(

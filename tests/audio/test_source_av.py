@@ -27,7 +27,7 @@ def chirp(seconds, rate, channels=1):
     return (tone + 0.02 * np.random.default_rng(0).standard_normal((channels, len(time)))).astype(np.float32)
 
 
-def write(path, sound, *, with_video=False):
+def write(path, sound, *, with_video=False, title=None):
     """Encode (channels, samples) as the name of the file says."""
     av = pytest.importorskip("av", reason="needs the extra av")
     codec, container_format, sample_format, rate = KINDS[path.name]
@@ -35,6 +35,8 @@ def write(path, sound, *, with_video=False):
     if sample_format.startswith("s16"):
         sound = np.round(sound * 32767).astype(np.int16)
     with av.open(str(path), "w", format=container_format) as container:
+        if title is not None:
+            container.metadata["title"] = title
         if with_video:
             video = container.add_stream("mpeg4", rate=10)
             video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
@@ -145,3 +147,11 @@ def test_without_pyav_the_message_names_the_extra(tmp_path, monkeypatch):
         MissingExtraError, match=r'talk\.m4a.*PyAV.*pip install "sondo\[av\]" \(from a clone: pip install "\.\[av\]"\)'
     ):
         probe(path)
+
+
+def test_a_tag_that_is_not_utf8_is_no_hindrance(tmp_path):
+    path = write(tmp_path / "a.m4a", chirp(1.0, 44100), title="caf~")
+    wanted, content = load_audio(path), path.read_bytes()
+    assert content.count(b"caf~") == 1
+    path.write_bytes(content.replace(b"caf~", b"caf\xe9"))  # as Latin-1 has it
+    assert np.array_equal(load_audio(path), wanted)

@@ -93,7 +93,9 @@ class AvSource:
 
     def _open(self) -> Any:
         file = self.path.open() if isinstance(self.path, SoundBytes) else str(self.path)
-        return self._av.open(file, metadata_errors="ignore")
+        # Before version 19 PyAV stops at a tag that is not UTF-8 unless it is told not to; since then it never does.
+        is_strict = int(self._av.__version__.partition(".")[0]) < 19
+        return self._av.open(file, **({"metadata_errors": "ignore"} if is_strict else {}))
 
     def _track(self, container: Any) -> Any:
         if not container.streams.audio:

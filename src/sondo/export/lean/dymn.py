@@ -17,6 +17,7 @@ from sondo.export.lean.folding import convolution, folded, scale_and_shift
 from sondo.students.dymn_blocks import DynamicBlock, DynamicConv, DynamicDepthwiseConv
 
 _LARGE_KERNEL = 5
+_NOTHING = 1e-30
 
 
 class LeanDynamicBlock(nn.Module):
@@ -88,8 +89,9 @@ class LeanDynamicBlock(nn.Module):
         """The larger of two lines of what is filtered and biased, times a gate for each row, (1, channels, H, 1)."""
         slope, other_slope, offset, other_offset = (line.flatten() for line in lines)
         mean, variance = -self.bias, torch.ones_like(self.bias)
-        first = functional.batch_norm(features, mean, variance, slope, offset, eps=0.0)
-        second = functional.batch_norm(features, mean, variance, other_slope, other_offset, eps=0.0)
+        # Some versions of torch want a positive epsilon; beside a variance of one this is nothing in float32.
+        first = functional.batch_norm(features, mean, variance, slope, offset, eps=_NOTHING)
+        second = functional.batch_norm(features, mean, variance, other_slope, other_offset, eps=_NOTHING)
         return torch.maximum(first, second) * row_gate
 
 
