@@ -7,9 +7,11 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # two processes with a thread each: torch's own threads gain nothing on networks as small as the tests'
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# what both test-newest and test-oldest install
+ALL := train,search,hub,report,transformers,ray
 export PYTHONNOUSERSITE = 1
 
-.PHONY: help install demo test examples test-browser test-slow check format clean
+.PHONY: help install demo test examples test-browser test-slow test-newest test-oldest check format clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -42,6 +44,17 @@ test-browser: $(READY)  ## examples/browser in headless Chromium; needs npm (Nod
 test-slow: $(READY)  ## the tests that take longer, nine to twelve minutes on two cores
 	$(PYTEST) -m slow
 
+test-newest:  ## the unit tests with the newest libraries, without pins; gigabytes where torch brings CUDA
+	$(PYTHON) -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip --disable-pip-version-check install --quiet --editable ".[$(ALL)]" pytest pytest-xdist
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n 2 --dist loadfile
+
+test-oldest:  ## the same with the oldest that pyproject.toml allows; Python 3.11
+	$(PYTHON) -m venv --clear .venv-oldest
+	.venv-oldest/bin/python -m pip --disable-pip-version-check install --quiet uv
+	VIRTUAL_ENV=.venv-oldest .venv-oldest/bin/uv pip install --quiet --resolution lowest-direct --editable ".[$(ALL)]" "pytest>=8" "pytest-xdist>=3.6"
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -n 2 --dist loadfile
+
 check: $(READY)  ## linter, formatter and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,4 +65,4 @@ format: $(READY)  ## let the formatter rewrite the code
 	$(BIN)/ruff format .
 
 clean:  ## remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info src/*.egg-info
+	rm -rf $(VENV) .venv-newest .venv-oldest .mypy_cache .ruff_cache .pytest_cache build *.egg-info src/*.egg-info

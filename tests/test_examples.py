@@ -60,6 +60,7 @@ def test_a_student_tells_how_much_the_sound_changes(tmp_path, exported, sound):
     assert min(want) < 0.99  # the change is there to be seen
 
 
+@pytest.mark.slow
 def test_a_sound_shorter_than_a_hop_is_heard_and_a_reader_may_stop_early(tmp_path, exported, sound):
     soundfile.write(tmp_path / "short.wav", sound[:4800], 16000)
     assert raspberry_pi(exported.path, tmp_path / "short.wav") == [(0.3, "listening")]
@@ -72,6 +73,7 @@ def test_a_sound_shorter_than_a_hop_is_heard_and_a_reader_may_stop_early(tmp_pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
+@pytest.mark.slow
 def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
     path = classifier(exported.path, tmp_path / "classifier.onnx")
     heard = fake_arecord(tmp_path / "bin", sound)
@@ -88,6 +90,7 @@ def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_in_a_line(tmp_path, exported, sound):
     heard = fake_arecord(tmp_path / "bin", sound[:0], status=1)
     environment = os.environ | {"PATH": f"{heard}{os.pathsep}{os.environ['PATH']}"}

@@ -38,12 +38,14 @@ def test_the_promises_of_the_api_are_kept_at_every_rate(rate):
     assert hear_checks.check_model(hear, model) == []
 
 
+@pytest.mark.slow
 def test_a_student_keeps_the_promises_of_the_api(folder):
     model = hear.load_model(str(folder), sample_rate=22_050)
     assert model.sample_rate == 22_050
     assert hear_checks.check_model(hear, model) == []
 
 
+@pytest.mark.slow
 def test_the_checks_find_the_module_by_name(folder):
     assert hear_checks.check("sondo.hear", folder) == []
     assert hear.load_model(str(folder)).sample_rate == 32_000

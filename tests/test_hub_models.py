@@ -54,6 +54,7 @@ def test_an_index_is_built_and_asked(repository, sound_folder, teacher_space):
         assert query("index.lance", sound_folder / "2.wav", k=1)[0].uri.endswith("2.wav")
 
 
+@pytest.mark.slow
 def test_a_file_is_exported_and_compared(repository, exported, monkeypatch, networks_once, half_a_second, tmp_path):
     with networks_once(), half_a_second():
         assert export_run(MODEL, tmp_path / "out" / "student.onnx").is_file()
@@ -65,6 +66,7 @@ def test_a_file_is_exported_and_compared(repository, exported, monkeypatch, netw
     assert report.passed
 
 
+@pytest.mark.slow
 def test_its_file_is_verified(repository, exported, half_a_second, monkeypatch, capsys):
     with pytest.raises(sondo.SondoError, match=r"me/model .*could not be had.*student\.onnx"):
         verify_file(f"hf://{MODEL}")
@@ -81,6 +83,7 @@ def test_its_file_is_verified(repository, exported, half_a_second, monkeypatch, 
     assert verify_file(f"hf://{MODEL}/student.onnx")[1] is None
 
 
+@pytest.mark.slow
 def test_a_classifier_is_put_on_top(repository, exported, networks_once, half_a_second):
     with networks_once(), half_a_second(), open_encoder(MODEL) as made:
         assert made.path.is_file()

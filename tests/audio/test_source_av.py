@@ -88,6 +88,7 @@ def test_a_planned_last_clip_is_never_empty(tmp_path, name):
     "name",
     ["a.m4a", *(pytest.param(name, marks=pytest.mark.slow) for name in ("a.webm", "a.mkv", "a.aac", "lossless.m4a"))],
 )
+@pytest.mark.slow
 def test_a_far_clip_equals_the_same_part_of_the_whole(tmp_path, name):
     rate = KINDS[name][3]
     path = write(tmp_path / name, chirp(25.0, rate))

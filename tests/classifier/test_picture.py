@@ -54,6 +54,7 @@ def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_many_classes_do_not_make_a_picture_that_is_too_large(tmp_path):
     names = [f"class {number}" for number in range(600)]
     path = draw_confusion(np.eye(600, dtype=np.int64), names, tmp_path / "c.png", title="many")
@@ -61,6 +62,7 @@ def test_many_classes_do_not_make_a_picture_that_is_too_large(tmp_path):
     assert max(width, height) < 4000
 
 
+@pytest.mark.slow
 def test_long_names_leave_room_for_the_cells(monkeypatch, tmp_path):
     from matplotlib.figure import Figure
 

@@ -47,6 +47,7 @@ def test_new_sound_is_told_and_the_student_is_still_there(classifier_path, tiny_
     assert (classifier.embed(sounds["loud"]) == student.embed(sounds["loud"])).all()
 
 
+@pytest.mark.slow
 def test_a_file_is_never_there_without_its_report(tiny_student, class_folders, tmp_path, monkeypatch):
     module = sys.modules["sondo.classifier.reported"]
     with monkeypatch.context() as patched:
@@ -58,6 +59,7 @@ def test_a_file_is_never_there_without_its_report(tiny_student, class_folders, t
     assert (tmp_path / "c.onnx.json").is_file()
 
 
+@pytest.mark.slow
 def test_the_report_and_the_picture_lie_beside_the_file(tiny_student, class_folders, tmp_path):
     pytest.importorskip("matplotlib", reason="needs the extra report")
     report = probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx")
@@ -70,6 +72,7 @@ def test_the_report_and_the_picture_lie_beside_the_file(tiny_student, class_fold
     assert note == {"head": "linear", "data": "data", "clips": 30, "metric": "accuracy", "score": 1.0}
 
 
+@pytest.mark.slow
 def test_two_layers_as_well(tiny_student, class_folders, tmp_path):
     report = probe(tiny_student, data=class_folders, out=tmp_path / "c.onnx", head="mlp")
     assert (report["head"], report["score"]) == ("mlp", 1.0)
@@ -77,6 +80,7 @@ def test_two_layers_as_well(tiny_student, class_folders, tmp_path):
     assert (kinds.count("Gemm"), kinds.count("Relu"), kinds[-1]) == (2, 1, "Softmax")
 
 
+@pytest.mark.slow
 def test_a_bad_file_among_many_is_named_and_left_out(tiny_student, class_folders, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(class_folders, data)

@@ -116,6 +116,7 @@ def test_the_verb_makes_a_column_for_each_k_and_keeps_what_is_there(vector_bank,
     assert set(Bank(bank.path).columns("cluster")) == columns
 
 
+@pytest.mark.slow
 def test_training_draws_from_a_hierarchy(sound_folder, tmp_path, capsys):
     ingest(tmp_path / "b.lance", audio=sound_folder)
     bank = ["--bank", str(tmp_path / "b.lance"), "--teacher", "modulation"]

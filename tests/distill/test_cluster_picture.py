@@ -64,6 +64,7 @@ def test_groups_differ_in_colour_or_shape():
 
 
 @pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.slow
 def test_the_verb_reports_figures_and_pictures(vector_bank, blobs, tmp_path, capsys, monkeypatch, labelled):
     monkeypatch.setattr(cluster_report, "PICTURE_CLIPS", 100)
     vectors, heap = blobs(4, 40)

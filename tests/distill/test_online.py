@@ -137,6 +137,7 @@ def steps_of(monkeypatch):
     return seen
 
 
+@pytest.mark.slow
 def test_the_targets_are_what_the_teacher_says_of_what_the_student_hears(bank, tmp_path, monkeypatch):
     seen = steps_of(monkeypatch)
     run(bank, tmp_path / "r", teacher=Levels(), epochs=2)
@@ -187,6 +188,7 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(bank, tmp_path
         assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 
+@pytest.mark.slow
 def test_a_named_teacher_listens_from_the_command_line(bank, tmp_path):
     names = ["--bank", str(bank.path), "--teacher", "modulation"]
     main(["teach", *names])

@@ -128,6 +128,7 @@ def test_nobody_to_learn_from_is_refused(bank, tmp_path):
         run(bank, tmp_path / "r", supervised=0.5)
 
 
+@pytest.mark.slow
 def test_the_whole_way_on_labels_alone_hands_no_licence_down(bank, sound_folder, tmp_path, monkeypatch, capsys):
     def written_quickly(student, path, **options):
         path.write_bytes(b"a network")

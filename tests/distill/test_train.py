@@ -119,6 +119,7 @@ def test_several_mapping_heads_are_one_afterwards_and_meet_the_teacher(bank, tmp
     assert load(after).info["training"]["projectors"] == 3
 
 
+@pytest.mark.slow
 def test_clips_without_a_direction_are_neither_trained_on_nor_compared(bank, tmp_path, monkeypatch, capsys):
     taught(bank, zero=[1, 3])
     drawn = []
@@ -314,6 +315,7 @@ def test_sampling_by_classes_needs_labels(bank, tmp_path):
         train(bank, teachers=["teacher.fake"], clusters=None, student=SMALL, config=config, out=tmp_path / "r")
 
 
+@pytest.mark.slow
 def test_training_starts_from_a_file_of_weights_and_the_card_names_it(bank, tmp_path):
     torch.manual_seed(5)
     backbone = create("mobilenetv3", width_mult=0.1).backbone

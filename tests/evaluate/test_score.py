@@ -25,6 +25,7 @@ def make_task(num_clips=100, classes=4, split=False, seed=0):
     return task, vectors
 
 
+@pytest.mark.slow
 def test_separable_classes_score_high_and_shuffled_labels_score_chance():
     task, vectors = make_task(400)
     result = evaluate_vectors(task, vectors)

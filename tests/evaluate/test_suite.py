@@ -184,6 +184,7 @@ def test_draws_of_the_training_clips_widen_the_intervals(root):
     assert cut[4]["ci95_retention"][0] < cut[0]["ci95_retention"][0]
 
 
+@pytest.mark.slow
 def test_a_table_that_was_interrupted_goes_on_without_a_second_probe(root, tmp_path, monkeypatch):
     folders = {name: root / BUILDERS[name][1] for name in ("us8k", "fsd50k")}
     models, settings = [contender("teacher", is_teacher=True), contender()], {"baselines": [None, 0], "cache": tmp_path}

@@ -82,6 +82,22 @@ def test_class_folders_get_stratified_folds_with_a_fixed_seed(tmp_path):
     assert load_task("folder", tmp_path, seed=1).folds != task.folds
 
 
+def test_a_label_that_was_put_right_makes_another_task_and_a_move_does_not(tmp_path):
+    rows = [(f"{number}.wav", "dog" if number < 4 else "rain", number % 2) for number in range(8)]
+    for place, content in {
+        "first": rows,
+        "moved": rows[::-1],
+        "label": [("0.wav", "rain", 0), *rows[1:]],
+        "fold": [("0.wav", "dog", 1), *rows[1:]],
+    }.items():
+        write_table(tmp_path / place / "data.csv", "path,label,fold", content)
+    first, moved, label, fold = (
+        load_task("folder", tmp_path / place).fingerprint for place in ("first", "moved", "label", "fold")
+    )
+    assert first == moved
+    assert len({first, label, fold}) == 3
+
+
 def test_class_folders_below_split_folders(tmp_path):
     for split, count in (("train", 4), ("val", 1), ("test", 2)):
         for label in ("cat", "dog"):

@@ -52,6 +52,7 @@ def test_eres2net_gives_the_same_maps(channels, frames, int8):
     check(settled(ERes2Net(channels=channels, mels=64)), frames, clips=2, int8=int8)
 
 
+@pytest.mark.slow
 def test_eres2net_clips_at_20_as_it_did():
     torch.manual_seed(0)
     network = settled(ERes2Net(channels=16, mels=64))
@@ -64,6 +65,7 @@ def test_eres2net_clips_at_20_as_it_did():
 
 @pytest.mark.parametrize("channels", [8, 32])
 @pytest.mark.parametrize("int8", [False, True])
+@pytest.mark.slow
 def test_eres2net_gives_the_same_maps_where_its_clips_are_at_6(channels, int8):
     torch.manual_seed(0)
     network = settled(ERes2Net(channels=channels, mels=64))

@@ -133,6 +133,7 @@ def test_its_golden_vectors_are_those_of_torch(made, run):
         assert vector.difference(1.01 * run("embedding", sound)[0]) > 1e-3
 
 
+@pytest.mark.slow
 def test_further_outputs_have_golden_vectors_too(made, tmp_path):
     checks = self_check(made[2])
     assert all(check.passed for check in checks)
@@ -155,6 +156,7 @@ def test_the_report_has_the_further_outputs_and_the_padding(made):
     assert {"frames, made sound, 12.5 s", "teacher_space, made sound, 12.5 s"} <= names
 
 
+@pytest.mark.slow
 def test_each_output_has_to_agree_on_real_sound_by_itself(made):
     student, projector, path = made
     frames = np.array([[1.0, 0.0], [0.0, 1.0]], dtype=np.float32)

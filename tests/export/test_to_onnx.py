@@ -111,6 +111,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(made):
         to_onnx(made[0], made[1] / "deep" / "s.onnx")
 
 
+@pytest.mark.slow
 def test_a_file_that_disagrees_with_torch_is_refused_and_removed(made, half_a_second, tmp_path, monkeypatch):
     def wrong_model(student, **options):
         model = onnx.load(made[1])

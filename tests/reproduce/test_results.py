@@ -123,6 +123,7 @@ def test_a_seed_without_one_of_the_tasks_does_not_count(tmp_path, made_up):
     assert row["ours"]["average"]["mean"] == pytest.approx(60)
 
 
+@pytest.mark.slow
 def test_the_picture_shows_scores_over_clusters_against_the_random_draw(tmp_path, made_up):
     pytest.importorskip("matplotlib")
     grid = read_grid("fig2")

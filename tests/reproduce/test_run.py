@@ -1,6 +1,7 @@
 """A grid from end to end on little sound: its files, going on, failures; nothing is trained twice."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -150,6 +151,23 @@ def test_a_task_that_is_added_later_scores_the_students_that_are_there(unscored,
     assert all("folder" in row["ours"] for row in scored["rows"])
     assert len(trained) == 4
     assert times_of_students(finished) == trained
+
+
+@pytest.mark.slow
+def test_students_are_scored_again_where_labels_were_put_right(place, finished, tmp_path, capsys):
+    out, data = tmp_path / "out", tmp_path / "sound"
+    shutil.copytree(finished, out)
+    shutil.copytree(place / "sound", data)
+    main(["reproduce", *arguments(place, out)[:-4], "--data", str(data), "--scale", "0.5"])  # the same task elsewhere
+    assert "scored again" not in capsys.readouterr().err
+    (data / "loud" / "0.wav").rename(data / "quiet" / "9.wav")
+    main(["reproduce", *arguments(place, out)[:-4], "--data", str(data), "--scale", "0.5"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cosine, seed 0: folder had other labels or parts when it was scored, so it is scored again" in said
+    assert "epoch" not in said
+    old, new = (json.loads((each / "cells" / "cosine-0" / "cell.json").read_text()) for each in (finished, out))
+    assert new["tasks"]["folder"]["data"] != old["tasks"]["folder"]["data"]
+    assert new["tasks"]["folder"]["score"] < old["tasks"]["folder"]["score"]
 
 
 def test_a_call_without_a_task_keeps_the_table_that_is_there(place, tmp_path, monkeypatch, capsys, made_up):

@@ -72,7 +72,7 @@ def test_windows_are_cut_at_the_native_rate_and_resampled_alone(rate):
     assert segments[0, 2] == 1.0
 
 
-@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", pytest.param("mp3", marks=pytest.mark.slow)])
 def test_a_file_and_its_samples_give_the_same_bits(tmp_path, extension):
     model, path = Power(), write(tmp_path / f"a.{extension}", noise(33.3, 44100), 44100)
     samples = load_audio(path)
@@ -176,6 +176,7 @@ def test_a_wrong_shape_from_a_subclass_is_named():
         model.embed(noise(1.0, 32000), sample_rate=32000)
 
 
+@pytest.mark.slow
 def test_a_long_file_is_streamed(tmp_path):
     path = tmp_path / "long.flac"
     with soundfile.SoundFile(path, "w", 8000, 1) as file:

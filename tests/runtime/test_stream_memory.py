@@ -23,6 +23,7 @@ def peak_bytes():
 
 
 @pytest.mark.parametrize("hours", [pytest.param(0.1, id="minutes"), pytest.param(24, marks=pytest.mark.slow, id="day")])
+@pytest.mark.slow
 def test_memory_does_not_grow(hours):
     model = Power()
     stream = model.stream(sample_rate=RATE, hop_s=1.0, window_s=1.0)

@@ -41,6 +41,7 @@ def teacher_index(path, vectors, *, fingerprint=TOY["fingerprint"]):
     return index
 
 
+@pytest.mark.slow
 def test_a_student_asks_its_teachers_index_through_its_mapping_head(student_folder, sound_folder, tmp_path):
     sounds = [sound_folder / f"{number}.wav" for number in range(5)]
     head = load_projector(student_folder / "student")
@@ -144,6 +145,7 @@ class Reader:
         return self.vectors
 
 
+@pytest.mark.slow
 def test_words_ask_a_teacher_that_reads_them(student_folder, sound_folder, tmp_path, monkeypatch, capsys):
     index = mapped_index(student_folder, sound_folder, tmp_path / "i.lance")
     head = load_projector(student_folder / "student")

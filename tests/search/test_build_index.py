@@ -131,6 +131,7 @@ def test_a_file_that_changed_is_heard_again_and_replaces_what_was_there(sound_fo
     assert hits[0].cosine == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_files_that_are_gone_from_the_folder_are_dropped_and_those_of_other_folders_stay(
     sound_folder, student_folder, out, tmp_path, capfd
 ):

@@ -53,6 +53,7 @@ def test_ten_seconds_give_the_published_values(recipe, loaded, wanted):
     assert np.abs(projected.numpy() - wanted["10s.projected"]).max() <= limits["10s.projected"]
 
 
+@pytest.mark.slow
 def test_twenty_five_seconds_count_the_rest_that_the_published_code_drops(recipe, loaded, wanted):
     student, _ = loaded
     audio = golden_sound(recipe, "25s")

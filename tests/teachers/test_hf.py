@@ -117,7 +117,7 @@ def noise(rate, seconds, batch=1):
 
 
 def pooled(features):
-    """What CLAP's own calls give: transformers 4 gives the vectors themselves, transformers 5 an object that holds them."""
+    """The vectors of what CLAP's own calls give: themselves in transformers 4, an object that holds them in 5."""
     return features if torch.is_tensor(features) else features.pooler_output
 
 

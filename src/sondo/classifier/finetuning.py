@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -89,7 +87,7 @@ def finetune(
         "student": loaded.space_id,
         "data": str(data.resolve()),
         "num_clips": len(task),
-        "files_and_labels": _fingerprint(task, parts, data),
+        "files_and_labels": task.fingerprint,
         "num_folds": num_folds,
         "bank": {"path": "bank.lance"},  # from the run's folder: it moves with it
         "finetune": asdict(config),
@@ -282,13 +280,6 @@ class _Run:
             "note": self.task.note,
             "classifier": file,
         }
-
-
-def _fingerprint(task: Task, parts: Sequence[str], data: Path) -> str:
-    """Hash of which file is in which part with which labels: one that was put right makes another run."""
-    clips = zip(task.paths, parts, task.label_sets, strict=True)
-    rows = [[os.path.relpath(path, data), part, *labels] for path, part, labels in clips]
-    return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()[:16]
 
 
 def _tell_longest(files: Sequence[str]) -> None:

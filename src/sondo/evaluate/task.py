@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -77,6 +80,17 @@ class Task:
     def classes(self) -> tuple[str, ...]:
         """All labels, sorted."""
         return tuple(sorted({label for labels in self.label_sets for label in labels}))
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of which file has which labels and part, wherever they lie: a label that was put right changes it."""
+        common = os.path.commonpath([path.parent for path in self.paths]) if self.paths else ""
+        columns = (self.label_sets, self.judged, self.folds, self.splits, self.groups)
+        rows = [
+            [path.relative_to(common).as_posix(), *(None if column is None else column[clip] for column in columns)]
+            for clip, path in enumerate(self.paths)
+        ]
+        return hashlib.sha256("\n".join(sorted(map(json.dumps, rows))).encode()).hexdigest()[:16]
 
     def only(self, clips: Sequence[int]) -> Task:
         """The same task with these of its clips alone."""

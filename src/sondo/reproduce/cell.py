@@ -18,6 +18,7 @@ from sondo.distill.train import train
 from sondo.errors import SondoError
 from sondo.evaluate import Task, embed_task, evaluate_vectors
 from sondo.recipe import Recipe
+from sondo.screen import say
 from sondo.students import TorchModel, load, load_projectors
 
 RESULT = "cell.json"
@@ -83,7 +84,13 @@ class Cell:
     def lacks(self, tasks: Mapping[str, Task]) -> bool:
         """Whether there is something left to do."""
         standing = self.standing()
-        return not standing or bool(set(tasks) - set(standing["tasks"]))
+        return not standing or not all(_is_scored(standing, name, task) for name, task in tasks.items())
+
+
+def _is_scored(standing: dict[str, Any], name: str, task: Task) -> bool:
+    """Whether there is a score of a task, and of the labels and parts that it has now."""
+    kept = standing["tasks"].get(name)
+    return kept is not None and kept.get("data") == task.fingerprint
 
 
 def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any]:
@@ -96,8 +103,8 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
 
     Returns:
         `settings`, `clips_seen`, `alignment` (the cosine to the first teacher; None for a student of labels alone),
-        `tasks` (by name what `ProbeResult.to_dict` says), `student` (`params`, `embedding_dim`) and `seconds`, as they
-        stand in the file.
+        `tasks` (by name what `ProbeResult.to_dict` says, and the task's fingerprint as `data`), `student` (`params`,
+        `embedding_dim`) and `seconds`, as they stand in the file.
 
     Raises:
         SondoError: As the stages.
@@ -132,9 +139,11 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
             "seconds": 0.0,
         }
     for name, task in tasks.items():
-        if name not in result["tasks"]:
+        if not _is_scored(result, name, task):
+            if name in result["tasks"]:
+                say(f"{cell.name}: {name} had other labels or parts when it was scored, so it is scored again")
             vectors = embed_task(task, TorchModel(student).embed, description=f"{cell.name}: {name}")
-            result["tasks"][name] = evaluate_vectors(task, vectors).to_dict()
+            result["tasks"][name] = evaluate_vectors(task, vectors).to_dict() | {"data": task.fingerprint}
     result["seconds"] = round(result["seconds"] + time.perf_counter() - start, 2)
     write_json(cell.file, result)
     return result

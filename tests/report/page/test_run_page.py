@@ -141,6 +141,7 @@ def test_mean_of_the_cosines_is_the_alignment_of_the_run(finished):
     assert sorted(close.labels) == [("loud",)] * 3 + [("quiet",)] * 3
 
 
+@pytest.mark.slow
 def test_a_clip_that_the_teacher_hears_otherwise_comes_first(run):
     bank = Bank(run / "bank.lance")
     splits = bank.read(["split"]).column(0).to_pylist()
@@ -170,6 +171,7 @@ def told_of(run, monkeypatch):
     return tell
 
 
+@pytest.mark.slow
 def test_a_clip_counts_in_each_of_its_labels(told_of):
     cosines = {"modulation": np.array([0.5, 0.75, 0.25, 0.5, 0.5, 1.0], dtype=np.float32)}
     labels = [("rain", "water"), ("sea", "water"), ("rain",), ("rain", "water", "dog"), (), ("dog",)]
@@ -180,6 +182,7 @@ def test_a_clip_counts_in_each_of_its_labels(told_of):
     assert ", rain, water, dog" in words
 
 
+@pytest.mark.slow
 def test_of_several_teachers_the_one_that_is_meant_is_named(told_of, run):
     (run / "summary.json").unlink()  # `sondo train` writes none
     cosines = {"m2d": np.full(6, 0.25, dtype=np.float32), "ast": np.full(6, 0.5, dtype=np.float32)}
@@ -210,6 +213,7 @@ def test_a_run_that_is_still_trained_has_its_curves(run):
     assert "Where it agrees" not in words
 
 
+@pytest.mark.slow
 def test_a_run_whose_bank_is_gone_says_the_rest(run, capsys):
     shutil.rmtree(run / "bank.lance")
     words = Page(write_report(run).read_text(encoding="utf-8")).words
@@ -219,6 +223,7 @@ def test_a_run_whose_bank_is_gone_says_the_rest(run, capsys):
     assert f"The bank of this run, {run / 'bank.lance'} , is not there" in words
 
 
+@pytest.mark.slow
 def test_a_bank_that_has_grown_since_is_no_hindrance(run, capsys):
     bank = Bank(run / "bank.lance")
     grown = bank.read(["clip_id", "uri", "offset_s", "duration_s", "split", "fold", "labels", "file_bytes"])
@@ -265,6 +270,7 @@ def test_logs_that_are_being_written_are_read_as_far_as_they_are_whole(run):
         file.write_text(whole)
 
 
+@pytest.mark.slow
 def test_commands_on_the_page_can_be_typed(run, tmp_path):
     odd = shutil.move(run, tmp_path / "my run")
     (odd / "summary.json").write_text(json.dumps(json.loads((odd / "summary.json").read_text()) | {"tasks": {}}))
