@@ -41,6 +41,17 @@ def test_progress_can_be_left_out_and_messages_are_not(monkeypatch, capsys, valu
     assert "a file is left out" in said
 
 
+@pytest.mark.parametrize(
+    ("seconds", "rate"), [(0.25, "4.0 folds/s"), (10, "0.1 folds/s"), (30, "2.0 folds/min"), (900, "4.0 folds/h")]
+)
+def test_slow_work_has_a_rate_too(monkeypatch, capsys, seconds, rate):
+    monkeypatch.setattr(screen.time, "monotonic", lambda: 100.0)
+    with screen.track("heads", total=2, unit="folds") as line:
+        line.advance()
+        monkeypatch.setattr(screen.time, "monotonic", lambda: 100.0 + seconds)
+    assert f"heads: 1/2 folds, {rate}" in capsys.readouterr().err
+
+
 def test_what_moves_stays_within_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr(screen.console, "_width", 20)
     assert screen.console.width == 20

@@ -153,7 +153,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise SondoError(f"{file} is damaged ({error}): name another --out") from error
+        raise SondoError(f"{file} is damaged ({error}): the run cannot go on, begin it in another folder") from error
     return settings
 
 

@@ -106,7 +106,15 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed if task.finished else task.speed
         unit = task.fields.get("unit", "items")
-        return Text("" if speed is None else f"{speed:,.1f} {unit}/s", style="progress.data.speed")
+        return Text("" if speed is None else _rate(speed, unit), style="progress.data.speed")
+
+
+def _rate(per_s: float, unit: str) -> str:
+    """`3.1 clips/s`; slow work by the minute or the hour, so that it is no rate of 0.0."""
+    for seconds, name in ((1, "s"), (60, "min")):
+        if per_s * seconds >= 0.1 or not per_s:
+            return f"{per_s * seconds:,.1f} {unit}/{name}"
+    return f"{per_s * 3600:,.1f} {unit}/h"
 
 
 def _is_shown() -> bool:
@@ -189,7 +197,7 @@ class Tracker:
         left = f", {(self._total - self._done) / rate:,.0f} s left" if goes_on else ""
         note = f", {self._note}" if self._note else ""
         amount = f"{self._done:,.0f}/{self._total:,.0f} {self._unit}"
-        console.print(f"{self._description}: {amount}, {rate:,.1f} {self._unit}/s{left}{note}")
+        console.print(f"{self._description}: {amount}, {_rate(rate, self._unit)}{left}{note}")
 
     def close(self) -> None:
         """Stop the clock of the line."""
