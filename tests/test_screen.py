@@ -89,6 +89,7 @@ class Gone(io.StringIO):
 
 
 def test_work_goes_on_without_its_screen_but_not_without_its_results(monkeypatch):
+    monkeypatch.setattr(screen, "output", screen._Screen())  # it would say to the next test what it could not say here
     for name in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{name}", Gone())
     screen.say("a message")
