@@ -125,11 +125,7 @@ def teach(
                 line.advance(len(clips))
         writer.publish()
     if zero:
-        more = f" and {len(zero) - SHOWN_CLIPS} more" if len(zero) > SHOWN_CLIPS else ""
-        say(
-            f"teach: {len(zero)} of {len(bank)} clips got a zero vector of {teacher.name} (are they silent?), which "
-            f"has no direction, and training leaves them out: {', '.join(zero[:SHOWN_CLIPS])}{more}"
-        )
+        _tell_zero(zero, len(bank), teacher)
     return column
 
 
@@ -287,6 +283,14 @@ def _zero(vectors: NDArray[np.float32], names: Sequence[str]) -> list[str]:
     """The clips whose vectors float16 takes for zero."""
     kept = vectors.astype(np.float16)
     return [name for name, vector in zip(names, kept, strict=True) if not vector.any()]
+
+
+def _tell_zero(zero: Sequence[str], num_clips: int, teacher: Teacher) -> None:
+    more = f" and {len(zero) - SHOWN_CLIPS} more" if len(zero) > SHOWN_CLIPS else ""
+    say(
+        f"teach: {len(zero)} of {num_clips} clips got a zero vector of {teacher.name} (are they silent?), which has no "
+        f"direction, and training leaves them out: {', '.join(zero[:SHOWN_CLIPS])}{more}"
+    )
 
 
 def _refuse_zero(zero: Sequence[str], teacher: Teacher) -> NoReturn:
