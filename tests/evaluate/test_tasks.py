@@ -98,6 +98,18 @@ def test_a_label_that_was_put_right_makes_another_task_and_a_move_does_not(tmp_p
     assert len({first, label, fold}) == 3
 
 
+def test_a_table_may_name_some_files_in_full_and_is_still_one_task(tmp_path, monkeypatch):
+    for place, in_full in (("half", 4), ("none", 0)):
+        files = [str(tmp_path / place / f"{n}.wav") if n < in_full else f"{n}.wav" for n in range(8)]
+        write_table(
+            tmp_path / place / "data.csv", "path,label,fold", [(f, "ab"[n % 2], n // 4) for n, f in enumerate(files)]
+        )
+    monkeypatch.chdir(tmp_path)
+    half, none = (load_task("folder", Path(place)) for place in ("half", "none"))
+    assert {path.is_absolute() for path in half.paths} == {True, False}
+    assert half.fingerprint == none.fingerprint
+
+
 def test_class_folders_below_split_folders(tmp_path):
     for split, count in (("train", 4), ("val", 1), ("test", 2)):
         for label in ("cat", "dog"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from sondo import __version__
 from sondo.claim import write_json
 from sondo.errors import SondoError
 from sondo.evaluate.embed import EmbedFile, embed_file, naming_all_unreadable
-from sondo.evaluate.task import Task
+from sondo.evaluate.task import Task, names_below
 from sondo.scratch import replacing
 from sondo.screen import say, track
 
@@ -99,11 +98,10 @@ def _take_over(folder: Path, index: dict[str, Any]) -> None:
 
 def _fingerprint(paths: Sequence[Path]) -> str:
     """Of names, sizes and times: reading 50,000 files would take as long as many a model needs to embed them."""
-    common = Path(os.path.commonpath([path.parent for path in paths]))
     digest = hashlib.sha256()
-    for path in paths:
+    for path, name in zip(paths, names_below(paths), strict=True):
         status = path.stat()
-        digest.update(f"{path.relative_to(common)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 

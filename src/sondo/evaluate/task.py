@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,14 +82,13 @@ class Task:
         """All labels, sorted."""
         return tuple(sorted({label for labels in self.label_sets for label in labels}))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Hash of which file has which labels and part, wherever they lie: a label that was put right changes it."""
-        common = os.path.commonpath([path.parent for path in self.paths]) if self.paths else ""
         columns = (self.label_sets, self.judged, self.folds, self.splits, self.groups)
         rows = [
-            [path.relative_to(common).as_posix(), *(None if column is None else column[clip] for column in columns)]
-            for clip, path in enumerate(self.paths)
+            [name, *(None if column is None else column[clip] for column in columns)]
+            for clip, name in enumerate(names_below(self.paths))
         ]
         return hashlib.sha256("\n".join(sorted(map(json.dumps, rows))).encode()).hexdigest()[:16]
 
@@ -148,6 +148,16 @@ class TaskInfo:
     title: str = ""
     folders: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+
+
+def names_below(paths: Sequence[Path]) -> list[str]:
+    """Files as they lie below the folder that all have in common, so that they are the same wherever that is."""
+    whole = [path.absolute() for path in paths]  # a table may name some from its folder and others in full
+    try:
+        common = os.path.commonpath([path.parent for path in whole])
+    except ValueError:  # no file, or drives of Windows that have no folder in common
+        return [path.as_posix() for path in whole]
+    return [path.relative_to(common).as_posix() for path in whole]
 
 
 def check_task(task: Task, where: Path, *, needs_test: bool = True) -> Task:
