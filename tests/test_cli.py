@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from sondo.cli import main
 from sondo.cli.arguments import spelled_out
 from sondo.cli.parser import make_parser
 from sondo.cli.verbs import load_verb
+from sondo.errors import near_path
 from sondo.recipe import Recipe, TrainConfig
 
 VERBS = ["demo", "distill", "ingest", "teach", "cluster", "train", "evaluate", "export", "embed"]
@@ -319,6 +321,20 @@ def test_a_path_whose_part_is_mistyped_gets_a_guess(capsys, tmp_path, monkeypatc
     code, text = run(capsys, *typed.split())
     assert code == 1
     assert message.replace("STUDENT", "runs/two/student") in text
+
+
+def test_a_guess_looks_into_no_huge_folder_and_none_that_is_closed(tmp_path, monkeypatch):
+    (tmp_path / "two").mkdir()
+    assert near_path(tmp_path / "too") == f"did you mean {tmp_path / 'two'}?"
+    with monkeypatch.context() as patch:
+        patch.setattr("sondo.errors._MOST_COMPARED", 0)
+        assert near_path(tmp_path / "too") == ""
+
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", closed)
+    assert near_path(tmp_path / "too" / "student") == ""
 
 
 def test_two_teachers_of_one_name_are_refused_before_they_listen(capsys, sound_folder, tmp_path):

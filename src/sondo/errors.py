@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+_MOST_COMPARED = 10_000
+
 
 class SondoError(Exception):
     """Something the user can put right. The message says what was wrong, where, and what to do."""
@@ -102,10 +104,12 @@ def near_path(path: str | Path) -> str:
         lacking, above = above, above.parent
     try:
         there = os.listdir(above)
-    except OSError:
+        if len(there) > _MOST_COMPARED:  # to compare a name with each takes seconds
+            return ""
+        near = [above / name for name in difflib.get_close_matches(lacking.name, there, n=1)]
+        meant = [each for folder in near if (each := folder / path.relative_to(lacking)).exists()]
+    except OSError:  # a folder that may not be looked into
         return ""
-    near = [above / name for name in difflib.get_close_matches(lacking.name, there, n=1)]
-    meant = [each for folder in near if (each := folder / path.relative_to(lacking)).exists()]
     return f"did you mean {meant[0]}?" if meant else ""
 
 
