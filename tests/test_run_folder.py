@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from filelock import FileLock
 
 import sondo
 from sondo import pipeline
 from sondo.audio.decode import list_audio_files
 from sondo.bank import Bank, ingest
-from sondo.claim import claim_folder, no_trace_if_refused, write_json
+from sondo.claim import LOCK, claim_folder, no_trace_if_refused, write_json
 from sondo.distill.run_folder import alone_in
 from sondo.distill.train import train
 from sondo.errors import SondoError
@@ -272,3 +273,17 @@ def test_what_a_refused_run_has_done_stays(tmp_path):
     with pytest.raises(SondoError):
         distil()
     assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["bank.lance", "recipe.json"]
+
+
+def test_what_another_process_has_begun_meanwhile_stays(tmp_path):
+    out, another = tmp_path / "r", FileLock(tmp_path / "r" / LOCK)
+
+    def late():
+        with no_trace_if_refused(out):
+            write_json(out / "train.json", {})  # the other begins after this one has looked
+            with another, alone_in(out):
+                pass
+
+    with pytest.raises(SondoError, match="another process trains in"):
+        late()
+    assert (out / "train.json").exists()

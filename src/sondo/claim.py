@@ -90,6 +90,10 @@ def claim_folder(
     return set(changed)
 
 
+class InUseError(SondoError):
+    """Another process works in the folder, and what lies there is its own."""
+
+
 @contextmanager
 def no_trace_if_refused(folder: Path) -> Iterator[None]:
     """Take away the notes of a run, and the folders made for it, where it is refused before it has done anything.
@@ -101,6 +105,8 @@ def no_trace_if_refused(folder: Path) -> Iterator[None]:
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         yield
+    except InUseError:
+        raise
     except SondoError:
         new = _names(folder) - before
         if new <= {*RUN_NOTES, _SECONDS, LOCK}:

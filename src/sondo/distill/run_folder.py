@@ -8,8 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sondo.claim import LOCK, make_folder, no_trace_if_refused
-from sondo.errors import SondoError
+from sondo.claim import LOCK, InUseError, make_folder, no_trace_if_refused
 
 STUDENT = "student"
 _STATE = ("checkpoints", "views", STUDENT)
@@ -27,7 +26,7 @@ def alone_in(out: Path) -> Iterator[None]:
     What is refused inside before it has done anything leaves no trace of itself.
 
     Raises:
-        SondoError: Another process is at it.
+        InUseError: Another process is at it.
     """
     with no_trace_if_refused(out):
         make_folder(out)
@@ -35,7 +34,7 @@ def alone_in(out: Path) -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            raise SondoError(f"another process trains in {out}: wait for it, or name another --out") from None
+            raise InUseError(f"another process trains in {out}: wait for it, or name another --out") from None
         try:
             yield
         finally:
