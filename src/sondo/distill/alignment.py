@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,8 +32,7 @@ def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module 
         `cosine`, `clips` (how many were compared, at most 512) and `on` (`held-out clips` or `training clips`).
     """
     rows, on = rows_to_compare(bank)
-    has_direction = bank_vectors(bank, column, rows).any(axis=1)
-    rows = rows[has_direction] if has_direction.any() else rows
+    rows = with_direction(bank, [column], rows)
     found = cosines(embed_rows(bank, rows, student), bank_vectors(bank, column, rows), projector)
     return {"cosine": round(float(found.mean()), 6), "clips": len(rows), "on": on}
 
@@ -47,6 +48,14 @@ def rows_to_compare(bank: Bank) -> tuple[NDArray[np.int64], str]:
     rows = held_out if len(held_out) else np.arange(len(bank))
     chosen = np.sort(np.random.default_rng(0).permutation(rows)[:MAX_CLIPS])
     return chosen, "held-out clips" if len(held_out) else "training clips"
+
+
+def with_direction(bank: Bank, columns: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those of some rows to which no teacher gave a zero vector; all, where there are none."""
+    kept = np.full(len(rows), True)
+    for column in columns:
+        kept &= bank_vectors(bank, column, rows).any(axis=1)
+    return rows[kept] if kept.any() else rows
 
 
 def embed_rows(bank: Bank, rows: NDArray[np.int64], student: nn.Module) -> NDArray[np.float32]:

@@ -158,6 +158,21 @@ def test_a_clip_that_the_teacher_hears_otherwise_comes_first(run):
     np.testing.assert_array_equal(first.log_mel, bank.log_mels([row])[0])
 
 
+@pytest.mark.slow
+def test_a_clip_without_a_direction_is_not_compared_on_the_page_either(run):
+    bank = Bank(run / "bank.lance")
+    splits = bank.read(["split"]).column(0).to_pylist()
+    row = [index for index, split in enumerate(splits) if split == "test"][2]
+    column, origin = "teacher.modulation", bank.origin("teacher.modulation")
+    vectors = np.stack(bank.read([column]).column(0).to_pylist()).astype(np.float16)
+    vectors[row] = 0
+    kind = pa.list_(pa.float16(), vectors.shape[1])
+    bank.add_column(column, kind, iter([pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])]), origin)
+    found = measure_closeness(read_notes(run), bank)
+    assert [len(part) for part in (found.names, found.labels, found.cosines["modulation"])] == [5, 5, 5]
+    assert 0 not in found.cosines["modulation"]
+
+
 @pytest.fixture
 def told_of(run, monkeypatch):
     """The page's words where the clips of the run are these; the six that are held out stand as they do in the bank."""

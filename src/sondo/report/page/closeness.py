@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.bank import Bank
-from sondo.distill.alignment import cosines, embed_rows, rows_to_compare
+from sondo.distill.alignment import cosines, embed_rows, rows_to_compare, with_direction
 from sondo.distill.cluster import bank_vectors
 from sondo.distill.cluster_picture import project
 from sondo.evaluate.probe import moments
@@ -76,8 +76,8 @@ class Closeness:
 def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) -> Closeness:
     """Hear a sample of the bank's clips with the student, and set it beside what the teachers said.
 
-    The clips are those of the run's own `alignment`. Neighbours and maps are of vectors whose values have been
-    standardised over these clips, as the probe does.
+    The clips are those of the run's own `alignment`, but for those to which another teacher gave a zero vector.
+    Neighbours and maps are of vectors whose values have been standardised over these clips, as the probe does.
 
     Args:
         notes: The run.
@@ -89,11 +89,6 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
     """
     folder = notes.folder / "student"
     student = load(folder, allow_code=allow_code)
-    rows, on = rows_to_compare(bank)
-    vectors = embed_rows(bank, rows, student)
-    clips = bank.take(rows, ["uri", "offset_s", "labels"]).to_pylist()
-    names = _names([clip["uri"] for clip in clips], [clip["offset_s"] for clip in clips])
-    labels = [tuple(clip["labels"] or ()) for clip in clips]
     lacking = [str(teacher["teacher"]) for teacher in notes.teachers if bank.num_missing(str(teacher["column"]))]
     if lacking:
         say(f"{bank.path} has grown, and clips lack a vector of {', '.join(lacking)}: the report leaves that out")
@@ -102,6 +97,12 @@ def measure_closeness(notes: RunNotes, bank: Bank, *, allow_code: bool = False) 
         for teacher, projector in zip(notes.teachers, load_projectors(folder), strict=True)
         if bank.num_missing(str(teacher["column"])) == 0  # a bank that has grown since lacks some
     ]
+    rows, on = rows_to_compare(bank)
+    rows = with_direction(bank, [column for column, _ in taught], rows)
+    vectors = embed_rows(bank, rows, student)
+    clips = bank.take(rows, ["uri", "offset_s", "labels"]).to_pylist()
+    names = _names([clip["uri"] for clip in clips], [clip["offset_s"] for clip in clips])
+    labels = [tuple(clip["labels"] or ()) for clip in clips]
     targets = [bank_vectors(bank, column, rows) for column, _ in taught]
     close = {
         column.removeprefix("teacher."): cosines(vectors, target, projector)
