@@ -120,6 +120,19 @@ def test_a_clip_that_gets_a_zero_vector_is_named_and_the_others_are_taught(bank,
     assert "4.wav at 0 s" in said
 
 
+def test_of_a_bank_that_has_grown_the_clips_that_are_new_are_counted(bank, sound_folder, capsys):
+    teacher, heard = Loudness(), Loudness().embed
+    teacher.embed = lambda audio: heard(audio) * float(audio.shape[1] != 11200)  # 0.7 s at its rate
+    teach(bank, teacher)
+    shutil.copy(sound_folder / "4.wav", sound_folder / "5.wav")
+    shutil.copy(sound_folder / "3.wav", sound_folder / "6.wav")
+    ingest(bank.path, audio=sound_folder)
+    bank.refresh()
+    capsys.readouterr()
+    teach(bank, teacher)
+    assert "1 of 2 clips got a zero vector of loudness" in capsys.readouterr().err
+
+
 def test_a_teacher_that_gave_zero_is_mended_in_the_same_bank(bank):
     teach(bank, Loudness())
     before = column(bank).tolist()

@@ -111,6 +111,7 @@ def teach(
         else:
             heard = elsewhere.heard(bank, teacher, _steps(bank, writer.done))
         zero: list[str] = []
+        num_left = len(bank) - writer.done
         with track("teach", total=len(bank), done=writer.done) as line, closing(heard):
             for clips, vectors in heard:
                 names = [f"{clip.uri} at {clip.offset_s:g} s" for clip in clips]
@@ -125,7 +126,7 @@ def teach(
                 line.advance(len(clips))
         writer.publish()
     if zero:
-        _tell_zero(zero, len(bank), teacher)
+        _tell_zero(zero, num_left, teacher)
     return column
 
 
@@ -286,6 +287,7 @@ def _zero(vectors: NDArray[np.float32], names: Sequence[str]) -> list[str]:
 
 
 def _tell_zero(zero: Sequence[str], num_clips: int, teacher: Teacher) -> None:
+    """Name some of the clips that got a zero vector, of those that were listened to now."""
     more = f" and {len(zero) - SHOWN_CLIPS} more" if len(zero) > SHOWN_CLIPS else ""
     say(
         f"teach: {len(zero)} of {num_clips} clips got a zero vector of {teacher.name} (are they silent?), which has no "
@@ -294,7 +296,7 @@ def _tell_zero(zero: Sequence[str], num_clips: int, teacher: Teacher) -> None:
 
 
 def _refuse_zero(zero: Sequence[str], teacher: Teacher) -> NoReturn:
-    which = f"for {zero[0]}" + (f" and {len(zero) - 1} others" if len(zero) > 1 else "")
+    which = f"for {zero[0]}" + (f" and {len(zero) - 1} more" if len(zero) > 1 else "")
     raise SondoError(
         f"teacher {teacher.name} gave a zero vector {which}, or one that float16 takes for zero (below 6e-8), which "
         "has no direction to learn (is it silent?): let the teacher give such sound a fixed vector other than zero, "
