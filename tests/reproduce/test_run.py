@@ -168,6 +168,12 @@ def test_students_are_scored_again_where_labels_were_put_right(place, finished, 
     old, new = (json.loads((each / "cells" / "cosine-0" / "cell.json").read_text()) for each in (finished, out))
     assert new["tasks"]["folder"]["data"] != old["tasks"]["folder"]["data"]
     assert new["tasks"]["folder"]["score"] < old["tasks"]["folder"]["score"]
+    del new["tasks"]["folder"]["data"]
+    (out / "cells" / "cosine-0" / "cell.json").write_text(json.dumps(new))
+    main(["reproduce", *arguments(place, out)[:-4], "--data", str(data), "--scale", "0.5"])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cosine, seed 0: folder was scored by an earlier version, which did not note its labels, so it is" in said
+    assert said.count("scored again") == 1
 
 
 def test_a_call_without_a_task_keeps_the_table_that_is_there(place, tmp_path, monkeypatch, capsys, made_up):

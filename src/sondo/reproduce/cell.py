@@ -22,6 +22,7 @@ from sondo.screen import say
 from sondo.students import TorchModel, load, load_projectors
 
 RESULT = "cell.json"
+_UNKNOWN = "was scored by an earlier version, which did not note its labels"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +142,8 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
     for name, task in tasks.items():
         if not _is_scored(result, name, task):
             if name in result["tasks"]:
-                say(f"{cell.name}: {name} had other labels or parts when it was scored, so it is scored again")
+                why = "had other labels or parts when it was scored" if "data" in result["tasks"][name] else _UNKNOWN
+                say(f"{cell.name}: {name} {why}, so it is scored again")
             vectors = embed_task(task, TorchModel(student).embed, description=f"{cell.name}: {name}")
             result["tasks"][name] = evaluate_vectors(task, vectors).to_dict() | {"data": task.fingerprint}
     result["seconds"] = round(result["seconds"] + time.perf_counter() - start, 2)
