@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 import soundfile
 
+os.environ.pop("SONDO_PROGRESS", None)  # who has no progress shown at work wants the tests to pass too
+
 
 def pytest_collection_finish() -> None:
     """Let the garbage collector leave alone what was imported: it is much, and stays."""
