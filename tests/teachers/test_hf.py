@@ -308,9 +308,23 @@ def test_without_a_way_to_the_hub_its_client_is_not_asked_to_try_for_long(monkey
     def refuse(url):
         raise type("ConnectError", (OSError,), {})("Name or service not known")
 
+    for name in ("SONDO_OFFLINE", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuse)
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", lambda *_, **__: pytest.fail("it tries for long"))
     with pytest.raises(SondoError, match=r"nobody/nothing cannot be had .*Name or service not known.*hf:FOLDER"):
+        create("hf:nobody/nothing")
+
+
+def test_where_the_environment_forbids_the_network_none_is_tried(monkeypatch):
+    def from_cache(source, **options):
+        assert options["local_files_only"] is True
+        raise OSError("it is not in the cache")
+
+    monkeypatch.setenv("SONDO_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda *_: pytest.fail("the network was asked"))
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", from_cache)
+    with pytest.raises(SondoError, match=r"nobody/nothing cannot be had .*it is not in the cache"):
         create("hf:nobody/nothing")
 
 

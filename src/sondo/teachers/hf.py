@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sondo.errors import SondoError, require
 from sondo.teachers.hf_families import OF_FRAMES, AtLayer, Family, Layer, Reader, family_of
+from sondo.weights.cache import is_offline
 from sondo.weights.hub import check_reachable
 
 _WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -182,6 +183,8 @@ def make_hf_teacher(
     if not folder.is_dir() and (source.startswith((".", "/", "~")) or source.count("/") > 1 or not source):
         raise SondoError(f"there is no folder {source!r}: give hf:FOLDER that save_pretrained wrote, or hf:OWNER/MODEL")
     options = {"revision": revision, "trust_remote_code": trust_remote_code}
+    if is_offline():
+        options["local_files_only"] = True
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()  # of weights that are on the disk; downloads show their own
     before = logging.root.manager.disable
@@ -264,7 +267,7 @@ def _licence(folder: Path, source: str, revision: str | None) -> str:
         from huggingface_hub import hf_hub_download
 
         try:
-            card = Path(hf_hub_download(source, "README.md", revision=revision))
+            card = Path(hf_hub_download(source, "README.md", revision=revision, local_files_only=is_offline()))
         except Exception:  # a model without a card has no known licence, whatever the hub's reason
             return "unknown"
     if not card.is_file():
