@@ -78,6 +78,23 @@ def test_both_layers_behind_the_first_have_weights_of_7_bits_and_the_result_stay
     assert 0.999 < cosine(result(network(), fresh), result(quantised, fresh)) < 1
 
 
+def test_the_weights_of_a_gemm_have_a_zero_point_for_each_scale(monkeypatch):
+    monkeypatch.setattr(int8, "WANTED_COSINE", 0.0)  # nothing is left in float32
+    graph = network()
+    graph.node.append(helper.make_node("Gemm", ["y", "last", "bias"], ["z"], name="gemm"))
+    values = np.random.default_rng(1).standard_normal((40, 6)).astype(np.float32)
+    graph.initializer.extend([numpy_helper.from_array(values, "last"), numpy_helper.from_array(values[0], "bias")])
+    graph.output[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 6]))
+    quantised = int8_network(graph, log_mels(24, 0), log_mels(8, 1))
+    constants = {item.name: numpy_helper.to_array(item) for item in quantised.initializer}
+    made_by = {node.output[0]: node for node in quantised.node}
+    (gemm,) = [node for node in quantised.node if node.op_type == "Gemm"]
+    weights, scale, zero_point = (constants[name] for name in made_by[gemm.input[1]].input)
+    assert weights.dtype == np.int8
+    assert zero_point.shape == scale.shape == (6,)
+    assert not zero_point.any()
+
+
 def test_the_layer_that_suffers_is_left_in_float32(monkeypatch):
     (fresh,) = log_mels(1, 2)
     wanted = result(network(outlier=60.0), fresh)
