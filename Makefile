@@ -27,7 +27,7 @@ install: $(READY)  ## the virtual environment with everything for development
 demo: $(READY)  ## a teacher distilled into a small student, on sound that sondo makes itself
 	$(BIN)/sondo demo --out runs/demo
 
-test: $(READY)  ## the unit tests, about a minute and a half on two cores
+test: $(READY)  ## the unit tests, about a minute on two cores
 	$(PYTEST)
 
 examples: $(READY)  ## the examples, built and run
