@@ -37,7 +37,7 @@ def test_a_head_that_points_the_right_way_gives_the_teachers_own_vectors(batch, 
     with torch.no_grad():
         head.mlp[0].weight.copy_(length * torch.linalg.lstsq(normed, seen).solution.T)
         head.mlp[0].bias.zero_()
-    (found,) = finish(MelMeans(), [head], [geometry], lambda: [batch], norm=norm)
+    (found,) = finish(MelMeans(), [head], [geometry], [batch], norm=norm)
     assert torch.allclose(found(embedding), batch.targets[0], atol=2e-2)
 
 
@@ -45,5 +45,5 @@ def test_without_a_geometry_a_head_keeps_its_length(batch):
     head = Projector(6, hidden_dim=4, embedding_dim=5).eval()
     embedding = MelMeans().embed_log_mel(batch.log_mel)
     before = head(embedding)
-    (found,) = finish(MelMeans(), [head], [TargetGeometry.fit([batch.targets[0].numpy()], "none")], lambda: [batch])
+    (found,) = finish(MelMeans(), [head], [TargetGeometry.fit([batch.targets[0].numpy()], "none")], [batch])
     assert torch.allclose(found(embedding), before, atol=1e-4)

@@ -39,7 +39,7 @@ from sondo.loading import load
 from sondo.recipe import AugmentConfig, TrainConfig
 from sondo.runtime import OnnxClassifier
 from sondo.scratch import replacing
-from sondo.screen import progress, say
+from sondo.screen import progress, say, track
 from sondo.students import Student, TorchModel, save
 
 
@@ -216,9 +216,12 @@ class _Run:
 
     def _standardise(self, module: Finetuning, data: BankData) -> None:
         """The head sees embeddings of mean 0 and deviation 1, so that its rate fits every student."""
-        student = module.model.student.eval()
-        with torch.no_grad():
-            vectors = [student.embed_log_mel(batch.log_mel) for batch in data.fresh_batches(0)]
+        student, batches = module.model.student.eval(), data.fresh_batches(0)
+        vectors = []
+        with torch.no_grad(), track("listen", total=len(batches), unit="batches") as line:
+            for batch in batches:
+                vectors.append(student.embed_log_mel(batch.log_mel))
+                line.advance()
         module.model.head.standardise_by(torch.cat(vectors))
 
     def _load_best(self, module: Finetuning) -> int:

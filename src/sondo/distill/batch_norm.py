@@ -14,13 +14,10 @@ Source: "precise BN", Wu and Johnson 2021 (arXiv 2105.07576), section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
-
-from sondo.distill.data import Batch
-from sondo.distill.module import TrainableStudent
 
 TIMES_TRAINING, BATCHES = 4, 16
 """How large a batch is, in batches of training, and how many there are at most.
@@ -29,48 +26,32 @@ Without gradients, four times the clips take no more memory than a step of train
 """
 
 
-def measure_batch_norms(
-    student: nn.Module, batches: Callable[[], Iterable[Batch]], *, behind: nn.BatchNorm1d | None = None
-) -> None:
+def batch_norms_of(network: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """The batch norms of a network, or the one that it is."""
+    return [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+def measure_batch_norms(network: nn.Module, forward: Callable[[Tensor], object], inputs: Iterable[Tensor]) -> None:
     """Replace running means and variances by averages over fresh batches; the weights stay.
 
     Args:
-        student: Has `embed_log_mel`.
-        batches: Gives batches, as often as it is called.
-        behind: A batch norm that the embedding goes through; it is measured on the student's final statistics.
+        network: Holds the batch norms, or is one.
+        forward: What takes a batch through it.
+        inputs: The batches.
     """
-    inside = [module for module in student.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    was_training = student.training
-    student.eval()
-    _measure(inside, student, batches)
-    if behind is not None:
-        _measure([behind], student, batches, behind=behind)
-    student.train(was_training)
-
-
-def _measure(
-    norms: Sequence[nn.modules.batchnorm._BatchNorm],
-    student: nn.Module,
-    batches: Callable[[], Iterable[Batch]],
-    *,
-    behind: nn.Module | None = None,
-) -> None:
-    if not norms:
-        return
-    trainable: TrainableStudent = student  # type: ignore[assignment]
+    norms, was_training = batch_norms_of(network), network.training
+    network.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # a plain average over the batches
         norm.train()
     with torch.no_grad():
-        for batch in batches():
-            embedding = trainable.embed_log_mel(batch.log_mel)
-            if behind is not None:
-                behind(embedding)
+        for batch in inputs:
+            forward(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
-        norm.eval()
+    network.train(was_training)
 
 
 def scaling_of(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:

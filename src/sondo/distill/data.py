@@ -123,6 +123,24 @@ def stack_repeated(log_mels: list[NDArray[np.float16]]) -> Tensor:
     return torch.from_numpy(out)
 
 
+class DrawnBatches:
+    """The batches of one draw, read as they are gone through; the same ones each time.
+
+    Args:
+        batches: Reads a batch from its rows.
+        sampler: Draws the rows.
+    """
+
+    def __init__(self, batches: BankBatches, sampler: EpochSampler) -> None:
+        self._batches, self._sampler = batches, sampler
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self._batches[rows] for rows in self._sampler)
+
+
 class BankData(lightning.LightningDataModule):
     """What lightning reads in a run; under several processes each its part of every batch.
 
@@ -193,7 +211,7 @@ class BankData(lightning.LightningDataModule):
         sampler.set_epoch(self.trainer.current_epoch)
         return self._loader(self.batches if self.sounds is None else self.sounds, sampler)
 
-    def fresh_batches(self, epoch: int, *, times: int = 1, num_clips: int | None = None) -> Iterator[Batch]:
+    def fresh_batches(self, epoch: int, *, times: int = 1, num_clips: int | None = None) -> DrawnBatches:
         """Batches drawn as in training, as they are, for what is measured outside of it.
 
         Args:
@@ -203,9 +221,9 @@ class BankData(lightning.LightningDataModule):
         """
         sampler = self._sampler(0, 1, times=times, num_clips=num_clips)
         sampler.set_epoch(epoch)
-        return (self.batches[rows] for rows in sampler)
+        return DrawnBatches(self.batches, sampler)
 
-    def large_batches(self, epoch: int, *, times: int, most: int) -> Iterator[Batch]:
+    def large_batches(self, epoch: int, *, times: int, most: int) -> DrawnBatches:
         """At most so many `fresh_batches`, with as many clips as there are or as an epoch has."""
         num_clips = max(self.clips_per_epoch, int((self.weights > 0).sum()))
         return self.fresh_batches(epoch, times=times, num_clips=min(num_clips, most * times * self.config.batch_size))

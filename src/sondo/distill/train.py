@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -154,7 +153,7 @@ def _train(
     tell_of_schedule(config)
     fit(module, data, config, out, callbacks=[listen] if heard else [])
     module.cpu()
-    measured = functools.partial(data.large_batches, config.epochs, times=TIMES_TRAINING, most=BATCHES)
+    measured = data.large_batches(config.epochs, times=TIMES_TRAINING, most=BATCHES)
     projectors = finish(network, heads, geometries, measured, norm=norm)
     network.backbone.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     told = {} if classifier is None else measure_map(network, classifier, data.valid_batches())
