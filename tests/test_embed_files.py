@@ -15,8 +15,8 @@ class Encoder:
 
     embedding_dim = 1
 
-    def __init__(self, stops_at=None, space_id="space"):
-        self.heard, self.stops_at, self.space_id = [], stops_at, space_id
+    def __init__(self, stops_at=None, space_id="space", at_once=1):
+        self.heard, self.stops_at, self.space_id, self.at_once = [], stops_at, space_id, at_once
 
     def embed(self, sound):
         number = int(sound.stem)
@@ -58,6 +58,13 @@ def test_an_interrupted_call_goes_on_and_leaves_nothing_behind(call, tmp_path):
     assert not (tmp_path / "o.npz").exists()
     assert call() == ([3, 4, 5], WHOLE)
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".wav") == ["o.npz"]
+
+
+def test_several_at_once_land_in_order_beside_a_bad_one(call):
+    heard, found = call(at_once=3)
+    assert sorted(heard) == [1, 2, 3, 4, 5]
+    assert found == WHOLE
+    assert list(found) == list(WHOLE)
 
 
 def test_a_file_that_changed_and_vectors_of_another_space_are_made_anew(call, tmp_path):

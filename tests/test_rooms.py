@@ -10,8 +10,8 @@ import sondo
 SOURCE = Path(sondo.__file__).parent
 MAY_IMPORT = {
     "audio": {"errors", "screen"},
-    "runtime": {"audio", "errors", "scratch"},
-    "bank": {"audio", "csv_rows", "errors", "screen"},
+    "runtime": {"audio", "errors", "in_threads", "scratch"},
+    "bank": {"audio", "csv_rows", "errors", "in_threads", "screen"},
     "weights": {"claim", "errors", "screen"},
     "teachers": {"audio", "errors", "screen", "weights"},
     "students": {"audio", "catalogue", "errors", "runtime", "scratch", "weights"},

@@ -1,6 +1,6 @@
 """`sondo embed`: many files through one model into one table of vectors.
 
-May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`; never torch.
+May import: `sondo.audio`, `sondo.in_threads`, `sondo.runtime`, `sondo.loading`; never torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from sondo.audio.folders import sounds_of
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError
+from sondo.in_threads import in_order
 from sondo.loading import load
+from sondo.runtime.model import Model
 from sondo.runtime.write import check_writable, write_embeddings
 from sondo.screen import say, track
 
@@ -56,21 +58,26 @@ def embed_files(
     check_writable(out, overwrite=overwrite)
     encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
     sounds = sounds_of(files)
-    begun = _Begun(out, encoder.space_id)
+    begun = _Begun(out, encoder)
     names: list[str] = []
     keys: list[str] = []
     vectors: list[NDArray[np.float32]] = []
     bad = []
+
     try:
-        with track("embed", total=len(sounds), unit="files") as line:
-            for sound in sounds:
+        with (
+            track("embed", total=len(sounds), unit="files") as line,
+            in_order(begun.vector_of, sounds, at_once=encoder.at_once) as outcomes,
+        ):
+            for sound, outcome in zip(sounds, outcomes, strict=True):
                 try:
-                    before = begun.vectors.get(key := _as_it_is(sound))
-                    vectors.append(encoder.embed(sound) if before is None else before)
-                    names.append(str(sound))
-                    keys.append(key)
+                    key, vector = outcome.result()
                 except SondoError as error:
                     bad.append(str(error))
+                else:
+                    names.append(str(sound))
+                    keys.append(key)
+                    vectors.append(vector)
                 begun.keep(keys, vectors)
                 line.advance()
     except BaseException:
@@ -102,18 +109,23 @@ def _as_it_is(sound: Path) -> str:
 class _Begun:
     """The vectors of a call that did not end, by `_as_it_is`, beside the file that it was to write."""
 
-    def __init__(self, out: Path, space_id: str) -> None:
-        self._path, self._space_id, self._saved_s = out.with_name(f".{out.name}.begun.npz"), space_id, time.monotonic()
-        self.vectors: dict[str, NDArray[np.float32]] = {}
+    def __init__(self, out: Path, encoder: Model) -> None:
+        self._path, self._encoder, self._saved_s = out.with_name(f".{out.name}.begun.npz"), encoder, time.monotonic()
+        self._before: dict[str, NDArray[np.float32]] = {}
         none_or_cut_off = contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile)
         with none_or_cut_off, np.load(self._path) as kept:
-            if str(kept["space_id"]) == space_id:
-                self.vectors = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
+            if str(kept["space_id"]) == encoder.space_id:
+                self._before = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
+
+    def vector_of(self, sound: Path) -> tuple[str, NDArray[np.float32]]:
+        """A file's name and vector, as they were found then or as they are now."""
+        before = self._before.get(key := _as_it_is(sound))
+        return key, self._encoder.embed(sound) if before is None else before
 
     def keep(self, keys: list[str], vectors: list[NDArray[np.float32]], *, now: bool = False) -> None:
         """Write what there is, once a minute or now."""
         if vectors and (now or time.monotonic() - self._saved_s > _SAVE_EVERY_S):
-            write_embeddings(self._path, keys, np.stack(vectors), space_id=self._space_id)
+            write_embeddings(self._path, keys, np.stack(vectors), space_id=self._encoder.space_id)
             self._saved_s = time.monotonic()
 
     def forget(self) -> None:

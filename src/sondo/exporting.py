@@ -222,11 +222,12 @@ def about_file(path: Path) -> dict[str, Any]:
 
 
 def kept_in_file(task: Task | None, student: Model, path: Path) -> dict[str, Any]:
-    """What a file keeps of the score of its student in torch: `task`, `float32`, `score`, `retention`, or nothing."""
+    """What a file keeps of the score of its student in float32: `task`, `float32`, `score`, `retention`, or nothing."""
     if task is None:
         return {}
-    vectors = embed_task(task, student.embed, description=f"{task.name}: student")
-    of_file = embed_task(task, open_model(path).embed, description=f"{task.name}: {path.name}")
+    vectors = embed_task(task, student.embed, description=f"{task.name}: student", at_once=student.at_once)
+    file = open_model(path)
+    of_file = embed_task(task, file.embed, description=f"{task.name}: {path.name}", at_once=file.at_once)
     found = compare(task, vectors, of_file)
     return {"task": task.name, "float32": found.teacher, "score": found.student, "retention": found.retention}
 

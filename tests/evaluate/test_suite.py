@@ -277,7 +277,9 @@ def test_a_mistake_gets_one_message(arguments, message, model, root, monkeypatch
 
 def test_the_int8_file_of_a_student_does_not_get_the_vectors_of_the_other(tmp_path, monkeypatch):
     def fake(path, **_):
-        return SimpleNamespace(path=path, embed=spectrum, space_id="one.space", embedding_dim=64, licence="MIT")
+        return SimpleNamespace(
+            path=path, embed=spectrum, space_id="one.space", embedding_dim=64, at_once=1, licence="MIT"
+        )
 
     monkeypatch.setattr("sondo.evaluate.contender.load", fake)
     files = [tmp_path / "student.onnx", tmp_path / "student_int8.onnx"]

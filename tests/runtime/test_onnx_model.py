@@ -59,6 +59,19 @@ def test_it_runs_and_knows_itself(tmp_path, threads):
     assert model.embed(np.stack([sound, sound, -sound]), sample_rate=32000).shape == (3, 2)
 
 
+def test_of_several_sounds_each_gets_the_vector_that_it_gets_alone_whatever_the_threads(tmp_path):
+    path = write(tmp_path / "tiny.onnx", METADATA)
+    sounds = [np.random.default_rng(seed).uniform(-1, 1, 32000 + 500 * seed).astype(np.float32) for seed in range(20)]
+    for threads in (1, 3):
+        model = OnnxModel(path, threads=threads)
+        assert model.at_once == threads
+        together = model.embed(iter(sounds), sample_rate=32000)
+        np.testing.assert_array_equal(together, [model.embed(sound, sample_rate=32000) for sound in sounds])
+        with pytest.raises(SondoError, match="item 2 .counted from 0.: .*shape"):
+            model.embed([*sounds[:2], np.zeros((2, 2, 2)), "no such file"], sample_rate=32000)
+    assert 1 <= OnnxModel(path).at_once <= 8
+
+
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 def test_a_copy_and_what_another_process_is_sent_open_the_file_again(tmp_path, again):
     sound = np.random.default_rng(0).uniform(-1, 1, 32000).astype(np.float32)

@@ -6,7 +6,8 @@ computed in steps and can be interrupted (`column`), what can be ingested (`sour
 Parquet tables that hold sound), ingestion (`ingest`), reading the sound of a row again (`sound`), and following files
 that were moved (`files`: in any table of clips; `moved`: in a bank).
 
-May import: `sondo.audio`, `sondo.csv_rows`, `sondo.errors`, `sondo.screen`, lance, pyarrow, numpy. Never torch.
+May import: `sondo.audio`, `sondo.csv_rows`, `sondo.errors`, `sondo.in_threads`, `sondo.screen`, lance, pyarrow, numpy.
+Never torch.
 """
 
 from sondo.bank.bank import Bank

@@ -6,10 +6,8 @@ on after its last step and ends with the same rows. What cannot be read is set a
 
 from __future__ import annotations
 
-import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ from sondo.bank.shards import split_name
 from sondo.bank.sound import is_gone, log_mels, open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
+from sondo.in_threads import in_order, num_cores
 from sondo.screen import say, track
 
 CLIPS_PER_COMMIT = 256
@@ -93,7 +92,7 @@ def ingest(
     opened = Bank(bank) if Bank.exists(bank) else Bank.create(bank, info)
     if opened.info != info:
         raise SondoError(f"{bank} was made with {opened.info}, this ingest asks for {info}: use another bank")
-    workers = workers or os.cpu_count() or 1
+    workers = workers or num_cores()
     with opened.lock():
         follow_moved(opened, sources.files, workers=workers)
         return _Ingest(opened, sources, max_bad_share, workers).run()
@@ -126,8 +125,12 @@ class _Ingest:
 
     def run(self) -> IngestReport:
         before = len(self.bank)
-        with ThreadPoolExecutor(self.workers) as pool, track("ingest", total=self.sources.total, unit="files") as line:
-            for job, rows in self._in_order(pool):
+        with (
+            track("ingest", total=self.sources.total, unit="files") as line,
+            in_order(self._decode, self._jobs(), at_once=self.workers) as outcomes,
+        ):
+            for outcome in outcomes:
+                job, rows = outcome.result()
                 self._collect(job, rows)
                 line.advance(job.share)
                 bad = f", {len(self.rejected)} set aside" if self.rejected else ""
@@ -144,20 +147,6 @@ class _Ingest:
         self._tell_other_splits()
         self._tell_gone()
         return IngestReport(num_clips=len(self.bank), num_added=len(self.bank) - before, rejected=self.rejected)
-
-    def _in_order(self, pool: ThreadPoolExecutor) -> Iterator[tuple[_Job, list[dict[str, Any]]]]:
-        """Decode several jobs at a time, hand them back in order."""
-        waiting: deque[tuple[_Job, Future[tuple[_Job, list[dict[str, Any]]]]]] = deque()
-        try:
-            for job in self._jobs():
-                waiting.append((job, pool.submit(self._decode, job)))
-                if len(waiting) >= 2 * self.workers:
-                    yield waiting.popleft()[1].result()
-            while waiting:
-                yield waiting.popleft()[1].result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
 
     def _jobs(self) -> Iterator[_Job]:
         for source in self.sources.each:

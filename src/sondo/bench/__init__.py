@@ -7,6 +7,7 @@ file (`onnx_file`) and of a student in torch (`torch_student`), calls in turn (`
 machine (`machine`) and the tables (`tables`). Nothing is imported here, so that a fresh process loads no more than a
 user's would.
 
-May import: `sondo.runtime`, `sondo.loading`, `sondo.audio`, `sondo.errors`, `sondo.screen`, numpy; `sondo.weights`,
-`sondo.students`, onnxruntime, onnx and torch inside functions only. An exported file is measured without torch.
+May import: `sondo.runtime`, `sondo.loading`, `sondo.audio`, `sondo.errors`, `sondo.in_threads`, `sondo.screen`, numpy;
+`sondo.weights`, `sondo.students`, onnxruntime, onnx and torch inside functions only. An exported file is measured
+without torch.
 """

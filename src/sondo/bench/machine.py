@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from sondo.in_threads import num_cores
 
 
 def machine() -> dict[str, str | int | None]:
     """The processor, the cores that this process may use, the system, and the versions of what computes."""
     return {
         "cpu": _cpu(),
-        "cores": _cores(),
+        "cores": num_cores(),
         "machine": platform.machine(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -27,10 +28,6 @@ def _cpu() -> str:
             if line.startswith(("model name", "Model")):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int | None:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _version(package: str) -> str | None:

@@ -6,9 +6,9 @@
 What lives here: heads (numpy), the fit and its held-out predictions, the classifier's ONNX file, heads of words and
 published ones, and fine-tuning. May import: `sondo.evaluate`, `sondo.runtime`, `sondo.loading`, `sondo.bank`,
 `sondo.students`, `sondo.teachers` (who reads words), `sondo.export`, `sondo.distill`, `sondo.weights`, `sondo.fonts`,
-`sondo.audio`, `sondo.recipe`, `sondo.claim`, `sondo.errors`, `sondo.screen`, `sondo.scratch`; scikit-learn, onnx,
-torch, lightning and matplotlib inside functions or in the modules of fine-tuning alone, so that importing this package
-loads none of them.
+`sondo.audio`, `sondo.recipe`, `sondo.claim`, `sondo.errors`, `sondo.in_threads`, `sondo.screen`, `sondo.scratch`;
+scikit-learn, onnx, torch, lightning and matplotlib inside functions or in the modules of fine-tuning alone, so that
+importing this package loads none of them.
 """
 
 from __future__ import annotations

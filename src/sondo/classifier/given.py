@@ -59,7 +59,7 @@ def words_classifier(
             return write_with_report(
                 encoder, head, out, note=note, clips=_made_sound(encoder), report=note, keep=keep_report
             )
-        task, vectors = embed_readable(task, encoder.model.embed, Path(str(data)))
+        task, vectors = embed_readable(task, encoder.model, Path(str(data)))
         held_out = judge(task, head.logits, vectors)
         report = note | about_head(task, head, held_out) | scored(task, held_out, None)
         clips = some_sound(task.paths, sample_rate=encoder.model.sample_rate)

@@ -102,7 +102,7 @@ def _fitted(
     require("sklearn", extra="train", why="Fitting a head needs scikit-learn")
     task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
     with open_encoder(model, allow_code=allow_code) as encoder:
-        task, vectors = embed_readable(task, encoder.model.embed, Path(data))
+        task, vectors = embed_readable(task, encoder.model, Path(data))
         held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
         fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear").rescaled(*held_out.calibration)
         thresholds = None

@@ -21,14 +21,16 @@ from sondo.classifier.readable import MAX_BAD_SHARE, readable_part
 from sondo.classifier.words import WordHead
 from sondo.errors import SondoError
 from sondo.evaluate import Task
-from sondo.evaluate.embed import EmbedFile, embed_file
+from sondo.evaluate.embed import checked_vector
+from sondo.in_threads import in_order
+from sondo.runtime import Model
 from sondo.screen import say, track
 
 _FLATTERS = "the thresholds were chosen on these held-out clips, so that F1, found and false alarms flatter"
 _SHOWN = 3
 
 
-def embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDArray[np.float32]]:
+def embed_readable(task: Task, model: Model, data: Path) -> tuple[Task, NDArray[np.float32]]:
     """The vectors of the clips that can be read, and the task without the others.
 
     Shape:
@@ -37,10 +39,13 @@ def embed_readable(task: Task, embed: EmbedFile, data: Path) -> tuple[Task, NDAr
     vectors: list[NDArray[np.float32]] = []
     kept: list[int] = []
     bad: list[str] = []
-    with track("embed", total=len(task)) as line:
-        for clip, path in enumerate(task.paths):
+    with (
+        track("embed", total=len(task)) as line,
+        in_order(model.embed, task.paths, at_once=model.at_once) as outcomes,
+    ):
+        for clip, (path, outcome) in enumerate(zip(task.paths, outcomes, strict=True)):
             try:
-                vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
+                vectors.append(checked_vector(path, outcome, like=vectors[0] if vectors else None))
                 kept.append(clip)
             except AudioError as error:
                 bad.append(str(error))

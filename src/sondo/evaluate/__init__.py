@@ -3,9 +3,9 @@
 The same probe is used for teacher and student; their quotient is the retention. What lives here: `tasks` (a file for
 each), `probe` and its solver `logistic`, `knn`, `metrics`, `splits` and `intervals`; `score` puts them together for one
 model and task, `suite` for several of both; `cache` and `scored` keep what was done. May import: `sondo.audio`,
-`sondo.claim`, `sondo.csv_rows`, `sondo.errors`, `sondo.loading`, `sondo.recipe`, `sondo.scratch`, `sondo.screen`;
-`sondo.teachers` inside functions. scipy (extra ``train``) is imported when a probe is fitted, torch when a teacher
-embeds: importing this package needs neither.
+`sondo.claim`, `sondo.csv_rows`, `sondo.errors`, `sondo.in_threads`, `sondo.loading`, `sondo.recipe`, `sondo.scratch`,
+`sondo.screen`; `sondo.teachers` inside functions. scipy (extra ``train``) is imported when a probe is fitted, torch
+when a teacher embeds: importing this package needs neither.
 """
 
 from __future__ import annotations

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from sondo import __version__
 from sondo.claim import write_json
 from sondo.errors import SondoError
-from sondo.evaluate.embed import EmbedFile, embed_file, naming_all_unreadable
+from sondo.evaluate.embed import EmbedFile, checked_vector, naming_all_unreadable
 from sondo.evaluate.task import Task, names_below
+from sondo.in_threads import in_order
 from sondo.scratch import replacing
 from sondo.screen import say, track
 
@@ -40,7 +41,7 @@ class VectorCache:
     folder: Path
     space: str
 
-    def embed_task(self, task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.float32]:
+    def embed_task(self, task: Task, embed: EmbedFile, *, description: str, at_once: int = 1) -> NDArray[np.float32]:
         """As `sondo.evaluate.embed_task`, from what is there already.
 
         Shape:
@@ -59,11 +60,13 @@ class VectorCache:
         with track(description, total=len(task), done=len(task) - left) as progress:
             for number in lacking:
                 rows: list[NDArray[np.float32]] = []
-                for path in task.paths[number * _PART : (number + 1) * _PART]:
-                    with naming_all_unreadable(task, path):
-                        rows.append(embed_file(path, embed, like=like))
-                    like = rows[0] if like is None else like
-                    progress.advance()
+                paths = task.paths[number * _PART : (number + 1) * _PART]
+                with in_order(embed, paths, at_once=at_once) as outcomes:
+                    for path, outcome in zip(paths, outcomes, strict=True):
+                        with naming_all_unreadable(task, path):
+                            rows.append(checked_vector(path, outcome, like=like))
+                        like = rows[0] if like is None else like
+                        progress.advance()
                 _write(parts[number], np.stack(rows))
         return _joined(parts, len(task))
 

@@ -32,6 +32,7 @@ class Contender:
     Args:
         name: What the line is called: the path or name that the user gave.
         embed: Takes a file, returns its vector.
+        at_once: How many files it embeds at a time.
         space: What names the space of its vectors; of an exported file also its content, because the int8 file has the
             space of the one that it was made from and other vectors.
         embedding_dim: Length of its vectors.
@@ -51,6 +52,7 @@ class Contender:
     licence: str
     is_teacher: bool = False
     num_kept: int | None = None
+    at_once: int = 1
 
     def cut(self, num_kept: int) -> Contender:
         """The same with the leading values alone.
@@ -89,6 +91,7 @@ def open_contender(model: str | Path, *, allow_code: bool = False) -> Contender:
         num_params=None if student is None else int(student.num_params),
         num_bytes=None if path is None else path.stat().st_size,
         licence=encoder.licence,
+        at_once=encoder.at_once,
     )
 
 
@@ -145,10 +148,10 @@ def vectors_of(task: Task, contender: Contender, cache: Path | None) -> NDArray[
     """
     description = f"{task.name}: {contender.name}"
     if cache is None:
-        vectors = embed_task(task, contender.embed, description=description)
+        vectors = embed_task(task, contender.embed, description=description, at_once=contender.at_once)
     else:
         kept = VectorCache(folder=cache, space=contender.space)
-        vectors = kept.embed_task(task, contender.embed, description=description)
+        vectors = kept.embed_task(task, contender.embed, description=description, at_once=contender.at_once)
     return vectors if contender.num_kept is None else np.ascontiguousarray(vectors[:, : contender.num_kept])
 
 

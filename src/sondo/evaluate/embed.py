@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sondo.audio.decode import probe
 from sondo.audio.errors import AudioError
 from sondo.errors import SondoError
 from sondo.evaluate.task import Task
+from sondo.in_threads import in_order
 from sondo.screen import track
 
 SHOWN_FILES = 10
@@ -21,7 +23,7 @@ SHOWN_FILES = 10
 EmbedFile = Callable[[Path], NDArray[np.floating]]
 
 
-def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.float32]:
+def embed_task(task: Task, embed: EmbedFile, *, description: str, at_once: int = 1) -> NDArray[np.float32]:
     """Embed every clip of a task.
 
     Files that cannot be read stop the work, named together: a score on fewer clips is another score.
@@ -30,6 +32,7 @@ def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.
         task: The task.
         embed: Takes a file, returns its embedding.
         description: What the progress view calls it.
+        at_once: How many files are embedded at a time.
 
     Shape:
         Output: (clips, embedding_dim).
@@ -38,27 +41,32 @@ def embed_task(task: Task, embed: EmbedFile, *, description: str) -> NDArray[np.
         SondoError: A file cannot be embedded, or its vector is not finite or of another length; the file is named.
     """
     vectors: list[NDArray[np.float32]] = []
-    with track(description, total=len(task)) as progress:
-        for path in task.paths:
+    with (
+        track(description, total=len(task)) as progress,
+        in_order(embed, task.paths, at_once=at_once) as outcomes,
+    ):
+        for path, outcome in zip(task.paths, outcomes, strict=True):
             with naming_all_unreadable(task, path):
-                vectors.append(embed_file(path, embed, like=vectors[0] if vectors else None))
+                vectors.append(checked_vector(path, outcome, like=vectors[0] if vectors else None))
             progress.advance()
     return np.stack(vectors)
 
 
-def embed_file(path: Path, embed: EmbedFile, *, like: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """Embed one file and check its vector.
+def checked_vector(
+    path: Path, outcome: Future[NDArray[np.floating]], *, like: NDArray[np.float32] | None
+) -> NDArray[np.float32]:
+    """What a model gave for a file, once it can be an embedding.
 
     Args:
         path: The file.
-        embed: Takes it, returns its embedding.
+        outcome: Its vector, or why there is none.
         like: A vector that it must have the length of.
 
     Raises:
         SondoError: As `embed_task`.
     """
     try:
-        vector = np.asarray(embed(path), dtype=np.float32)
+        vector = np.asarray(outcome.result(), dtype=np.float32)
     except SondoError as error:
         if str(path) in str(error):
             raise

@@ -1,7 +1,7 @@
 """Running a student: raw sound in, embedding out, with numpy, onnxruntime, soundfile and soxr alone.
 
-May import: `sondo.audio`, `sondo.errors`, `sondo.scratch`, numpy; onnxruntime and pyarrow inside functions only.
-Never torch.
+May import: `sondo.audio`, `sondo.errors`, `sondo.in_threads`, `sondo.scratch`, numpy; onnxruntime and pyarrow inside
+functions only. Never torch.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
+from sondo.in_threads import num_cores
 from sondo.runtime.metadata import read_object
 from sondo.runtime.one_window import OneWindowModel
 from sondo.runtime.threads import checked_threads
@@ -49,9 +49,7 @@ class LiteRtModel(OneWindowModel):
         if content[4:8] != _IDENTIFIER:
             raise SondoError(f"{path} is no .tflite file: LiteRT cannot open it")
         try:
-            self._interpreter = interpreter.Interpreter(
-                model_content=content, num_threads=threads or os.cpu_count() or 1
-            )
+            self._interpreter = interpreter.Interpreter(model_content=content, num_threads=threads or num_cores())
         except Exception as error:  # the binding raises ValueError, RuntimeError and others that share no base
             raise SondoError(f"{path}: LiteRT cannot open it: {str(error).splitlines()[0]}") from error
         metadata = _metadata(path, content)

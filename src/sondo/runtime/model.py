@@ -23,7 +23,7 @@ from sondo.audio.frames import column_times_s
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES, Compat, min_window_frames
 from sondo.errors import SondoError
-from sondo.runtime.ahead import ahead
+from sondo.in_threads import ahead, in_order
 from sondo.runtime.sounds import Path, checked_rate, checked_samples, is_path
 from sondo.runtime.stream import Stream
 
@@ -73,6 +73,11 @@ class Model(ABC):
         """The rate in Hz at which the model hears; sound of any other is resampled."""
         return self.front_end.sample_rate
 
+    @property
+    def at_once(self) -> int:
+        """How many sounds it embeds at a time where it is given several; each gets the vector that it gets alone."""
+        return 1
+
     @abstractmethod
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Embed windows of one length.
@@ -112,7 +117,8 @@ class Model(ABC):
 
         Args:
             sound: The path of a file; an array (samples,); a batch (batch, samples); or a list or generator of paths
-                and arrays of any lengths, which are taken one by one. Floats in [-1, 1], or integers, which are scaled.
+                and arrays of any lengths, of which no more than twice `at_once` are held. Floats in [-1, 1], or
+                integers, which are scaled.
             sample_rate: Rate of the arrays in Hz; files know their own.
 
         Shape:
@@ -241,14 +247,17 @@ class Model(ABC):
         return np.stack([vector for _, vector in found]), np.array([time_s for time_s, _ in found])
 
     def _embed_each(self, sounds: Iterable[Any], sample_rate: int | None) -> NDArray[np.float32]:
-        vectors = []
-        for index, sound in enumerate(sounds):
+        def one(numbered: tuple[int, Any]) -> NDArray[np.float32]:
+            index, sound = numbered
             try:
-                vectors.append(self._embed_item(sound, sample_rate))
+                return self._embed_item(sound, sample_rate)
             except SondoError as error:
                 if is_path(sound):  # its name is in the message
                     raise
                 raise type(error)(f"item {index} (counted from 0): {error}") from error
+
+        with in_order(one, enumerate(sounds), at_once=self.at_once) as outcomes:
+            vectors = [outcome.result() for outcome in outcomes]
         return np.stack(vectors) if vectors else np.empty((0, self.embedding_dim), dtype=np.float32)
 
     def _embed_item(self, sound: Any, sample_rate: int | None) -> NDArray[np.float32]:

@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, check_readable
+from sondo.in_threads import num_cores
 from sondo.runtime.metadata import FileInfo, read_object
 from sondo.runtime.model import Model
 from sondo.runtime.threads import checked_threads
+
+_MOST_AT_ONCE = 8
+"""Each holds its maps in memory, some 50 MB at full width."""
 
 TEACHER_SPACE = "teacher_space"
 """The output of the mapping head."""
@@ -68,6 +72,11 @@ class OnnxModel(Model):
     def __reduce__(self) -> tuple[Callable[..., OnnxModel], tuple[Path]]:
         # A session can be neither pickled nor copied.
         return partial(type(self), threads=self._threads), (self.path,)
+
+    @property
+    def at_once(self) -> int:
+        """How many sounds it embeds at a time where it is given several: one for each thread, eight at most."""
+        return self._threads or min(num_cores(), _MOST_AT_ONCE)
 
     @property
     def frame_stride(self) -> int:

@@ -7,9 +7,9 @@ What lives here: the table and its nearest neighbours (`index`), what it says ab
 sound (`build`) or from a bank's column (`from_bank`), following sound that was moved (`moved`), who may ask it (`ask`),
 and a student's vectors in its teacher's space (`teacher_space`).
 
-May import: `sondo.audio`, `sondo.bank`, `sondo.runtime`, `sondo.loading`, `sondo.errors`, `sondo.screen`,
-`sondo.scratch`, `sondo.weights`, lance, pyarrow, numpy; `sondo.students`, `sondo.teachers` and `sondo.evaluate` inside
-functions only, because they need torch.
+May import: `sondo.audio`, `sondo.bank`, `sondo.runtime`, `sondo.loading`, `sondo.errors`, `sondo.in_threads`,
+`sondo.screen`, `sondo.scratch`, `sondo.weights`, lance, pyarrow, numpy; `sondo.students`, `sondo.teachers` and
+`sondo.evaluate` inside functions only, because they need torch.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from sondo.bank.manifest import Source
 from sondo.bank.sound import open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
+from sondo.in_threads import ahead, in_order
 from sondo.loading import load
 from sondo.runtime import Model
-from sondo.runtime.ahead import ahead
 from sondo.screen import say, track
 from sondo.search.fill import Filling, Stamp
 from sondo.search.from_bank import column_of, fill_from_column, info_of_column
@@ -156,13 +156,26 @@ def _open(out: str | Path, info: IndexInfo) -> Index:
 
 
 def _fill(sources: Sources, encoder: Model, filling: Filling) -> None:
+    def heard(piece: _Piece) -> tuple[_Piece, NDArray[np.float32] | None]:
+        if piece.sound is None:
+            return piece, None
+        try:
+            return piece, encoder.embed(piece.sound, sample_rate=encoder.sample_rate)
+        except SondoError as error:
+            return replace(piece, reason=str(error)), None
+
+    pieces = ahead(_pieces(sources, filling, encoder.sample_rate))
     try:
-        with track("index", total=sources.total, unit="files") as line:
-            for piece in ahead(_pieces(sources, filling, encoder.sample_rate)):
+        with (
+            track("index", total=sources.total, unit="files") as line,
+            in_order(heard, pieces, at_once=encoder.at_once) as outcomes,
+        ):
+            for outcome in outcomes:
+                piece, vector = outcome.result()
                 reason = piece.reason
-                if piece.sound is not None:
+                if vector is not None:
                     try:
-                        filling.add(_row(piece), encoder.embed(piece.sound, sample_rate=encoder.sample_rate))
+                        filling.add(_row(piece), vector)
                     except SondoError as error:
                         reason = str(error)
                 if reason is not None:

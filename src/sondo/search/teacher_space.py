@@ -37,7 +37,13 @@ class MappedModel(Model):
             compat=student.compat,
         )
         self.teacher, self.student_space_id = dict(teacher), student.space_id
+        self._at_once = student.at_once
         self._of_windows = embed_windows
+
+    @property
+    def at_once(self) -> int:
+        """As many sounds as its student."""
+        return self._at_once
 
     def _embed_windows(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._of_windows(audio)
