@@ -11,6 +11,7 @@ import sondo
 from sondo.cli import main
 from sondo.export.precision import LEAST_COSINE
 from sondo.report.tables import show_summary
+from sondo.students import TorchModel, load
 
 SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4"]
 
@@ -42,6 +43,7 @@ def written_quickly(student, path, **options):
 @pytest.fixture
 def quick_export(monkeypatch):
     monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
+    monkeypatch.setattr("sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True)))
 
 
 @pytest.mark.slow

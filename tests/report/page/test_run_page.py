@@ -20,6 +20,7 @@ from sondo.report.page import write_report
 from sondo.report.page.closeness import measure_closeness, same_neighbours
 from sondo.report.page.notes import read_notes
 from sondo.report.page.pictures import draw_curves, draw_maps
+from sondo.students import TorchModel, load
 
 RATE = 32_000
 SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch_size", "4", "--cluster.k", "2"]
@@ -60,6 +61,7 @@ def finished(tmp_path_factory):
         shutil.copytree(root / "sound" / label, root / "tasks" / label)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sondo.pipeline.to_onnx", written_quickly)
+        patch.setattr("sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True)))
         main([*arguments, *tasks])
     return root / "run"
 
