@@ -43,7 +43,9 @@ def written_quickly(student, path, **options):
 @pytest.fixture
 def quick_export(monkeypatch):
     monkeypatch.setattr("sondo.pipeline.to_onnx", written_quickly)
-    monkeypatch.setattr("sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True)))
+    monkeypatch.setattr(
+        "sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True))
+    )
 
 
 @pytest.mark.slow

@@ -61,7 +61,9 @@ def finished(tmp_path_factory):
         shutil.copytree(root / "sound" / label, root / "tasks" / label)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sondo.pipeline.to_onnx", written_quickly)
-        patch.setattr("sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True)))
+        patch.setattr(
+            "sondo.pipeline.OnnxModel", lambda path: TorchModel(load(path.parent / "student", allow_code=True))
+        )
         main([*arguments, *tasks])
     return root / "run"
 
