@@ -52,6 +52,12 @@ def test_slow_work_has_a_rate_too(monkeypatch, capsys, seconds, rate):
     assert f"heads: 1/2 folds, {rate}" in capsys.readouterr().err
 
 
+def test_work_that_was_done_before_has_no_rate(capsys):
+    with screen.track("listen", total=2, done=2):
+        pass
+    assert capsys.readouterr().err == "listen: 2/2 clips\n"
+
+
 def test_what_moves_stays_within_a_narrow_terminal(monkeypatch):
     monkeypatch.setattr(screen.console, "_width", 20)
     assert screen.console.width == 20
@@ -65,6 +71,19 @@ def test_a_wide_table_keeps_every_figure(monkeypatch, capsys, is_terminal):
     screen.tell_table(wide_table())
     said = capsys.readouterr().out
     assert all(f"{number}.25±0.1" in said for number in range(20))
+    assert "…" not in said
+
+
+def test_a_long_name_beside_many_figures_is_folded_and_not_cut(monkeypatch, capsys):
+    narrow = screen._Screen(least_width=80, force_terminal=True, _environ={"COLUMNS": "80"})
+    monkeypatch.setattr(screen, "output", narrow)
+    table = Table("model", *(f"score{number}" for number in range(8)))
+    table.add_row("runs/the_second_one/student.onnx", *["100.0 ±10.2 (100.0 %)"] * 8)
+    screen.tell_table(table)
+    said = capsys.readouterr().out
+    assert "".join(line[1:].split("│")[0].strip() for line in said.splitlines() if line[0] == "│") == (
+        "runs/the_second_one/student.onnx"
+    )
     assert "…" not in said
 
 

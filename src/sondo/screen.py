@@ -190,14 +190,18 @@ class Tracker:
         self._view.update(self._task, note=text)
 
     def tell(self, *, is_over: bool = False) -> None:
-        """Write how far the work is, with rate and, unless it is over, time left, as a line of a log."""
+        """Write how far the work is, with rate and, unless it is over, time left, as a line of a log.
+
+        Work that was all done before has no rate.
+        """
         self._told_s = time.monotonic()
         rate = (self._done - self._done_before) / max(self._told_s - self._start_s, 1e-9)
         goes_on = not is_over and rate > 0 and self._done < self._total
         left = f", {(self._total - self._done) / rate:,.0f} s left" if goes_on else ""
         note = f", {self._note}" if self._note else ""
         amount = f"{self._done:,.0f}/{self._total:,.0f} {self._unit}"
-        console.print(f"{self._description}: {amount}, {_rate(rate, self._unit)}{left}{note}")
+        speed = f", {_rate(rate, self._unit)}" if self._done < self._total or self._done > self._done_before else ""
+        console.print(f"{self._description}: {amount}{speed}{left}{note}")
 
     def close(self) -> None:
         """Stop the clock of the line."""
@@ -315,6 +319,8 @@ def one_line(text: str) -> str:
 def tell_table(table: Table) -> None:
     """Give a table on standard output; no figure is cut off, and in a file or a pipe nothing folds."""
     width = _UNFOLDED_WIDTH
+    for column in table.columns:  # rich takes the room from the widest column, which is that of the names
+        column.overflow = "fold"
     if output.is_terminal:
         needed = Measurement.get(output, output.options.update(max_width=_UNFOLDED_WIDTH), table).minimum
         width = max(output.width, needed)

@@ -135,7 +135,7 @@ def test_a_missing_part_is_named_and_an_archive_beside_it_too(tmp_path, name, ta
     with pytest.raises(SondoError, match=f"{table} is missing from .*Expected: .*Get it from http"):
         load_task(name, tmp_path)
     (tmp_path / "data.zip").write_bytes(b"PK")
-    with pytest.raises(SondoError, match=rf"{table} is missing and data.zip are there: the archives are not unpacked"):
+    with pytest.raises(SondoError, match=rf"{table} is missing and data.zip is there: the archives are not unpacked"):
         load_task(name, tmp_path)
 
 

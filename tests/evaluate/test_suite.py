@@ -122,12 +122,22 @@ def test_the_table_has_the_papers_form_and_its_lines(results, capsys, tmp_path):
     assert float(entry["score"]) == results["rows"][2]["tasks"]["us8k"]["score"]
     published = next(row for row in rows if (row["source"], row["task"]) == ("paper", "gtzan"))
     assert float(published["score"]) == pytest.approx(table.rows[0].scores["gtzan"] / 100)
+    average = next(row for row in rows if (row["source"], row["task"]) == ("paper", "average"))
+    assert float(average["score"]) == pytest.approx(table.rows[0].scores["average"] / 100)
+    assert float(average["retention"]) == pytest.approx(table.rows[0].kept_percent / 100)
     latex = paths[2].read_text()
+    assert "% linear probe, ± half the 95 % interval" in latex
     assert r"a\_student" in latex
     assert r"$\pm$" in latex
     body = [line for line in latex.splitlines() if line.endswith(r"\\")]
     assert {line.count(" & ") for line in body} == {10}
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
+
+
+def test_names_are_text_in_latex(results, tmp_path):
+    rows = [results["rows"][0] | {"model": r"~/50%_of{$x^2$}\&#"}]
+    latex = write_suite(results | {"rows": rows}, tmp_path)[2].read_text()
+    assert r"\textasciitilde{}/50\%\_of\{\$x\textasciicircum{}2\$\}\textbackslash{}\&\# & 1.50 M" in latex
 
 
 def test_absent_tasks_are_listed_and_the_average_says_over_what(results, capsys):

@@ -17,7 +17,12 @@ from sondo.screen import tell, tell_table
 if TYPE_CHECKING:
     from sondo.reproduce.paper import PaperTable
 
+_TITLE = "linear probe, ± half the 95 % interval"
 _METRICS = {"map": "mAP", "accuracy": "Acc (%)"}
+_IN_LATEX = str.maketrans(
+    {letter: f"\\{letter}" for letter in "&%_#${}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+)
 _FIELDS = ("score", "ci95_low", "ci95_high", "knn", "retention", "retention_low", "retention_high")
 
 
@@ -28,7 +33,7 @@ def show_suite(results: Mapping[str, Any]) -> None:
         results: What `sondo.evaluate.run.evaluate_suite` says, with `paper` from `beside_paper` where that is wanted.
     """
     header, lines = _cells(results)
-    table = Table(title="linear probe, ± half the 95 % interval", title_justify="left")
+    table = Table(title=_TITLE, title_justify="left")
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="right" if index else "left")
     for line in lines:
@@ -170,12 +175,15 @@ def _csv(results: Mapping[str, Any]) -> str:
             values = [task["score"], *task["ci95"], task["knn"], task.get("retention"), *kept]
             writer.writerow([*about, name, task.get("metric"), *values])
     for row in results.get("paper", {}).get("rows", ()):
+        about = ["paper", row["model"], row["params"], None]
         for name, task in row["tasks"].items():
             score, half = task["percent"] / 100, task["half"]
             ends = [None, None] if half is None else [round(score - half / 100, 6), round(score + half / 100, 6)]
             metric = results["tasks"][name]["metric"]
-            about = ["paper", row["model"], row["params"], None, name, metric]
-            writer.writerow([*about, round(score, 6), *ends, *[None] * (len(_FIELDS) - 3)])
+            writer.writerow([*about, name, metric, round(score, 6), *ends, *[None] * (len(_FIELDS) - 3)])
+        if row["average"] is not None:
+            kept = None if row["kept"] is None else round(row["kept"] / 100, 6)
+            writer.writerow([*about, "average", None, round(row["average"] / 100, 6), *[None] * 3, kept, None, None])
     return text.getvalue()
 
 
@@ -185,13 +193,11 @@ def _latex(results: Mapping[str, Any]) -> str:
     first = " & ".join(_escaped(name.partition("\n")[0]) for name in header)
     second = " & ".join(_escaped(name.partition("\n")[2]) for name in header)
     body = "\n".join(" & ".join(_escaped(cell) for cell in line) + r" \\" for line in lines)
-    notes = "\n".join(f"% {note}" for note in _notes(results))
+    notes = "\n".join(f"% {note}" for note in (_TITLE, *_notes(results)))
     begin = r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}"
     rows = (notes, begin, r"\toprule", rf"{first} \\", rf"{second} \\", r"\midrule", body, r"\bottomrule")
     return "\n".join((*rows, r"\end{tabular}", ""))
 
 
 def _escaped(text: str) -> str:
-    for letter in "&%_#":
-        text = text.replace(letter, f"\\{letter}")
-    return text.replace("±", "$\\pm$")
+    return text.translate(_IN_LATEX)

@@ -49,7 +49,7 @@ def find_root(folder: Path, info: TaskInfo, *, needs: Sequence[str], inside: Seq
     packed = _archives(folder)
     if packed:
         raise SondoError(
-            f"{folder}: {_named(lacking)} missing and {_named([path.name for path in packed], verb='are there')}: "
+            f"{folder}: {_named(lacking)} missing and {_named([path.name for path in packed])} there: "
             "the archives are not unpacked, or not all of them. Unpack them in this folder."
         )
     raise SondoError(
