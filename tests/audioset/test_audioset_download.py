@@ -106,6 +106,12 @@ def test_one_failure_after_the_other_stops_the_job(get, monkeypatch):
     assert youtube.stopped
 
 
+def test_a_job_too_small_to_be_stopped_fails_where_nothing_was_had(get, tmp_path):
+    with pytest.raises(SondoError, match=r"one download after the other failed.*429"):
+        get(FakeYouTube(gone={IDS[0]: "private"}, failing=IDS[1:]))
+    assert set(gone_table(tmp_path / "out")) == {NAMES[0]}
+
+
 def test_an_interruption_keeps_what_was_done_and_the_next_run_goes_on(get, tmp_path):
     youtube = FakeYouTube(interrupt_at=3)
     with pytest.raises(KeyboardInterrupt):

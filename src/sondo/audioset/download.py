@@ -77,7 +77,7 @@ def download(
         fetcher: Who gets the sound; yt-dlp by default.
 
     Raises:
-        SondoError: The lists cannot be had, or one download after the other fails.
+        SondoError: The lists cannot be had, one download after the other fails, or some fail and none is there.
     """
     if subset not in SUBSETS:
         raise SondoError(f"AudioSet has no subset {subset!r}: expected {', '.join(SUBSETS)}")
@@ -97,9 +97,12 @@ def download(
         manifest = None
         if any(segment.stem in files for segment in segments):
             manifest = write_manifest(segments, labels, job.out / f"{subset}.csv", subset=subset, files=files)
+    num_there = sum(job.is_there(segment) for segment in drawn)
+    if job.failed and not num_there:  # fewer than stop the job, as without a network
+        raise explain(FetchError(list(job.failed.values())[-1]))
     return DownloadReport(
         num_asked=len(drawn),
-        num_there=sum(job.is_there(segment) for segment in drawn),
+        num_there=num_there,
         num_new=job.num_new,
         gone=dict(Counter(job.gone.reason(segment) for segment in drawn if segment in job.gone).most_common()),
         failed=job.failed,

@@ -143,5 +143,5 @@ def _open(table: Path) -> Any:
         return pyarrow.parquet.ParquetFile(table, pre_buffer=False)  # pre-buffering would hold whole row groups
     except (pa.ArrowInvalid, OSError) as error:
         raise SondoError(
-            f"{table} cannot be read as Parquet: {error}. Download it again, or move it out of the way"
+            f"{table} cannot be read as Parquet ({error}). Download it again, or move it out of the way"
         ) from error
