@@ -72,6 +72,7 @@ def test_the_table_has_the_papers_figures_beside_ours(losses, capsys, tmp_path):
     assert "the paper has no esc10" in said
     assert "failed: mse, seed 0: no reason" in said
     assert "1,000 clips seen in each run (scale 0.01), 2 seeds, mean ± deviation; bank b.lance" in said
+    assert "scores in %: esc10 accuracy" in said
     assert "changed from the grid: student.width_mult 0.1" in said
     write_tables(losses, tmp_path)
     markdown = (tmp_path / "table.md").read_text()

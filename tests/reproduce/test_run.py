@@ -203,7 +203,7 @@ def test_a_variant_whose_settings_were_edited_is_refused(place, tmp_path):
     settings = {"bank": place / "b.lance", "out": tmp_path / "o", "scale": 0.5}
     reproduce(str(file), **settings)
     file.write_text(grid.replace("loss: mse", "loss: l1"))
-    with pytest.raises(SondoError, match="train.loss was 'mse', is now 'l1'"):
+    with pytest.raises(SondoError, match=r"train.loss was 'mse', is now 'l1'\. .* or delete .*o/cells/mse-0, and"):
         reproduce(str(file), **settings)
 
 

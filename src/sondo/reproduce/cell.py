@@ -77,8 +77,8 @@ class Cell:
         ]
         if differs:
             raise SondoError(
-                f"{self.file} is of another run: {'; '.join(differs)}. Give the variant another name, or name another "
-                "--out"
+                f"{self.file} is of another run: {'; '.join(differs)}. Give the variant another name, name another "
+                f"--out, or delete {self.file.parent}, and it is run again"
             )
         return result
 

@@ -27,11 +27,12 @@ def summarise(
         about: What the results should say of the call.
 
     Returns:
-        JSON-able: `about`, `title`, `rows_are`, `tasks`, `source` of the paper's figures, `failures`, and `rows`: for
-        each variant `paper` and `ours` by task and `average`, `difference` where both are of the same tasks,
-        `to_first` (the same less those of the first row), `cosine` to the teacher, `seeds`, `clips_seen`, `params`
-        and its `settings`. One of ours is `mean` over seeds, `deviation` (of the sample; None for one seed), `values`
-        by seed and, for one seed, `ci95`, the probe's interval. Lines of the paper that were not run come last.
+        JSON-able: `about`, `title`, `rows_are`, `tasks`, `metrics` by task that was scored, `source` of the paper's
+        figures, `failures`, and `rows`: for each variant `paper` and `ours` by task and `average`, `difference` where
+        both are of the same tasks, `to_first` (the same less those of the first row), `cosine` to the teacher, `seeds`,
+        `clips_seen`, `params` and its `settings`. One of ours is `mean` over seeds, `deviation` (of the sample; None
+        for one seed), `values` by seed and, for one seed, `ci95`, the probe's interval. Lines of the paper that were
+        not run come last.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for cell in cells:
@@ -40,6 +41,7 @@ def summarise(
         if result and not set(tasks) - set(result["tasks"]):
             found[cell.variant].append(result)
     rows = [_row(grid, variant, results, tasks) for variant, results in found.items()]
+    scored = [result["tasks"] for results in found.values() for result in results]
     if grid.paper is not None:
         rows += [
             {"variant": row.name, "paper": dict(row.scores), "ours": {}}
@@ -52,6 +54,7 @@ def summarise(
         "title": grid.title,
         "rows_are": grid.rows,
         "tasks": list(tasks),
+        "metrics": {task: scores[task]["metric"] for scores in scored for task in tasks},
         "source": None if grid.paper is None else grid.paper.source,
         "note": None if grid.paper is None else grid.paper.note,
         "unit": "percent",

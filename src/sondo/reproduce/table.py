@@ -99,6 +99,9 @@ def _notes(results: Mapping[str, Any], *, paper: str) -> list[str]:
             f"(scale {about['scale']:g}), {' or '.join(map(str, counts))} "
             f"{'seed' if counts == [1] else 'seeds, mean ± deviation'}; bank {about['bank']}"
         )
+        if results["metrics"]:
+            scores = ", ".join(f"{task} {metric}" for task, metric in results["metrics"].items())
+            notes.append(f"scores in %: {scores}")
         if about["changes"]:
             changed = ", ".join(f"{key} {value}" for key, value in flatten(about["changes"]).items())
             notes.append(f"changed from the grid: {changed}")

@@ -66,4 +66,5 @@ def run(settings: Any) -> None:
     )
     show_results(results)
     if results["failures"]:
-        raise SondoError(f"{len(results['failures'])} runs failed; the same command tries them again")
+        count = len(results["failures"])
+        raise SondoError(f"{count} run{'s' if count > 1 else ''} failed; the same command tries again")
