@@ -18,7 +18,7 @@ ABOUT = {
     "bank": "b.lance",
     "scale": 0.01,
     "teacher": "modulation",
-    "changes": {"student": {"width_mult": 0.1}},
+    "changes": {"student": {"init": None, "width_mult": 0.1}},
 }
 
 
@@ -73,7 +73,7 @@ def test_the_table_has_the_papers_figures_beside_ours(losses, capsys, tmp_path):
     assert "failed: mse, seed 0: no reason" in said
     assert "1,000 clips seen in each run (scale 0.01), 2 seeds, mean ± deviation; bank b.lance" in said
     assert "scores in %: esc10 accuracy" in said
-    assert "changed from the grid: student.width_mult 0.1" in said
+    assert "changed from the grid: student.init null, student.width_mult 0.1" in said
     write_tables(losses, tmp_path)
     markdown = (tmp_path / "table.md").read_text()
     assert "| clap | 70.5 | 74.8 | 72.3 | 70.0 ± 0.0 | -0.4 | -15.0 | 0.350 ± 0.000 |" in markdown

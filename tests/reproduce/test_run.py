@@ -136,7 +136,7 @@ def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch
     said = capsys.readouterr()
     assert stop.value.code == 1
     assert "failed: cosine, seed 0: no such luck" in said.out
-    assert "the same command tries them again" in said.err
+    assert "error: 1 run failed; the same command tries again" in said.err
     results = json.loads((tmp_path / "o" / "results.json").read_text())
     assert results["failures"] == {"cosine, seed 0": "no such luck"}
     assert results["rows"][1]["ours"]["folder"]["mean"] > 0
@@ -268,6 +268,10 @@ def test_the_banks_only_teacher_takes_the_papers_place(place, tmp_path, monkeypa
         raise SondoError("not today")
 
     monkeypatch.setattr(run, "run_cell", run_cell)
-    reproduce("table2", bank=place / "b.lance", out=tmp_path / "o", scale=1e-4)
+    narrow = {"student": {"width_mult": 0.1}}
+    results = reproduce("table2", bank=place / "b.lance", out=tmp_path / "o", scale=1e-4, changes=narrow)
     assert [cell.columns for cell in cells] == 5 * [["teacher.modulation"]]
-    assert "instead of teacher.matpac" in capsys.readouterr().err
+    assert results["about"]["changes"] == {"student": {"init": None, "width_mult": 0.1}}
+    said = capsys.readouterr().err
+    assert "instead of teacher.matpac" in said
+    assert said.count("start from random weights") == 1

@@ -130,7 +130,7 @@ def recipes_of(
         clash = sorted(set(flatten(changes)) & set(keys))
         if clash:
             raise SondoError(f"{clash[0]} is what {grid.name} compares ({variant!r} sets it): it cannot be given")
-    changes = _with_init(changes)
+    changes = with_init(changes)
     recipes: dict[str, Recipe] = {}
     seen: dict[str, str] = {}
     for variant, own in grid.variants.items():
@@ -154,13 +154,15 @@ def recipes_of(
     return recipes
 
 
-def _with_init(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A student of another kind or width cannot start from the weights that the grid names."""
+def with_init(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes as `recipes_of` takes them: another student or width starts from random weights.
+
+    It cannot start from the weights that the grid names; where `student.init` names others, those stay.
+    """
     student = dict(changes.get("student") or {})
     is_other = "name" in student or student.get("width_mult", 1.0) != 1.0
     if not is_other or "init" in student:
         return dict(changes)
-    say("students of another kind or width than the grid's start from random weights; --student.init names others")
     return {**changes, "student": {"init": None} | student}
 
 

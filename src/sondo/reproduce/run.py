@@ -18,7 +18,7 @@ from sondo.evaluate import Task, load_task
 from sondo.recipe import Recipe
 from sondo.reproduce.cell import Cell, run_cell
 from sondo.reproduce.figure import draw
-from sondo.reproduce.grid import Grid, read_grid, recipes_of
+from sondo.reproduce.grid import Grid, read_grid, recipes_of, with_init
 from sondo.reproduce.results import summarise
 from sondo.reproduce.scale import scaled
 from sondo.reproduce.table import write_tables
@@ -63,6 +63,9 @@ def reproduce(
         raise SondoError("a task is named twice")
     loaded = {task: load_task(task, folder) for task, folder in tasks}
     opened = Bank(bank)
+    in_full = with_init(changes or {})
+    if in_full != (changes or {}):
+        say("students of another kind or width than the grid's start from random weights; --student.init names others")
     recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
     if teacher is None and (teacher := _only_teacher(recipes.values(), opened)) is not None:
         recipes = recipes_of(grid, out=out / "cells", changes=changes, teacher=teacher)
@@ -72,7 +75,7 @@ def reproduce(
         "bank": str(bank.resolve()),
         "scale": scale,
         "teacher": teacher,
-        "changes": dict(changes or {}),
+        "changes": in_full,
     }
     cells = _cells(recipes, opened, scale=scale, seeds=seeds)
     claim_folder(out, about)

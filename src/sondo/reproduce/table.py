@@ -103,7 +103,8 @@ def _notes(results: Mapping[str, Any], *, paper: str) -> list[str]:
             scores = ", ".join(f"{task} {metric}" for task, metric in results["metrics"].items())
             notes.append(f"scores in %: {scores}")
         if about["changes"]:
-            changed = ", ".join(f"{key} {value}" for key, value in flatten(about["changes"]).items())
+            changes = flatten(about["changes"]).items()
+            changed = ", ".join(f"{key} {'null' if value is None else value}" for key, value in changes)
             notes.append(f"changed from the grid: {changed}")
     if results["source"] is not None:
         missing = [task for task in results["tasks"] if task not in _beside(results)]
