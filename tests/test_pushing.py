@@ -199,7 +199,9 @@ def test_a_dry_run_shows_it_and_asks_no_network(run_folder, monkeypatch, capsys)
     main(["push", str(run_folder), "me/first", "--dry_run"])
     said = capsys.readouterr()
     assert "bytes  student.onnx" in said.err
-    assert "would go to https://huggingface.co/me/first" in said.out
+    assert said.out == "would go to https://huggingface.co/me/first\n"
+    main(["push", str(run_folder), "me/first", "--dry_run", "--revision", "v2"])
+    assert capsys.readouterr().out == "would go to https://huggingface.co/me/first, branch v2\n"
 
 
 def test_a_branch_and_what_opens_it(run_folder, hub, capsys):
@@ -283,6 +285,10 @@ def not_measured(run):
     (run / "summary.json").unlink()
 
 
+def a_grid(run):
+    (run / "recipe.json").write_text(json.dumps({"grid": "table2"}))
+
+
 def damaged(run):
     (run / "student" / "model.safetensors").write_bytes(b"x")
 
@@ -305,6 +311,7 @@ def no_head(run):
         (in_training, "the run in .*run is not finished: type its command again"),
         (not_measured, "the run in .*run is not finished"),
         (tuned_and_not_exported, "the run in .*run is not finished"),
+        (a_grid, "run holds a run of `sondo reproduce`: give one of the students in .*run/cells"),
         (no_head, "projector.safetensors is missing: copy the whole folder"),
         (damaged, "model.safetensors cannot be read"),
     ],

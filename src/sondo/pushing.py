@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sondo.claim import RUN_NOTES, kind_of_run
+from sondo.claim import kind_of_run
 from sondo.errors import SondoError, require
 from sondo.runtime.files import FILES, open_file
 from sondo.screen import say
@@ -158,11 +158,13 @@ def _home(path: Path) -> Path:
     if not path.is_dir():
         what = "is a file" if path.exists() else "is not there"
         raise SondoError(f"{path} {what}: give the folder of a run or of a student")
+    kind = kind_of_run(path)
+    if kind == "reproduce":
+        raise SondoError(f"{path} holds a run of `sondo reproduce`: give one of the students in {path / 'cells'}")
     home = path / "student" if (path / "student").is_dir() else path
-    is_run = any((path / note).exists() for note in RUN_NOTES)
     # `sondo train` writes no summary; the others do so when everything is done.
-    lacks_summary = is_run and kind_of_run(path) != "train" and not (path / SUMMARY).exists()
-    if is_run and (lacks_summary or not (home / CONFIG).is_file()):
+    lacks_summary = kind != "train" and not (path / SUMMARY).exists()
+    if kind is not None and (lacks_summary or not (home / CONFIG).is_file()):
         raise SondoError(f"the run in {path} is not finished: type its command again, it goes on where it stopped")
     return home
 

@@ -97,6 +97,20 @@ def test_the_text_has_the_repositorys_own_name_and_every_figure():
     assert "516,128 parameters" in text
 
 
+@pytest.mark.parametrize(
+    ("supervised", "teacher", "words", "is_distilled"),
+    [
+        (0.0, {"name": "toy"}, ", distilled from toy with sondo", True),
+        (0.5, {"name": "toy"}, ", distilled from toy and from labels with sondo", True),
+        (1.0, {}, ", trained on labels alone with sondo", False),
+    ],
+)
+def test_labels_that_it_learned_from_are_named(supervised, teacher, words, is_distilled):
+    text = card(CONFIG | {"info": {"teacher": teacher, "training": {"supervised": supervised}}})
+    assert words in text
+    assert ("knowledge-distillation" in data(text).tags) == is_distilled
+
+
 def test_each_of_several_teachers_has_a_row():
     tasks = {"esc10": SCORE | {"teachers": {"a": SCORE, "b": SCORE | {"teacher": 0.5}}}}
     text = card(taught_by("a", "b"), summary={"tasks": tasks})

@@ -68,6 +68,8 @@ def model_card(
     title = f"{student['name']}{f' ({options})' if options else ''}"
     teachers = _teachers(config)
     taught = f", distilled from {' and '.join(str(each.get('name')) for each in teachers)}" if teachers else ""
+    if (config["info"].get("training") or {}).get("supervised"):
+        taught += " and from labels" if teachers else ", trained on labels alone"
     taught += " and fine-tuned on labels" if config["info"].get("finetuning") else ""
     size = "" if num_params is None else f" {num_params:,} parameters."
     sections = [
@@ -111,7 +113,7 @@ def _front_matter(config: Mapping[str, Any], name: str, files: Sequence[CardFile
         **_licence(str(config["licence"])),
         library_name="sondo",
         pipeline_tag="feature-extraction",
-        tags=["audio", "audio-embeddings", "knowledge-distillation", *forms],
+        tags=["audio", "audio-embeddings", *(["knowledge-distillation"] if _teachers(config) else []), *forms],
         base_model=[match[1] for match in found if match] or None,
         eval_results=results or None,
         model_name=name if results else None,

@@ -42,4 +42,5 @@ def run(settings: Any) -> None:
         dry_run=settings.dry_run,
     )
     name = f"{settings.repository}@{settings.revision}" if settings.revision else settings.repository
-    tell(f"would go to {address}" if settings.dry_run else f'{address}: sondo.load("{name}") opens it')
+    branch = f", branch {settings.revision}" if settings.revision else ""
+    tell(f"would go to {address}{branch}" if settings.dry_run else f'{address}: sondo.load("{name}") opens it')
