@@ -27,6 +27,15 @@ def make_map():
 def make_nothing():
     return "a network"
 
+def make_lazy():
+    return torch.nn.Sequential(torch.nn.LazyConv2d(2, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
+def make_fixed():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(128 * 624, 3))
+
+def make_wide_kernel():
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 3, (3, 8)), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
 def fails():
     raise RuntimeError("no weights here")
 """
@@ -51,6 +60,12 @@ def test_a_function_in_the_working_folder_makes_a_student(mine):
     assert create(f"{mine}:make_wide", width_mult=0.5).embedding_dim == 4
 
 
+def test_lazy_layers_can_be_trained(mine):
+    student = create(f"{mine}:make_lazy")
+    student.embed_log_mel(torch.zeros(2, 128, 20)).sum().backward()
+    assert all(weight.grad is not None for weight in student.backbone.parameters())
+
+
 def test_its_folder_is_loaded_only_when_its_code_is_allowed(mine, tmp_path):
     student = create(f"{mine}:make_student")
     folder = save(student, tmp_path / "student")
@@ -63,6 +78,8 @@ def test_its_folder_is_loaded_only_when_its_code_is_allowed(mine, tmp_path):
     ("name", "message"),
     [
         ("mynets:make_map", r"gives \(2, 3, 126, 622\).*expected vectors"),
+        ("mynets:make_fixed", r"fails on .*\(2, 1, 128, 5\).* must take any number of frames from 5 on"),
+        ("mynets:make_wide_kernel", r"fails on .*\(2, 1, 128, 5\).*Kernel size"),
         ("mynets:make_nothing", "made str: expected an nn.Module"),
         ("mynets:fails", "RuntimeError: no weights here"),
         ("mynets:absent", "no function absent"),

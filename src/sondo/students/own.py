@@ -15,7 +15,8 @@ from sondo.errors import SondoError, require
 
 TIMM = "timm:"
 _PROJECTOR_WIDTH = 1280
-_PROBE_FRAMES = 624
+_PROBE_FRAMES = (5, 624)
+"""Frames of 0.1 s, the shortest sound that is embedded, and of 10 s."""
 
 
 class OwnBackbone(nn.Module):
@@ -27,7 +28,7 @@ class OwnBackbone(nn.Module):
         num_mels: Mel bands of the front-end.
 
     Raises:
-        SondoError: The network fails on a log-mel of 10 s, or gives no (batch, dim).
+        SondoError: The network fails on a log-mel of 0.1 s or of 10 s, or gives no (batch, dim).
     """
 
     stage_features: tuple[int, ...] = ()
@@ -136,16 +137,16 @@ def _timm(name: str) -> Any:
 def _probed_dim(network: nn.Module, *, name: str, num_mels: int) -> int:
     was_training = network.training
     network.eval()
-    try:
-        with torch.inference_mode():
-            vectors = network(torch.zeros(2, 1, num_mels, _PROBE_FRAMES))
-    except Exception as error:  # any network of any author
-        raise SondoError(
-            f"student {name} fails on a log-mel of shape (2, 1, {num_mels}, {_PROBE_FRAMES}): {error}. "
-            "A student must take any number of frames"
-        ) from error
-    finally:
-        network.train(was_training)
+    for frames in _PROBE_FRAMES:
+        try:
+            with torch.no_grad():  # not inference_mode: weights of a lazy layer are made here, and are to be trained
+                vectors = network(torch.zeros(2, 1, num_mels, frames))
+        except Exception as error:  # any network of any author
+            raise SondoError(
+                f"student {name} fails on a log-mel of shape (2, 1, {num_mels}, {frames}): {error}. "
+                f"A student must take any number of frames from {_PROBE_FRAMES[0]} on"
+            ) from error
+    network.train(was_training)
     if not isinstance(vectors, Tensor) or vectors.ndim != 2 or len(vectors) != 2:
         shape = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
         raise SondoError(f"student {name} gives {shape} for two log-mels: expected vectors (2, dim)")
