@@ -171,6 +171,19 @@ def test_a_file_where_a_folder_is_needed_is_said_before_the_work(
     assert "Traceback" not in text
 
 
+def test_a_library_that_is_installed_and_broken_is_said(capsys, tmp_path, monkeypatch):
+    def broken(module):
+        if module == "lightning":
+            raise RuntimeError("operator torchvision::nms does not exist")
+        return __import__(module, fromlist=["build"])
+
+    monkeypatch.setattr("sondo.errors.importlib.import_module", broken)
+    code, text = run(capsys, "train", "--bank", "b.lance", "--teacher", "modulation", "--out", str(tmp_path / "r"))
+    assert code == 1
+    assert "lightning is installed but cannot be imported (operator torchvision::nms does not exist)" in text
+    assert "Traceback" not in text
+
+
 @pytest.mark.parametrize(
     ("verb", "error", "code", "said"),
     [

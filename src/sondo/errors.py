@@ -35,13 +35,16 @@ def require(module: str, *, extra: str, why: str) -> ModuleType:
 
     Raises:
         MissingExtraError: The module is not installed. The message gives the pip line.
+        SondoError: It is installed and cannot be imported.
     """
+    top = module.partition(".")[0]
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name is None or module.split(".")[0] != error.name.split(".")[0]:
-            raise
-        raise MissingExtraError(f"{why}, which is not installed: {how_to_install(extra)}") from error
+    except (ImportError, RuntimeError, OSError) as error:  # of a torchvision that does not fit torch: RuntimeError
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == top:
+            raise MissingExtraError(f"{why}, which is not installed: {how_to_install(extra)}") from error
+        mend = "torchvision in the version that fits torch" if "torchvision" in str(error) else "it"
+        raise SondoError(f"{why}; {top} is installed but cannot be imported ({error}): reinstall {mend}") from error
 
 
 def import_own(module: str, *, what: str, needs: Sequence[str] = ()) -> ModuleType:

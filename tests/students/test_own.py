@@ -141,5 +141,5 @@ def test_a_timm_that_does_not_work_is_said(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "timm", raising=False)
     monkeypatch.setattr("sondo.errors.importlib.import_module", broken)
-    with pytest.raises(SondoError, match="timm is installed but cannot be imported .*nms"):
+    with pytest.raises(SondoError, match="timm is installed but cannot be imported .*nms.* reinstall torchvision"):
         create("timm:tiny_net")

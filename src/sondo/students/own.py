@@ -126,12 +126,7 @@ def is_timm_model(name: str) -> bool:
 
 
 def _timm(name: str) -> Any:
-    try:
-        return require("timm", extra="timm", why=f"Student {name} is a model of timm")
-    except (ImportError, RuntimeError, OSError) as error:  # a torchvision that does not fit torch fails like this
-        raise SondoError(
-            f"timm is installed but cannot be imported ({error}): reinstall torchvision and timm"
-        ) from error
+    return require("timm", extra="timm", why=f"Student {name} is a model of timm")
 
 
 def _probed_dim(network: nn.Module, *, name: str, num_mels: int) -> int:
