@@ -108,3 +108,16 @@ def test_audio_of_another_shape_is_refused():
     for function in (hear.get_scene_embeddings, hear.get_timestamp_embeddings):
         with pytest.raises(SondoError, match=r"\(sounds, samples\)"):
             function(noise(32_000), model)
+        with pytest.raises(SondoError, match=r"\(sounds, samples\), not \(0, 32000\)"):
+            function(torch.zeros(0, 32_000), model)
+
+
+@pytest.mark.parametrize(
+    ("audio", "what"),
+    [(np.zeros((1, 32_000), np.float32), "a ndarray"), (torch.zeros(1, 32_000, dtype=torch.int16), "a tensor")],
+)
+def test_audio_that_is_no_tensor_of_floats_is_refused(audio, what):
+    model = hear.HearModel(Loudness())
+    for function in (hear.get_scene_embeddings, hear.get_timestamp_embeddings):
+        with pytest.raises(SondoError, match=f"floating-point samples .*, not {what}"):
+            function(audio, model)

@@ -100,7 +100,7 @@ def get_scene_embeddings(audio: Tensor, model: HearModel) -> Tensor:
         (sounds, samples) -> (sounds, scene_embedding_size) float32, on the device of `audio`.
 
     Raises:
-        SondoError: Another shape, sound that is too short, or samples that are no finite numbers.
+        SondoError: Another shape, sound that is too short, or samples that are no finite numbers or integers.
     """
     vectors = model.model.embed(_batch(audio), sample_rate=model.sample_rate)
     return torch.from_numpy(vectors).to(audio.device)
@@ -122,7 +122,7 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
         ``T = 1 + floor(20 * samples / sample_rate)``.
 
     Raises:
-        SondoError: Another shape, or samples that are no finite numbers.
+        SondoError: Another shape, or samples that are no finite numbers or integers.
     """
     batch = _batch(audio)
     times_ms = HOP_MS * np.arange(1 + 1000 * batch.shape[1] // (HOP_MS * model.sample_rate))
@@ -132,7 +132,7 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
 
 
 def _batch(audio: Tensor) -> NDArray[np.float32]:
-    if audio.ndim != 2:
+    if audio.ndim != 2 or len(audio) == 0:
         raise SondoError(f"HEAR's audio is of shape (sounds, samples), not {tuple(audio.shape)}")
     return to_numpy(audio)
 

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sondo.errors import SondoError
 from sondo.loading import load
 from sondo.runtime import Model
 
@@ -38,7 +39,14 @@ class LoadedModule(nn.Module):
 
 
 def to_numpy(audio: Tensor) -> NDArray[np.float32]:
-    """Sound of any device and precision as an array."""
+    """Sound of any device and precision as an array.
+
+    Raises:
+        SondoError: No tensor, or one of integers.
+    """
+    if not isinstance(audio, Tensor) or not audio.is_floating_point():
+        what = f"a tensor of {audio.dtype}" if isinstance(audio, Tensor) else f"a {type(audio).__name__}"
+        raise SondoError(f"sound is a tensor of floating-point samples in [-1, 1], not {what}")
     return np.asarray(audio.detach().to(device="cpu", dtype=torch.float32).numpy())
 
 

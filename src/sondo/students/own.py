@@ -138,7 +138,7 @@ def _probed_dim(network: nn.Module, *, name: str, num_mels: int) -> int:
                 vectors = network(torch.zeros(2, 1, num_mels, frames))
         except Exception as error:  # any network of any author
             raise SondoError(
-                f"student {name} fails on a log-mel of shape (2, 1, {num_mels}, {frames}): {error}. "
+                f"student {name} fails on a log-mel of shape (2, 1, {num_mels}, {frames}): {str(error).rstrip('.')}. "
                 f"A student must take any number of frames from {_PROBE_FRAMES[0]} on"
             ) from error
     network.train(was_training)
