@@ -120,6 +120,15 @@ def test_a_clip_that_gets_a_zero_vector_is_named_and_the_others_are_taught(bank,
     assert "4.wav at 0 s" in said
 
 
+def test_a_teacher_that_says_the_same_of_all_clips_is_pointed_out(bank, capsys):
+    teach(bank, Loudness())
+    assert "same vector" not in capsys.readouterr().err
+    teacher = Loudness()
+    teacher.name, teacher.embed = "deaf", lambda audio: torch.ones(len(audio), 3)
+    teach(bank, teacher)
+    assert "deaf gave the same vector for all clips" in capsys.readouterr().err
+
+
 def test_of_a_bank_that_has_grown_the_clips_that_are_new_are_counted(bank, sound_folder, capsys):
     teacher, heard = Loudness(), Loudness().embed
     teacher.embed = lambda audio: heard(audio) * float(audio.shape[1] != 11200)  # 0.7 s at its rate

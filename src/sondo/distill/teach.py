@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank, ColumnWriter
 from sondo.bank.schema import slug
+from sondo.distill.data import vectors_of
 from sondo.distill.sound import CLIP_COLUMNS, Clip, Sounds, by_file, read_file, read_middle
 from sondo.errors import SondoError
 from sondo.recipe import TeacherConfig
@@ -27,6 +28,8 @@ FLOAT16_MAX = 65504.0
 MOST_ZERO = 0.5
 """Share of clips to which a teacher may give a zero vector: silence has none to speak of, a broken teacher neither."""
 SHOWN_CLIPS = 3
+_LOOKED_AT = 100
+"""Clips whose vectors are compared, spread over the bank."""
 Heard = tuple[list[Clip], NDArray[np.float32]]
 """Clips that follow each other in the bank, and their vectors, (clips, embedding_dim)."""
 
@@ -127,6 +130,7 @@ def teach(
         writer.publish()
     if zero:
         _tell_zero(zero, num_left, teacher)
+    _tell_alike(bank, column, teacher)
     return column
 
 
@@ -293,6 +297,14 @@ def _tell_zero(zero: Sequence[str], num_clips: int, teacher: Teacher) -> None:
         f"teach: {len(zero)} of {num_clips} clips got a zero vector of {teacher.name} (are they silent?), which has no "
         f"direction, and training leaves them out: {', '.join(zero[:SHOWN_CLIPS])}{more}"
     )
+
+
+def _tell_alike(bank: Bank, column: str, teacher: Teacher) -> None:
+    """Say so where a sample of the clips has one vector in common: whoever imitates that hears nothing."""
+    rows = np.unique(np.linspace(0, len(bank) - 1, _LOOKED_AT).astype(np.int64))
+    vectors = vectors_of(bank.take(rows, [column]).column(0))
+    if len(rows) > 1 and (vectors == vectors[0]).all():
+        say(f"teach: {teacher.name} gave the same vector for all clips that were compared: is it the right model?")
 
 
 def _refuse_zero(zero: Sequence[str], teacher: Teacher) -> NoReturn:
