@@ -69,8 +69,10 @@ def own_network(name: str, *, width_mult: float | None = None) -> nn.Module:
     try:
         module = importlib.import_module(module_name)
     except Exception as error:  # a user's module can fail in any way
+        is_absent = isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}.")
+        where = f" (looked for in {here} and on the Python path)" if is_absent else ""
         raise SondoError(
-            f"student {name}: {module_name} cannot be imported: {type(error).__name__}: {error}"
+            f"student {name}: {module_name} cannot be imported: {type(error).__name__}: {error}{where}"
         ) from error
     finally:
         if added:
