@@ -214,6 +214,19 @@ def test_what_stops_a_verb_is_said_as_it_is(capsys, monkeypatch, verb, error, co
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("options", "said"), [(["--suite", "paper"], "the same command goes on"), (["--task=esc50"], "interrupted\n")]
+)
+def test_an_evaluation_goes_on_where_it_keeps_vectors(capsys, monkeypatch, options, said):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(load_verb("evaluate"), "run", stop)
+    found, text = run(capsys, "evaluate", "m.onnx", "--data", "d", *options)
+    assert found == 130
+    assert said in text
+
+
 def test_an_error_of_the_code_is_not_taken_for_the_machines(capsys, monkeypatch):
     def stop(_):
         raise RuntimeError("expected a tensor")

@@ -46,9 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         _fail(reason, code=1)
     except KeyboardInterrupt:
-        kept = ": what was done is kept, the same command goes on from there" if given[:1] and given[0] in GO_ON else ""
+        kept = ": what was done is kept, the same command goes on from there" if _goes_on(given) else ""
         console.print(f"interrupted{kept}")
         raise SystemExit(130) from None
+
+
+def _goes_on(given: Sequence[str]) -> bool:
+    """Whether a command keeps what was done; `evaluate` does where it has a folder for vectors."""
+    keeps_vectors = {"--suite", "--cache", "--out"} & {each.partition("=")[0] for each in given}
+    return bool(given) and (given[0] in GO_ON or (given[0] == "evaluate" and bool(keeps_vectors)))
 
 
 def _fail(message: str, *, code: int) -> None:
