@@ -73,6 +73,12 @@ def test_a_student_without_a_bank_needs_sound(tmp_path, capsys):
     assert "leave out --weights" in capsys.readouterr().err
 
 
+def test_an_exported_file_is_no_source_of_another(tmp_path):
+    (tmp_path / "student.onnx").touch()
+    with pytest.raises(SondoError, match=r"student\.onnx is an exported file already: give the run or"):
+        export_run(tmp_path / "student.onnx", tmp_path / "again.onnx")
+
+
 def test_sound_that_is_gone_is_told_once(bank, tmp_path, capsys):
     files = [tmp_path / f"{number}.wav" for number in range(20)]
     assert sound_of_files([*files, bank.path.parent / "sound"], RATE).to_compare("int8")

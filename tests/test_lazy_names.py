@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import sondo
-from sondo.errors import import_own
+from sondo.errors import how_to_install, import_own
 
 
 def said_without(library, statement):
@@ -37,6 +37,13 @@ def test_a_library_that_is_not_installed_is_named_with_its_extra(library, statem
     said = said_without(library, statement)
     assert said.startswith(f"MissingExtraError {what} needs {library}, which is not installed: ")
     assert 'pip install "sondo[train]"' in said
+
+
+def test_a_python_that_training_does_not_run_on_is_named(monkeypatch):
+    assert "Python" not in how_to_install("train")
+    monkeypatch.setattr(sys, "version_info", (3, 10, 13))
+    assert ", with Python 3.11 or newer; this is " in how_to_install("train")
+    assert "Python" not in how_to_install("search")
 
 
 def test_the_students_are_listed_without_torch():

@@ -112,6 +112,8 @@ def test_what_cannot_be_compared_is_said(run_folder, tmp_path, monkeypatch):
         verify_file(alone, threshold=0.9)
     with pytest.raises(SondoError, match="no such model file"):
         verify_file(tmp_path / "absent.onnx")
+    with pytest.raises(SondoError, match=r"is a folder: name an exported file, such as .*student\.onnx"):
+        verify_file(run_folder)
     with monkeypatch.context() as without_torch:
         without_torch.setitem(sys.modules, "torch", None)  # importing it fails as where it is not installed
         with pytest.raises(MissingExtraError, match=r"sondo\[train\]"):

@@ -10,11 +10,14 @@ import difflib
 import importlib
 import importlib.util
 import os
+import platform
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 _MOST_COMPARED = 10_000
+_TRAINING_PYTHON = (3, 11)
 
 
 class SondoError(Exception):
@@ -118,7 +121,10 @@ def near_path(path: str | Path) -> str:
 
 def how_to_install(extra: str) -> str:
     """The pip line that brings an extra of sondo, for whoever installed it from an index and from a clone."""
-    return f'pip install "sondo[{extra}]" (from a clone: pip install ".[{extra}]")'
+    line = f'pip install "sondo[{extra}]" (from a clone: pip install ".[{extra}]")'
+    if extra == "train" and sys.version_info < _TRAINING_PYTHON:  # pip finds no versions that go together
+        line += f", with Python {'.'.join(map(str, _TRAINING_PYTHON))} or newer; this is {platform.python_version()}"
+    return line
 
 
 def check_places(*files: str | Path | None) -> None:

@@ -32,6 +32,7 @@ from sondo.export.precision import ON_AVERAGE, Precision
 from sondo.loading import load as open_model
 from sondo.recipe import StudentConfig
 from sondo.runtime import Model
+from sondo.runtime.files import FILES
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, create, load, load_projectors
 from sondo.students.published import HUB, load_published
@@ -292,12 +293,14 @@ def read_source(source: str | Path, *, allow_code: bool = False) -> Source:
         allow_code: Import the module that the folder names, for a student that is a function of your own.
 
     Raises:
-        SondoError: No student there.
+        SondoError: No student there, or an exported file.
     """
     folder = located(source)
     if not folder.exists() and str(source) not in PUBLISHED and not str(source).startswith(HUB):
         advice = near_path(source) or f"by name there is {', '.join(PUBLISHED)}"
         raise SondoError(f"there is no run, student or checkpoint at {source}; {advice}")
+    if folder.suffix.lower() in FILES:
+        raise SondoError(f"{source} is an exported file already: give the run or the student's folder")
     if not folder.is_dir():
         student, projector = load_published(str(source))
         heads = [] if projector is None else [projector]

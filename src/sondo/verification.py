@@ -86,6 +86,8 @@ def _here(file: str | Path) -> tuple[Path, str | None]:
     if not path.exists():
         guess = near_path(path)
         raise SondoError(f"no such model file: {path}{f'; {guess}' if guess else ''}")
+    if path.is_dir():
+        raise SondoError(f"{path} is a folder: name an exported file, such as {path / 'student.onnx'}")
     return path, None if path == Path(file) else name
 
 

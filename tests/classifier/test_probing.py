@@ -135,7 +135,7 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
         ({"out": "d.onnx", "model": "absent.onnx"}, "no model at absent.onnx"),
         ({"out": "d.onnx", "model": "c.onnx"}, "is a classifier already"),
         ({"out": "d.onnx", "head": "lineer"}, "no head is called 'lineer': take linear, mlp or words"),
-        ({"out": "d.onnx", "num_folds": 11}, "fewer clips than the 11 folds"),
+        ({"out": "d.onnx", "num_folds": 11}, "too few clips for 11 folds"),
     ],
 )
 def test_mistakes(classifier_path, tiny_student, class_folders, monkeypatch, options, message):

@@ -117,7 +117,7 @@ def test_files_that_are_no_model(tmp_path):
     with pytest.raises(SondoError, match="no such model file"):
         OnnxModel(tmp_path / "gone.onnx")
     (tmp_path / "text.onnx").write_text("hello")
-    with pytest.raises(SondoError, match="onnxruntime cannot open it"):
+    with pytest.raises(SondoError, match="onnxruntime cannot open it, copy or export it again: "):
         OnnxModel(tmp_path / "text.onnx")
     with pytest.raises(SondoError, match="lacks output embedding"):
         OnnxModel(write(tmp_path / "other.onnx", METADATA, output="logits"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import statistics
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,8 @@ def _noise(subject: Subject, size: int, seconds: float) -> NDArray[np.float32]:
 
 
 def _check(names: Sequence[str], threads: Sequence[int], batch: Sequence[int], seconds: float) -> None:
-    if len(set(names)) < len(names):
-        raise SondoError(f"a model is named twice: {', '.join(names)}")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise SondoError(f"{', '.join(twice)}: named twice; the model of --against is measured like the others")
     for name in names:
         if Path(name).suffix.lower() in {*FILES} - {".onnx"}:
             raise SondoError(f"{name}: what is measured are .onnx files and students in torch, no .pte and no .tflite")

@@ -11,7 +11,8 @@ import re
 
 _WHOLE = re.compile(r'Parser key "(?P<key>[^"]+)"(?: element \d+)?:\s(?P<rest>.*)', re.DOTALL)
 _EXPECTED = re.compile(
-    r"Expected a (<class '(?P<kind>\w+)'>|typing\.Literal\[(?P<choices>.*?)\]|(?P<other>.+?))(?:\. Got value|$)",
+    r"(?:Expected(?: a)?|Not of type) (<class '(?P<kind>\w+)'>|typing\.Literal\[(?P<choices>.*?)\]|(?P<other>.+?))"
+    r"(?:\. Got value|: |$)",
     re.MULTILINE,
 )
 _GIVEN = re.compile(r"(?:Got|Given) value: (?P<value>.*)", re.DOTALL)
@@ -21,6 +22,7 @@ _KINDS = {
     "float": "a number",
     "bool": "true or false",
     "list": "a list, such as '[12, 4]'",
+    "PositiveInt": "a whole number from 1 on",
 }
 
 

@@ -173,7 +173,7 @@ def check_task(task: Task, where: Path, *, needs_test: bool = True) -> Task:
             lacks, a test part without a label, or a source (group) that is spread over folds or splits.
     """
     if len(task.classes) < 2:
-        raise SondoError(f"{where}: all clips have the label {', '.join(task.classes)!r}; a probe needs two classes.")
+        raise SondoError(f"{where}: all clips have the label {', '.join(task.classes)!r}; two classes are needed.")
     twice = [str(path) for path, count in Counter(task.paths).items() if count > 1]
     if twice:
         raise SondoError(

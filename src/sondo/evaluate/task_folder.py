@@ -271,11 +271,14 @@ def _check_counts(
     label_sets: Sequence[tuple[str, ...]], groups: Sequence[str] | None, *, num_folds: int, where: Path
 ) -> None:
     counts = Counter(label for labels in label_sets for label in labels)
-    few = [f"{label}: {count}" for label, count in sorted(counts.items()) if count < num_folds]
+    few = {label: count for label, count in sorted(counts.items()) if count < num_folds}
     if few:
+        named = ", ".join(f"{label}: {count}" for label, count in list(few.items())[:3])
+        fewest = min(few.values())
+        fewer = f"have fewer folds made (num_folds {fewest}), " if fewest > 1 else ""
         raise SondoError(
-            f"{where}: {len(few)} classes have fewer clips than the {num_folds} folds ({', '.join(few[:3])}). "
-            "Add clips, use fewer folds, or leave the class out."
+            f"{where}: too few clips for {num_folds} folds, each of which holds some of every class: {named}"
+            f"{', …' if len(few) > 3 else ''}. Add clips, {fewer}or leave the class out."
         )
     if groups is None:
         return

@@ -141,7 +141,9 @@ def open_session(path: Path, threads: int | None) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen classes that share no base
-        raise SondoError(f"{path}: onnxruntime cannot open it: {str(error).splitlines()[0]}") from error
+        raise SondoError(
+            f"{path}: onnxruntime cannot open it, copy or export it again: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _metadata(path: Path, session: Any) -> dict[str, str]:

@@ -56,7 +56,7 @@ def run(settings: Any) -> None:
         )
     if settings.teacher is not None and not settings.teacher_space:
         raise SondoError("--teacher says whose space the output of --teacher_space is: give both, or neither")
-    require("torch", extra="train", why="Exporting needs torch and onnx")
+    require("torch", extra="train", why="Exporting needs torch")
     from sondo.exporting import export_run, note_in_run
     from sondo.report.tables import show_file, show_int8
 

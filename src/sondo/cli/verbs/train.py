@@ -32,7 +32,7 @@ def run(settings: Any) -> None:
 
     config = instance(TrainConfig, settings.train)
     clusters = instance(ClusterConfig, settings.cluster)
-    require("lightning", extra="train", why="Training needs torch and lightning")
+    require("lightning", extra="train", why="Training needs lightning")
     from sondo.bank import Bank
     from sondo.distill.cluster import cluster_column, configured_k
     from sondo.distill.online import OnlineTeacher
