@@ -13,6 +13,7 @@ from sondo.evaluate.intervals import (
     fold_interval,
     fold_ratio_interval,
     mean_interval,
+    share_interval,
     widened,
 )
 from sondo.evaluate.metrics import metric_value, resampled_values
@@ -27,6 +28,12 @@ def test_fold_interval_is_the_t_interval_of_scipy():
 def test_fold_interval_stays_between_0_and_1():
     assert fold_interval([0.9, 1.0, 1.0]).high == 1.0
     assert fold_interval([0.0, 0.1]).low == 0.0
+
+
+@pytest.mark.parametrize(("right", "count"), [(9, 9), (0, 5), (45, 50)])
+def test_share_interval_is_wilsons_of_scipy(right, count):
+    expected = stats.binomtest(right, count).proportion_ci(method="wilson")
+    assert share_interval(right / count, count) == pytest.approx((expected.low, expected.high))
 
 
 def test_retention_interval_cancels_what_both_models_share():

@@ -11,6 +11,9 @@ import pytest
 
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, evaluate_vectors
+from sondo.evaluate.intervals import fold_interval, share_interval
+from sondo.evaluate.knn import knn_score
+from sondo.evaluate.score import TestPart, score_interval
 
 
 def make_task(num_clips=100, classes=4, split=False, seed=0):
@@ -45,6 +48,26 @@ def test_labels_of_a_test_fold_do_not_reach_the_choice_for_it():
     before, after = evaluate_vectors(task, vectors), evaluate_vectors(replace(task, labels=tuple(labels)), vectors)
     assert before.chosen_c[2] == after.chosen_c[2]
     assert (before.parts[2].decision == after.parts[2].decision).all()
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_a_few_clips_that_are_all_right_are_no_certainty(split):
+    task, _ = make_task(40, split=split)
+    plain = np.eye(4)[task.targets()]
+    result = evaluate_vectors(task, plain)
+    assert result.score == 1.0
+    assert result.ci95 == share_interval(1.0, 16 if split else 40)
+    assert knn_score(task, plain) == (1.0, result.ci95)
+    pairs = replace(task, groups=tuple(f"{index // 20}.{index % 4}" for index in range(40)), folds=None, splits=tuple(
+        "test" if index < 20 else "train" for index in range(40)))  # fmt: skip
+    assert evaluate_vectors(pairs, plain).ci95 == share_interval(1.0, 4)
+
+
+def test_folds_of_one_accuracy_are_no_certainty():
+    task, _ = make_task(20, classes=2)
+    parts = [TestPart(np.arange(first, first + 4), np.zeros((4, 2))) for first in range(0, 20, 4)]
+    assert score_interval(task, parts, [0.75] * 5) == share_interval(0.75, 20)
+    assert score_interval(task, parts, [0.75] * 4 + [1.0]) == fold_interval([0.75] * 4 + [1.0])
 
 
 def test_one_split_gives_a_bootstrap_interval():

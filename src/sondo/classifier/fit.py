@@ -14,9 +14,10 @@ from sondo.classifier.calibration import Calibration, calibrate, cross_entropy
 from sondo.classifier.head import Floats, Head, probabilities_of
 from sondo.errors import require
 from sondo.evaluate import Task
-from sondo.evaluate.intervals import Interval, bootstrap_interval, bootstrap_weights, fold_interval
-from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.intervals import Interval
+from sondo.evaluate.metrics import metric_value
 from sondo.evaluate.probe import GRID, LinearProbe, fit_path, moments
+from sondo.evaluate.score import TestPart, score_interval
 from sondo.evaluate.splits import partitions
 from sondo.screen import track
 
@@ -91,13 +92,7 @@ def _held_out(task: Task, parts: Sequence[Index], logits: Sequence[Floats], *, c
     targets = task.targets()
     values = [metric_value(said, targets[part], metric=task.metric) for said, part in zip(logits, parts, strict=True)]
     clips, together = np.concatenate(parts), np.concatenate(logits)
-    if len(values) > 1:
-        interval = fold_interval(values)
-    else:
-        groups = None if task.groups is None else [task.groups[clip] for clip in clips]
-        weights = bootstrap_weights(len(clips), groups=groups)
-        drawn = resampled_values(together, targets[clips], weights, metric=task.metric)
-        interval = bootstrap_interval(drawn, values[0])
+    interval = score_interval(task, [TestPart(part, said) for part, said in zip(parts, logits, strict=True)], values)
     num_classes = together.shape[1]
     as_it_is = Calibration(np.ones(num_classes), np.zeros(num_classes))
     calibration = calibrate(together, targets[clips]) if calibrated else as_it_is

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sondo.classifier.held_out import class_table, confusion_matrix, surest_mistakes
 from sondo.classifier.picture import draw_if_can
 from sondo.evaluate import Task
-from sondo.evaluate.intervals import bootstrap_interval, bootstrap_weights
-from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.metrics import metric_value
+from sondo.evaluate.score import TestPart, score_interval
 from sondo.runtime import OnnxClassifier
 from sondo.screen import track
 
@@ -29,7 +29,7 @@ def score_parts(task: Task, parts: Sequence[str], classifier: OnnxClassifier) ->
         classifier: The file.
 
     Returns:
-        By part `score` and `ci95`, by bootstrap over its clips; of the last one, which is `test` where there is one,
+        By part `score` and `ci95`; of the last one, which is `test` where there is one,
         for `valid` chose the epoch, `by_class` and `mistakes` too, and with one label for each clip `confusion`.
     """
     there = [part for part in PARTS if part in parts]
@@ -47,10 +47,8 @@ def _score(
             line.advance()
     decision = np.stack(probabilities).astype(np.float64)
     targets = task.targets()[clips]
-    groups = None if task.groups is None else [task.groups[clip] for clip in clips]
-    values = resampled_values(decision, targets, bootstrap_weights(len(clips), groups=groups), metric=task.metric)
     score = metric_value(decision, targets, metric=task.metric)
-    found: dict[str, Any] = {"score": score, "ci95": list(bootstrap_interval(values, score))}
+    found: dict[str, Any] = {"score": score, "ci95": list(score_interval(task, [TestPart(clips, decision)], [score]))}
     if by_class:
         thresholds = np.array(classifier.thresholds) if classifier.multi_label else None
         found["by_class"] = class_table(task, clips, decision, thresholds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,18 @@ def fold_interval(per_fold: Sequence[float]) -> Interval:
     values = np.asarray(per_fold, dtype=np.float64)
     half = _half_width(values)
     return Interval(max(0.0, float(values.mean()) - half), min(1.0, float(values.mean()) + half))
+
+
+def share_interval(share: float, count: int) -> Interval:
+    """Wilson's interval of a share of `count` clips, which has a width also where all of them are right.
+
+    Source:
+        E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 1927.
+    """
+    spread = NormalDist().inv_cdf((1 + LEVEL) / 2) ** 2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = float(np.sqrt(spread * (share * (1 - share) + spread / 4))) / (1 + spread)
+    return Interval(max(0.0, centre - half), min(1.0, centre + half))
 
 
 def fold_ratio_interval(teacher: Sequence[float], student: Sequence[float]) -> Interval:

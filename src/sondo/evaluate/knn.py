@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.evaluate.intervals import Interval, bootstrap_interval, bootstrap_weights, fold_interval
-from sondo.evaluate.metrics import metric_value, resampled_values
+from sondo.evaluate.intervals import Interval
+from sondo.evaluate.metrics import metric_value
 from sondo.evaluate.probe import moments
+from sondo.evaluate.score import TestPart, score_interval
 from sondo.evaluate.splits import partitions
 from sondo.evaluate.task import Task
 
@@ -31,20 +32,15 @@ def knn_score(task: Task, vectors: NDArray[np.floating[Any]]) -> tuple[float, In
         vectors: (clips, embedding_dim).
 
     Returns:
-        The score, and its 95 % interval over folds or by bootstrap over test clips.
+        The score, and its 95 % interval.
     """
     targets = task.targets()
-    values = []
-    interval = None
+    values, parts = [], []
     for part in partitions(task):
         decision = _votes(vectors, part.train, part.test, targets, num_classes=len(task.classes))
         values.append(metric_value(decision, targets[part.test], metric=task.metric))
-        if task.folds is None:
-            groups = None if task.groups is None else [task.groups[clip] for clip in part.test]
-            weights = bootstrap_weights(len(part.test), groups=groups)
-            drawn = resampled_values(decision, targets[part.test], weights, metric=task.metric)
-            interval = bootstrap_interval(drawn, values[0])
-    return float(np.mean(values)), interval or fold_interval(values)
+        parts.append(TestPart(part.test, decision))
+    return float(np.mean(values)), score_interval(task, parts, values)
 
 
 def _votes(

@@ -18,12 +18,15 @@ from sondo.evaluate.intervals import (
     bootstrap_weights,
     fold_interval,
     fold_ratio_interval,
+    share_interval,
     widened,
 )
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.evaluate.probe import GRID, Index, fit_probe
 from sondo.evaluate.splits import partitions
 from sondo.evaluate.task import Metric, Task
+
+_NO_WIDTH = 1e-9  # what rounding leaves of folds of one accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +46,10 @@ class ProbeResult:
     Attributes:
         metric: ``"accuracy"`` or ``"map"``.
         score: Mean over folds, or the value on the test split, in [0, 1].
-        ci95: 95 % interval of it: over folds, or by bootstrap over test clips where there is one split.
+        ci95: 95 % interval of it, as `score_interval` has it.
         per_fold: Value of each fold; one value where there is one split.
         chosen_c: The inverse regularisation that was chosen for each fold.
-        interval: ``"folds"`` or ``"bootstrap"``.
+        interval: What its spread is that of, ``"folds"`` or ``"bootstrap"``.
         per_seed: The score of probes that were fitted on training clips drawn anew; the intervals are the wider for it.
         parts: Decisions on each test part, for confusion matrices and paired comparisons.
     """
@@ -153,7 +156,7 @@ def evaluate_vectors(
         drawn.append([metric_value(other, targets[part.test], metric=task.metric) for other in others])
     score = float(np.mean(values))
     per_seed = tuple(float(np.mean(of_seed)) for of_seed in zip(*drawn, strict=True))
-    interval = fold_interval(values) if len(values) > 1 else bootstrap_interval(_resampled(task, parts[0]), score)
+    interval = score_interval(task, parts, values)
     return ProbeResult(
         metric=task.metric,
         score=score,
@@ -164,6 +167,25 @@ def evaluate_vectors(
         parts=tuple(parts),
         per_seed=per_seed,
     )
+
+
+def score_interval(task: Task, parts: Sequence[TestPart], values: Sequence[float]) -> Interval:
+    """95 % interval of the mean of a metric over test parts: over folds, or by bootstrap over the clips of one split.
+
+    Folds of one accuracy, and clips that are all right, have no spread to estimate it from, and are no certainty: the
+    interval is then Wilson's for as many clips, or groups of them.
+
+    Args:
+        task: The task.
+        parts: What was said of each test part.
+        values: The metric on each.
+    """
+    score = float(np.mean(values))
+    interval = fold_interval(values) if len(values) > 1 else bootstrap_interval(_resampled(task, parts[0]), score)
+    if task.metric != "accuracy" or interval.high - interval.low > _NO_WIDTH:
+        return interval
+    clips = np.concatenate([part.clips for part in parts])
+    return share_interval(score, len(clips) if task.groups is None else len({task.groups[clip] for clip in clips}))
 
 
 def _checked(task: Task, vectors: NDArray[np.floating]) -> NDArray[np.floating]:
