@@ -1,11 +1,12 @@
 """Thresholds and counts from held-out predictions, by hand and against scikit-learn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix, surest_mistakes
+from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix, surest_mistakes, told_copies
 from sondo.evaluate import Task
 
 
@@ -81,3 +82,20 @@ def test_of_several_labels_the_surest_answer_that_is_none_of_them_comes_first():
         {"path": "1.wav", "label": "a", "told": "b", "probability": 0.7},
     ]
     assert surest_mistakes(both, np.array([1]), said[1:2], np.array([0.3, 0.75])) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"folds": (0, 1, 0, 1, 0, 1)}, "2 of them, 1 under labels that differ, such as 0.wav and 1.wav"),
+        ({"folds": (0, 0, 0, 1, 1, 1)}, "1 of them, 1 under labels that differ, such as 2.wav and 3.wav"),
+        ({"splits": ("train", "test", *("valid", "train") * 2)}, "1 of them, such as 0.wav and 1.wav"),
+        ({"folds": (0, 0, 1, 1, 0, 1)}, None),
+    ],
+)
+def test_copies_that_lie_on_both_sides_are_told(parts, said):
+    vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    vectors[1], vectors[3] = vectors[0], vectors[2]
+    made = replace(task(["a", "a", "a", "b", "b", "b"]), **{"folds": None, "splits": None, "note": "n"} | parts)
+    note = told_copies(made, vectors).note
+    assert note == "n" if said is None else note.startswith("n; the score flatters: ") and said in note

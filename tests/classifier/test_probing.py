@@ -94,6 +94,17 @@ def test_a_bad_file_among_many_is_named_and_left_out(tiny_student, class_folders
         probe(tiny_student, data=data, out=tmp_path / "d.onnx")
 
 
+@pytest.mark.slow
+def test_copies_in_other_folds_are_told_with_the_score(tiny_student, class_folders, tmp_path):
+    data = shutil.copytree(class_folders, tmp_path / "data")
+    assert "flatters" not in probe(tiny_student, data=data, out=tmp_path / "c.onnx")["note"]
+    for number in range(10):
+        shutil.copy(data / "loud" / f"{number}.wav", data / "loud" / f"copy of {number}.wav")
+    note = probe(tiny_student, data=data, out=tmp_path / "d.onnx")["note"]
+    assert "the score flatters: " in note
+    assert "keep one of each" in note
+
+
 def test_a_class_that_cannot_be_heard_at_all_stops_the_work(tiny_student, class_folders, tmp_path):
     bad = tmp_path / "bad.wav"
     bad.write_text("this is no sound")

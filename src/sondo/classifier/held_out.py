@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,32 @@ def surest_mistakes(
         }
         for row, column in zip(rows[surest], columns[surest], strict=True)
     ]
+
+
+def told_copies(task: Task, vectors: NDArray[np.floating]) -> Task:
+    """The task, whose note says where a clip has a copy on the other side of the split: a head then knows its answer.
+
+    Copies have the same vector to the bit, whatever their names and formats are.
+
+    Shape:
+        vectors: (clips, embedding_dim).
+    """
+    sides = task.folds if task.splits is None else [split == "test" for split in task.splits]
+    assert sides is not None, "a task has folds or splits"
+    alike: dict[bytes, list[int]] = {}
+    for clip, vector in enumerate(vectors):
+        alike.setdefault(vector.tobytes(), []).append(clip)
+    apart = [clips for clips in alike.values() if len({sides[clip] for clip in clips}) > 1]
+    if not apart:
+        return task
+    first, other = apart[0][0], next(clip for clip in apart[0] if sides[clip] != sides[apart[0][0]])
+    unlike = sum(len({task.label_sets[clip] for clip in clips}) > 1 for clips in apart)
+    told = (
+        f"the score flatters: sounds were trained on and asked about again as copies, {len(apart)} of them"
+        f"{f', {unlike} under labels that differ' if unlike else ''}, such as {task.paths[first]} and "
+        f"{task.paths[other]}: keep one of each, or give copies one group in a CSV"
+    )
+    return replace(task, note="; ".join(filter(None, (task.note, told))))
 
 
 def best_thresholds(probabilities: Floats, targets: NDArray[np.int64]) -> Floats:
