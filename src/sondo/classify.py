@@ -34,7 +34,7 @@ def classify_files(
         threads: Threads of onnxruntime.
 
     Returns:
-        How many files were classified.
+        How many files were classified to their ends.
 
     Raises:
         SondoError: No classifier, a file that is not there, no sound, or no file that could be read. A single bad file
@@ -51,19 +51,21 @@ def classify_files(
     sounds = sounds_of(files)
     bad: list[str] = []
     for sound in sounds:
+        heard = ""
         try:
             if segments:
-                for part in classifier.classify_segments(sound):
+                for part in classifier.each_segment(sound):
                     line = _line(part.predictions, top=top, multi_label=classifier.multi_label)
                     tell(one_line(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}"))
+                    heard = f" from {part.end_s:.1f} s on"
             else:
                 line = _line(classifier.classify(sound), top=top, multi_label=classifier.multi_label)
                 tell(one_line(f"{sound}: {line}"))
         except SondoError as error:
             bad.append(str(error))
-            say(f"left out: {error}")
+            say(f"left out{heard}: {error}")
     if len(bad) == len(sounds):
-        raise SondoError(f"none of {len(sounds)} files could be classified: {bad[0]}")
+        raise SondoError(f"none of {len(sounds)} files could be classified to its end: {bad[0]}")
     return len(sounds) - len(bad)
 
 

@@ -171,6 +171,22 @@ def test_a_line_for_each_window(tmp_path, sounds, capsys):
     ]
 
 
+def test_windows_before_the_damage_are_told(tmp_path, capsys):
+    path, sound = classifier(tmp_path / "c.onnx", ONE), tmp_path / "cut.flac"
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 25 * RATE)
+    soundfile.write(sound, noise, RATE)
+    sound.write_bytes(sound.read_bytes()[: sound.stat().st_size * 3 // 4])
+    segments = load(path).each_segment(sound)
+    assert next(segments).end_s == 10.0
+    with pytest.raises(SondoError, match="damaged or truncated"):
+        list(segments)
+    with pytest.raises(SondoError, match="none of 1 files could be classified to its end"):
+        classify_files(path, [sound], segments=True)
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{sound} 0.0 to 10.0 s: ")
+    assert "left out from 10.0 s on: " in said.err
+
+
 def test_a_name_with_a_line_end_stays_on_its_line(tmp_path, sounds, capsys):
     path, named = classifier(tmp_path / "c.onnx", ONE), (sounds / "b.wav").rename(sounds / "b\nc.wav")
     for segments in (True, False):

@@ -7,6 +7,7 @@ probabilities are those of the whole sound, not an average of the windows' proba
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,12 +149,23 @@ class OnnxClassifier(OnnxModel):
         Raises:
             SondoError: As `classify`.
         """
-        vectors = self.embed_segments(sound, sample_rate=sample_rate)
+        return list(self.each_segment(sound, sample_rate=sample_rate))
+
+    def each_segment(self, sound: Any, *, sample_rate: int | None = None) -> Iterator[SegmentPrediction]:
+        """What `classify_segments` gives, each window as soon as it was heard: for sound of hours.
+
+        Args:
+            sound: A path, or an array (samples,).
+            sample_rate: Rate of the array in Hz.
+
+        Raises:
+            SondoError: As `classify`; of a damaged file where the damage is.
+        """
+        windows = self._windows_of_one(sound, sample_rate, asked="classify_segments")
         length_s = probe(Path(sound)).duration_s if is_path(sound) else len(sound) / checked_rate(sample_rate)
-        return [
-            SegmentPrediction(number * WINDOW_S, min((number + 1) * WINDOW_S, length_s), self._ranked(row))
-            for number, row in enumerate(self.probabilities_of(vectors))
-        ]
+        for number, (window, _) in enumerate(self._long_enough(windows)):
+            (row,) = self._run("probabilities", window)
+            yield SegmentPrediction(number * WINDOW_S, min((number + 1) * WINDOW_S, length_s), self._ranked(row))
 
     def _ranked(self, probabilities: NDArray[np.float32]) -> list[Prediction]:
         order = np.argsort(-probabilities, kind="stable")
