@@ -32,6 +32,11 @@ def test_an_empty_file_has_no_columns_and_no_rows(tmp_path):
         read_rows(tmp_path / "m.csv", needed=())
 
 
+def test_blank_lines_of_a_spreadsheet_are_no_rows(tmp_path):
+    (tmp_path / "m.csv").write_text("path,label\na.wav,cat\n,\n , \n\n")
+    assert read_rows(tmp_path / "m.csv", needed=("path",)) == [{"path": "a.wav", "label": "cat"}]
+
+
 @pytest.mark.parametrize(("mark", "named"), [(";", "semicolons"), ("\t", "tabs")])
 def test_other_separators_of_columns_are_named(tmp_path, mark, named):
     (tmp_path / "m.csv").write_text(f"path{mark}label\na.wav{mark}cat\n")

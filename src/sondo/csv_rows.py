@@ -49,7 +49,7 @@ def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
         )
     rows: list[Row] = []
     for line, cells in lines:
-        if not cells:
+        if not any(cell.strip() for cell in cells):  # spreadsheets write the lines below a table as commas
             continue
         if len(cells) != len(columns):
             raise SondoError(f"{path}, line {line}: {len(cells)} cells, but {len(columns)} columns.")

@@ -280,8 +280,12 @@ def test_class_folders_that_cannot_be_opened_are_told_from_none(closed_folder):
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path):
     with pytest.raises(SondoError, match="There are: openmic, .*, esc10, fsdd, fsdd_speakers, folder"):
         load_task("esc11", tmp_path)
-    with pytest.raises(SondoError, match="no such folder"):
+    with pytest.raises(SondoError, match="there is no .*nothing: expected a folder with esc10.csv"):
         load_task("esc10", tmp_path / "nothing")
+    (tmp_path / "labels.csv").touch()
+    with pytest.raises(SondoError, match=r"there is no .*label\.csv: did you mean .*labels\.csv"):
+        load_task("folder", tmp_path / "label.csv")
+    (tmp_path / "labels.csv").unlink()
     with pytest.raises(SondoError, match=r"No such file: .*esc10.csv"):
         load_task("esc10", tmp_path)
     with pytest.raises(SondoError, match="no option seed"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, near_path
 from sondo.evaluate import task_folder
 from sondo.evaluate.task import Task, TaskInfo, check_task
 from sondo.evaluate.tasks import esc10, esc50, fsd50k, fsdd, fsdd_speakers, gtzan, mtt, nsynth, openmic, us8k
@@ -57,5 +57,5 @@ def load_task(name: str, data: Path | str, *, needs_test: bool = True, **options
         raise SondoError(f"Task {name!r} has no option {', '.join(unknown)}; {known}.")
     folder = Path(data)
     if not folder.exists():
-        raise SondoError(f"Task {name!r}: no such folder: {folder}. Expected: {info.layout}.")
+        raise SondoError(f"Task {name!r}: there is no {folder}: {near_path(folder) or f'expected {info.layout}'}")
     return check_task(_TASKS[name][1](folder, **options), folder, needs_test=needs_test)
