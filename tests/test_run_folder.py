@@ -67,6 +67,19 @@ def test_a_run_whose_sound_was_moved_is_the_same_run(begun, sound_folder, tmp_pa
     assert bank.files == [str(path.resolve()) for path in list_audio_files(tmp_path / "elsewhere")]
 
 
+def test_sound_that_came_after_a_finished_run_is_named(begun, sound_folder, capsys):
+    assert not begun()
+    assert "came later" not in capsys.readouterr().err
+    soundfile.write(sound_folder / "new.wav", np.full(16000, 0.1, np.float32), 32000)
+    assert not begun()
+    assert f"1 files of sound came later and were not heard, such as {sound_folder / 'new.wav'}: name" in (
+        capsys.readouterr().err
+    )
+    sound_folder.rename(sound_folder.with_name("gone"))
+    assert not begun()
+    assert "came later" not in capsys.readouterr().err
+
+
 def test_until_training_begins_only_the_banks_sound_is_fixed(begun, tmp_path):
     (tmp_path / "r" / "summary.json").unlink()
     assert begun(train=TrainConfig(epochs=2, loss="l1"))

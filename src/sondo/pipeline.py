@@ -75,6 +75,7 @@ def _distil(recipe: Recipe, teacher: Teacher | None) -> dict[str, Any]:
         (out / _SUMMARY).unlink(missing_ok=True)
     if (finished := summary_of(out)) is not None:
         say(f"{out} is finished; this is its summary")
+        _say_what_came_later(recipe)
         return finished
     teachers = [teacher] if teacher is not None else [create_teacher(c.name, **c.options()) for c in recipe.teachers]
     for each in teachers:
@@ -138,6 +139,24 @@ def _has_moved(recipe: Recipe, key: str) -> bool:
     with bank.lock():
         follow_moved(bank, sources.files, workers=recipe.workers or 1)
     return set(bank.files) <= {*sources.files}
+
+
+def _say_what_came_later(recipe: Recipe) -> None:
+    """Name the sound that lies in the folder now and that a finished run has not heard."""
+    audio, manifest = (None if path is None else Path(path) for path in (recipe.audio, recipe.manifest))
+    if (audio or manifest) is None or not Bank.exists(recipe.bank_path):
+        return
+    try:
+        files = find_sources(audio, manifest).files
+    except SondoError:  # a finished run needs its sound no longer
+        return
+    bank = Bank(recipe.bank_path)
+    new = {*files} - {*bank.files} - {row["uri"] for row in bank.rejected()}
+    if new:
+        say(
+            f"{len(new)} files of {audio or manifest} came later and were not heard, such as {min(new)}: name another "
+            f"--out, with --bank {recipe.bank_path}, to train on them too"
+        )
 
 
 def _check_training(recipe: Recipe, teachers: Sequence[Teacher]) -> None:
