@@ -4,8 +4,9 @@
     python raspberry_pi.py student.onnx                   # the microphone, through ALSA's arecord
     python raspberry_pi.py classifier.onnx garden.wav     # a file, as fast as it goes
 
-Every half second it embeds the last seconds of sound. A classifier (`sondo probe`) prints its most probable classes, a
-student how much the sound has changed since the line before: the cosine between the two embeddings, 1 for none.
+Every half second it embeds the last seconds of sound. A classifier (`sondo probe`) prints its most probable classes,
+with several labels a * at those that reach their thresholds; a student how much the sound has changed since the line
+before: the cosine between the two embeddings, 1 for none.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def describe(model: Model, vector: np.ndarray, before: np.ndarray | None) -> str
     if isinstance(model, OnnxClassifier):
         probabilities = model.probabilities_of(vector[None])[0]
         best = np.argsort(-probabilities)[:3]
-        return ", ".join(f"{model.classes[index]} {probabilities[index]:.2f}" for index in best)
+        thresholds = model.thresholds or np.full(len(probabilities), np.inf)  # a file of one label has none
+        marks = np.where(probabilities >= thresholds, "*", "")
+        return ", ".join(f"{model.classes[index]} {probabilities[index]:.2f}{marks[index]}" for index in best)
     if before is None:
         return "listening"
     return f"{sondo.similarity((vector, model.space_id), (before, model.space_id)):.3f} like the line before"

@@ -74,8 +74,9 @@ def test_a_sound_shorter_than_a_hop_is_heard_and_a_reader_may_stop_early(tmp_pat
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
 @pytest.mark.slow
-def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
-    path = classifier(exported.path, tmp_path / "classifier.onnx")
+@pytest.mark.parametrize("several", [False, True])
+def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound, several):
+    path = classifier(exported.path, tmp_path / "classifier.onnx", several=several)
     heard = fake_arecord(tmp_path / "bin", sound)
     shown = raspberry_pi(path, "--hop_s", "1", path=heard)
     assert (heard / "asked").read_text().split() == ["-q", "-t", "raw", "-f", "S16_LE", "-c", "1", "-r", "16000"]
@@ -86,7 +87,10 @@ def test_a_classifier_listens_to_the_microphone(tmp_path, exported, sound):
         best = model.classify(window, sample_rate=16000)[:3]
         words = text.replace(",", "").split()
         assert words[::2] == [item.label for item in best]
-        assert [float(word) for word in words[1::2]] == pytest.approx([i.probability for i in best], abs=0.006)
+        found = [float(word.removesuffix("*")) for word in words[1::2]]
+        assert found == pytest.approx([i.probability for i in best], abs=0.006)
+        assert [word.endswith("*") for word in words[1::2]] == [several and item.is_chosen for item in best]
+    assert any("*" in text for _, text in shown) == several
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for arecord is a shell script")
@@ -137,8 +141,8 @@ def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
     assert (ran.returncode, "at least 0.1 s" in ran.stderr) == (1, True)
 
 
-def classifier(student_path, path):
-    """A classifier's file on a student's: a random head."""
+def classifier(student_path, path, *, several):
+    """A classifier's file on a student's: a random head, for one label or for several."""
     from sondo.classifier.head import Head
     from sondo.classifier.onnx_file import write_classifier
 
@@ -147,7 +151,9 @@ def classifier(student_path, path):
     clips = [(0.1 * rng.standard_normal(16000)).astype(np.float32) for _ in range(2)]
     scale = np.std([model.embed(clip, sample_rate=32000) for clip in clips]) * np.ones(dim)
     layer = (rng.standard_normal((dim, len(CLASSES))) / dim**0.5, np.zeros(len(CLASSES)))
-    head = Head(mean=np.zeros(dim), scale=scale, layers=(layer,), classes=CLASSES)
+    head = Head(mean=np.zeros(dim), scale=scale, layers=(layer,), classes=CLASSES, multi_label=several)
+    if several:
+        head = head.with_thresholds([0.5] * len(CLASSES))
     embed = lambda clip: model.embed(clip, sample_rate=32000)  # noqa: E731
     write_classifier(student_path, head, path, note={}, embed=embed, clips=clips)
     return path
