@@ -267,7 +267,7 @@ class _Ingest:
     def _check_share(self) -> None:
         if len(self.rejected) > self.max_bad_share * self._num_files:
             raise SondoError(
-                f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
+                f"at least {len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
                 f"{self.max_bad_share:g} that may be set aside (max_bad_share of ingest and distill): "
                 f"{self._reasons()}. Mend them, or take them out; what was read is kept in the bank"
             )

@@ -51,8 +51,8 @@ def embed_readable(task: Task, model: Model, data: Path) -> tuple[Task, NDArray[
                 bad.append(str(error))
                 if len(bad) > MAX_BAD_SHARE * len(task):
                     raise SondoError(
-                        f"{len(bad)} of {len(task)} files cannot be read, more than a share of {MAX_BAD_SHARE:g}: "
-                        f"{'; '.join(bad[:_SHOWN])}. Mend them, or take them out of the data"
+                        f"at least {len(bad)} of {len(task)} files cannot be read, more than a share of "
+                        f"{MAX_BAD_SHARE:g}: {'; '.join(bad[:_SHOWN])}. Mend them, or take them out of the data"
                     ) from error
             line.advance()
     for message in bad:

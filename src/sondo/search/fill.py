@@ -120,7 +120,7 @@ class Filling:
         if len(self.rejected) > self._max_bad_share * self._num_files:
             self.commit()
             raise SondoError(
-                f"{len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
+                f"at least {len(self.rejected)} of {self._num_files} files cannot be read, more than the share of "
                 f"{self._max_bad_share:g} that --max_bad_share allows: {self.reasons()}. What was read is kept"
             )
 
