@@ -13,7 +13,7 @@ from sondo.distill.cluster import cluster
 from sondo.distill.teach import teach
 from sondo.errors import MissingExtraError, SondoError
 from sondo.export.litert import to_litert
-from sondo.exporting import check_own_student, export_run, read_source, sound_of_bank, sound_of_files
+from sondo.exporting import check_own_student, export_run, note_in_run, read_source, sound_of_bank, sound_of_files
 from sondo.recipe import StudentConfig
 from sondo.report.tables import show_int8
 from sondo.students import create, save
@@ -79,8 +79,25 @@ def test_an_exported_file_is_no_source_of_another(tmp_path):
         export_run(tmp_path / "student.onnx", tmp_path / "again.onnx")
 
 
-def test_sound_that_is_gone_is_told_once(bank, tmp_path, capsys):
+def test_a_file_of_a_fine_tuned_run_stands_in_its_summary(tmp_path):
+    (tmp_path / "summary.json").write_text('{"classifier": {}}')
+    (tmp_path / "student.onnx").write_bytes(b"four")
+    report = {"precision": "float32", "judged_cosine": 1.0, "judged": "every clip"}
+    (tmp_path / "student.onnx.json").write_text(json.dumps(report))
+    found = note_in_run(tmp_path, tmp_path / "student.onnx")
+    assert found["bytes"] == 4
+    assert json.loads((tmp_path / "summary.json").read_text()) == {"classifier": {}, "export": {"onnx": found}}
+
+
+def test_sound_that_is_named_and_not_there_is_no_sound(bank, tmp_path):
+    with pytest.raises(SondoError, match=r"there is no .*absent\.wav: name files and folders that are here"):
+        sound_of_files([bank.path.parent / "sound", tmp_path / "absent.wav"], RATE)
+
+
+def test_sound_that_cannot_be_read_is_told_once(bank, tmp_path, capsys):
     files = [tmp_path / f"{number}.wav" for number in range(20)]
+    for file in files:
+        file.touch()
     assert sound_of_files([*files, bank.path.parent / "sound"], RATE).to_compare("int8")
     (said,) = [line for line in capsys.readouterr().err.splitlines() if "passed over" in line]
     assert "cannot be read and are passed over" in said

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sondo.audio.decode import read_clips
 from sondo.audio.errors import AudioError
-from sondo.audio.folders import list_audio_files
+from sondo.audio.folders import sounds_of
 from sondo.bank import Bank
 from sondo.bank.sound import open_sound
 from sondo.catalogue import PUBLISHED, available
@@ -257,7 +257,7 @@ def note_in_run(run: Path, path: Path, *, form: Form = "onnx", allow_code: bool 
         summary = json.loads(file.read_text(encoding="utf-8"))
         others = {
             name: about
-            for name, about in summary["export"].items()
+            for name, about in summary.get("export", {}).items()  # a fine-tuning writes none itself
             if Path(about.get("path", "")).name != path.name  # of a run that was copied, the path is another's
         }
         write_json(file, summary | {"export": others | {_summary_key(path, form, found["precision"]): found}})
@@ -335,7 +335,11 @@ def sound_of_bank(bank: Bank) -> RealSound:
 
 
 def sound_of_files(sounds: Sequence[Path], sample_rate: int) -> RealSound:
-    """The beginnings of files, and of those in folders."""
-    files = [file for sound in sounds for file in (list_audio_files(sound) if sound.is_dir() else [sound])]
+    """The beginnings of files, and of those in folders.
+
+    Raises:
+        SondoError: One that was named is not there, or there is no sound.
+    """
+    files = sounds_of(sounds)
     order = np.random.default_rng(0).permutation(len(files))
     return RealSound([(str(files[index]), 0.0, _LONGEST_S) for index in order], sample_rate)

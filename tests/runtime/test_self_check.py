@@ -131,6 +131,15 @@ def test_a_broken_promise_is_seen(tmp_path, kind, name):
     assert name in failed(write(tmp_path / "tiny.onnx", kind))
 
 
+def test_classes_that_the_file_cannot_tell_are_refused(tmp_path):
+    path = write(tmp_path / "tiny.onnx", golden=golden())
+    model = onnx.load(str(path))
+    model.metadata_props.add(key="sondo.classes", value='["a"]')
+    onnx.save(model, str(path))
+    with pytest.raises(SondoError, match=r"tiny\.onnx: 1 classes .* do not fit its output probabilities"):
+        self_check(path)
+
+
 def test_a_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(SondoError, match="no such model file"):
         self_check(tmp_path / "absent.onnx")

@@ -177,13 +177,18 @@ class OnnxClassifier(OnnxModel):
         ]
 
 
-def open_onnx(path: str | Path, *, threads: int | None = None) -> OnnxModel:
+def open_onnx(path: str | Path, *, threads: int | None = None, session: Any = None) -> OnnxModel:
     """Open an exported file as what it is: a student, or a classifier.
+
+    Args:
+        path: The `.onnx` file.
+        threads: Threads of onnxruntime; one per core when left out.
+        session: The file's session where it is open already.
 
     Raises:
         SondoError: As `OnnxModel` and `OnnxClassifier`.
     """
-    session = open_session(Path(path), threads)
+    session = session or open_session(Path(path), threads)
     is_classifier = CLASSES in session.get_modelmeta().custom_metadata_map
     kind = OnnxClassifier if is_classifier else OnnxModel
     return kind(path, threads=threads, session=session)

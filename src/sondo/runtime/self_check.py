@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES
+from sondo.runtime.classifier import open_onnx
 from sondo.runtime.files import open_file
 from sondo.runtime.golden import INT8_TOLERANCE, TOLERANCE, from_text, golden_key, golden_sound
 from sondo.runtime.metadata import PRECISION
 from sondo.runtime.one_window import OneWindowModel
-from sondo.runtime.onnx import OnnxModel, open_session
+from sondo.runtime.onnx import open_session
 
 _SAME = 1e-5
 _LENGTHS = (WINDOW_SAMPLES // 10, WINDOW_SAMPLES // 3, WINDOW_SAMPLES + WINDOW_SAMPLES // 5)
@@ -66,7 +67,7 @@ def self_check(path: str | Path) -> list[Check]:
         assert isinstance(model, OneWindowModel), "what these files are"
         return list(_of_windows(model))
     session = open_session(path, None)
-    whole = OnnxModel(path, session=session)
+    whole = open_onnx(path, session=session)
     about = session.get_modelmeta().custom_metadata_map
     outputs = [output.name for output in session.get_outputs()]
     golden = list(_golden(path, about, functools.partial(_run, session)))
