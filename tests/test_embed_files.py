@@ -38,7 +38,7 @@ def call(tmp_path, monkeypatch):
 
     def embed(**options):
         encoder = Encoder(**options)
-        monkeypatch.setattr(sondo.embed, "load", lambda *_, **__: encoder)
+        monkeypatch.setattr(sondo.embed, "load_to_embed", lambda *_, **__: encoder)
         try:
             embed_files("m.onnx", sounds, tmp_path / "o.npz")
         except KeyboardInterrupt:

@@ -1,6 +1,6 @@
 """`sondo classify`: files through a classifier, a line for each sound or for each of its windows.
 
-May import: `sondo.audio`, `sondo.runtime`, `sondo.loading`, `sondo.weights`; never torch.
+May import: `sondo.audio`, `sondo.in_threads`, `sondo.runtime`, `sondo.loading`, `sondo.weights`; never torch.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sondo.audio.folders import sounds_of
 from sondo.errors import SondoError
+from sondo.in_threads import in_order
 from sondo.loading import load
 from sondo.runtime import OnnxClassifier, Prediction
 from sondo.screen import one_line, say, tell
@@ -50,20 +51,21 @@ def classify_files(
         )
     sounds = sounds_of(files)
     bad: list[str] = []
-    for sound in sounds:
-        heard = ""
-        try:
-            if segments:
-                for part in classifier.each_segment(sound):
-                    line = _line(part.predictions, top=top, multi_label=classifier.multi_label)
-                    tell(one_line(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}"))
-                    heard = f" from {part.end_s:.1f} s on"
-            else:
-                line = _line(classifier.classify(sound), top=top, multi_label=classifier.multi_label)
-                tell(one_line(f"{sound}: {line}"))
-        except SondoError as error:
-            bad.append(str(error))
-            say(f"left out{heard}: {error}")
+    with in_order(classifier.classify, [] if segments else sounds, at_once=classifier.at_once) as whole:
+        for sound in sounds:
+            heard = ""
+            try:
+                if segments:
+                    for part in classifier.each_segment(sound):
+                        line = _line(part.predictions, top=top, multi_label=classifier.multi_label)
+                        tell(one_line(f"{sound} {part.start_s:.1f} to {part.end_s:.1f} s: {line}"))
+                        heard = f" from {part.end_s:.1f} s on"
+                else:
+                    line = _line(next(whole).result(), top=top, multi_label=classifier.multi_label)
+                    tell(one_line(f"{sound}: {line}"))
+            except SondoError as error:
+                bad.append(str(error))
+                say(f"left out{heard}: {error}")
     if len(bad) == len(sounds):
         raise SondoError(f"none of {len(sounds)} files could be classified to its end: {bad[0]}")
     return len(sounds) - len(bad)

@@ -17,7 +17,7 @@ from sondo.audio.folders import sounds_of
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError
 from sondo.in_threads import in_order
-from sondo.loading import load
+from sondo.loading import load_to_embed
 from sondo.runtime.model import Model
 from sondo.runtime.write import check_writable, write_embeddings
 from sondo.screen import say, track
@@ -56,7 +56,7 @@ def embed_files(
             be read. A single bad file among others is named on the screen and left out.
     """
     check_writable(out, overwrite=overwrite)
-    encoder = load(model, threads=threads, compat=compat, allow_code=allow_code)
+    encoder = load_to_embed(model, threads=threads, compat=compat, allow_code=allow_code)
     sounds = sounds_of(files)
     begun = _Begun(out, encoder)
     names: list[str] = []

@@ -14,6 +14,7 @@ from sondo.classifier.picture import draw_if_can
 from sondo.evaluate import Task
 from sondo.evaluate.metrics import metric_value
 from sondo.evaluate.score import TestPart, score_interval
+from sondo.in_threads import in_order
 from sondo.runtime import OnnxClassifier
 from sondo.screen import track
 
@@ -41,9 +42,13 @@ def _score(
 ) -> dict[str, Any]:
     clips = np.flatnonzero([of == part for of in parts])
     probabilities: list[NDArray[np.float32]] = []
-    with track(f"classify {part}", total=len(clips)) as line:
-        for clip in clips:
-            probabilities.append(classifier.probabilities(task.paths[clip]))
+    paths = [task.paths[clip] for clip in clips]
+    with (
+        track(f"classify {part}", total=len(clips)) as line,
+        in_order(classifier.probabilities, paths, at_once=classifier.at_once) as outcomes,
+    ):
+        for outcome in outcomes:
+            probabilities.append(outcome.result())
             line.advance()
     decision = np.stack(probabilities).astype(np.float64)
     targets = task.targets()[clips]

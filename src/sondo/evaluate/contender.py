@@ -15,7 +15,7 @@ from sondo.errors import SondoError, require
 from sondo.evaluate.cache import VectorCache
 from sondo.evaluate.embed import EmbedFile, embed_task, teacher_embedder
 from sondo.evaluate.task import Task
-from sondo.loading import load
+from sondo.loading import exported_of, load
 from sondo.recipe import TeacherConfig
 
 TEACHER = "teacher:"
@@ -83,15 +83,16 @@ def open_contender(model: str | Path, *, allow_code: bool = False) -> Contender:
     path = getattr(encoder, "path", None)
     space = encoder.space_id if path is None else f"{encoder.space_id}.{_digest(path)}"
     student = getattr(encoder, "student", None)
+    hears = exported_of(Path(model)) or encoder
     return Contender(
         name=name,
-        embed=encoder.embed,
+        embed=hears.embed,
         space=space,
         embedding_dim=encoder.embedding_dim,
         num_params=None if student is None else int(student.num_params),
         num_bytes=None if path is None else path.stat().st_size,
         licence=encoder.licence,
-        at_once=encoder.at_once,
+        at_once=hears.at_once,
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
-from sondo.loading import load
+from sondo.loading import load_to_embed
 from sondo.search.index import Hit, Index
 from sondo.search.info import IndexInfo, teacher_space_id
 from sondo.search.teacher_space import load_mapped
@@ -110,7 +110,7 @@ def asker_of(
     encoder = (
         load_mapped(model, info, threads=threads, allow_code=allow_code)
         if info.kind == "teacher"
-        else load(model, threads=threads, allow_code=allow_code)
+        else load_to_embed(model, threads=threads, allow_code=allow_code)
     )
     return Asker(encoder.embed, encoder.space_id)
 

@@ -19,7 +19,7 @@ from sondo.bank.sound import open_sound, stamp_of
 from sondo.bank.sources import Sources, find_sources
 from sondo.errors import SondoError
 from sondo.in_threads import ahead, in_order
-from sondo.loading import load
+from sondo.loading import load_to_embed
 from sondo.runtime import Model
 from sondo.screen import say, track
 from sondo.search.fill import Filling, Stamp
@@ -110,7 +110,7 @@ def build(
             fill_from_column(bank, teacher, filling)
             return _finish(filling)
     options: dict[str, Any] = {"threads": threads, "allow_code": allow_code}
-    encoder = load_mapped_to(model, teacher, **options) if teacher_space else load(model, **options)
+    encoder = load_mapped_to(model, teacher, **options) if teacher_space else load_to_embed(model, **options)
     sources = find_sources(Path(source), None) if bank is None else _clips_of(bank)
     index = _open(out, _info_of(encoder, model))
     with index.lock():
