@@ -229,3 +229,17 @@ def test_the_command_line_shows_and_writes_what_was_found(student_folder, sound_
     with pytest.raises(SystemExit):
         main(ask)
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "message"), [("--out", "hits.csv is there already"), ("--json", "hits.csv is a file, name another")]
+)
+def test_a_place_where_nothing_can_be_written_is_told_before_the_search(option, message, tmp_path, monkeypatch, capsys):
+    teacher_index(tmp_path / "t.lance", np.eye(24))
+    monkeypatch.setattr("sondo.search.query", lambda *_, **__: pytest.fail("it searched"))
+    (tmp_path / "hits.csv").write_text("mine")
+    place = tmp_path / "hits.csv" / "below.json" if option == "--json" else tmp_path / "hits.csv"
+    with pytest.raises(SystemExit):
+        main(["search", str(tmp_path / "t.lance"), "dog.wav", option, str(place)])
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "hits.csv").read_text() == "mine"

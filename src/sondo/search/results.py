@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.scratch import replacing
 from sondo.screen import one_line, tell
 from sondo.search.index import Hit, Index
@@ -31,8 +31,8 @@ def how_searched(index: Index, *, exact: bool = False) -> str:
     return f"exact search over {len(index):,} clips"
 
 
-def write_csv(path: str | Path, hits: Sequence[Hit], *, overwrite: bool = False) -> None:
-    """Write the clips as a table; several labels are separated by `;`.
+def check_csv(path: str | Path, *, overwrite: bool = False) -> None:
+    """Find out, before any work is done, whether `write_csv` could write there.
 
     Raises:
         SondoError: The file is there and not to be replaced, or its folder is missing.
@@ -42,6 +42,17 @@ def write_csv(path: str | Path, hits: Sequence[Hit], *, overwrite: bool = False)
         raise SondoError(f"{path} is there already: name another file, or overwrite it (--overwrite)")
     if not path.parent.is_dir():
         raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
+    check_places(path)
+
+
+def write_csv(path: str | Path, hits: Sequence[Hit], *, overwrite: bool = False) -> None:
+    """Write the clips as a table; several labels are separated by `;`.
+
+    Raises:
+        SondoError: As `check_csv`.
+    """
+    path = Path(path)
+    check_csv(path, overwrite=overwrite)
     with replacing(path) as scratch, scratch.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)

@@ -33,9 +33,13 @@ def run(settings: Any) -> None:
     """Search and show."""
     from sondo import search
     from sondo.claim import write_json
+    from sondo.errors import check_places
     from sondo.screen import tell
-    from sondo.search.results import as_json, how_searched, show_hits, write_csv
+    from sondo.search.results import as_json, check_csv, how_searched, show_hits, write_csv
 
+    check_places(settings.json)
+    if settings.out:
+        check_csv(settings.out, overwrite=settings.overwrite)
     index = search.Index(settings.index)
     hits = search.query(
         index,
