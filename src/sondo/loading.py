@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sondo.audio.windows import Compat
 from sondo.errors import SondoError, near_path, require
-from sondo.runtime import Model
+from sondo.runtime import Model, OnnxModel
 from sondo.runtime.files import FILES, open_file
 
 _HUB = "hf://"
@@ -97,13 +97,13 @@ def load_to_embed(
     return exported or load(path, threads=threads, compat=compat, allow_code=allow_code)
 
 
-def exported_of(run: Path, *, threads: int | None = None) -> Model | None:
+def exported_of(run: Path, *, threads: int | None = None) -> OnnxModel | None:
     """The `student.onnx` of a run, where it is the run's student in float32; None elsewhere."""
     file, note = run / "student.onnx", run / "student" / "config.json"
     if not (file.is_file() and note.is_file()):
         return None
     try:
-        model = open_file(file, threads=threads)
+        model = OnnxModel(file, threads=threads)
         space = json.loads(note.read_text(encoding="utf-8"))["space_id"]
     except (SondoError, ValueError, KeyError, TypeError):  # who opens the student says what is wrong
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
-from sondo.loading import load
+from sondo.loading import exported_of, load
 from sondo.runtime import Model, OnnxClassifier, OnnxModel
 from sondo.runtime.one_window import OneWindowModel
 from sondo.screen import say
@@ -66,11 +66,9 @@ def _encoder(model: str | Path, scratch: Path, *, allow_code: bool) -> Encoder:
         )
     if isinstance(loaded, OneWindowModel):
         raise SondoError(f"{model} cannot get a head: name the run that it was exported from, or its .onnx file")
-    exported = located(model) / "student.onnx"
-    if not (exported.is_file() and OnnxModel(exported).space_id == loaded.space_id):
-        exported = _export(loaded, scratch)
+    exported = exported_of(located(model)) or OnnxModel(_export(loaded, scratch))
     return Encoder(
-        path=exported, model=OnnxModel(exported), reference=_embedder(loaded), compared_with="the student in torch"
+        path=exported.path, model=exported, reference=_embedder(loaded), compared_with="the student in torch"
     )
 
 
