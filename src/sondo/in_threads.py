@@ -41,8 +41,15 @@ def ahead(items: Iterator[Item]) -> Iterator[Item]:
         coming = thread.submit(next, items, done)
         while (item := coming.result()) is not done:
             coming = thread.submit(next, items, done)
-            _leave_if_stopped()
+            leave_if_stopped()
             yield item  # type: ignore[misc]
+
+
+def leave_if_stopped() -> None:
+    """End what this thread does for `in_order` where nobody wants it any longer; long work asks between its pieces."""
+    stop: threading.Event | None = getattr(_here, "stop", None)
+    if stop is not None and stop.is_set():
+        raise _StoppedError
 
 
 @contextmanager
@@ -51,8 +58,8 @@ def in_order(
 ) -> Iterator[Iterator[Future[Result]]]:
     """What becomes of each item, in the order of the items, while the next ones are worked on.
 
-    Where the block is left early, what nobody has begun is not done, and what goes through `ahead` ends with the item
-    that it is at.
+    Where the block is left early, what nobody has begun is not done, and what goes through `ahead` or asks
+    `leave_if_stopped` ends with the piece that it is at.
 
     Args:
         work: What is done with an item.
@@ -103,9 +110,3 @@ def _over(future: Future[Result]) -> Future[Result]:
 
 def _stop_at(stop: threading.Event) -> None:
     _here.stop = stop
-
-
-def _leave_if_stopped() -> None:
-    stop: threading.Event | None = getattr(_here, "stop", None)
-    if stop is not None and stop.is_set():
-        raise _StoppedError

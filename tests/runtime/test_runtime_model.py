@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -16,6 +18,8 @@ from sondo.runtime import Model
 
 class Power(Model):
     """Embeds a window as (mean power, mean, samples in 10 s): easy to compute by hand."""
+
+    at_once = 1
 
     def __init__(self):
         super().__init__(name="power", embedding_dim=3, space_id="power-1", licence="MIT")
@@ -108,6 +112,40 @@ def test_a_generator_is_taken_one_by_one(tmp_path):
     paths = [write(tmp_path / f"{seed}.wav", noise(0.5, 8000, seed), 8000) for seed in range(2)]
     np.testing.assert_array_equal(model.embed(path for path in paths), model.embed(paths))
     assert model.embed(iter(())).shape == (0, 3)
+
+
+class Several(Power):
+    """Embeds two sounds at a time."""
+
+    at_once = 2
+
+
+def test_a_generator_may_fill_the_same_array_again():
+    def sounds():
+        samples = np.empty(16000, dtype=np.float32)
+        for level in range(1, 9):
+            samples[:] = level / 10
+            yield samples
+
+    np.testing.assert_allclose(Several().embed(sounds(), sample_rate=32000)[:, 1], np.arange(1, 9) / 10, rtol=1e-5)
+
+
+def test_a_long_array_is_left_at_its_window_when_its_list_has_failed():
+    class Slow(Several):
+        begun = threading.Event()
+
+        def _embed_windows(self, audio):
+            if audio.shape[1] < 320000:
+                assert self.begun.wait(10)
+                raise SondoError("the first fails while the second is at work")
+            self.begun.set()
+            time.sleep(0.005)
+            return super()._embed_windows(audio)
+
+    model = Slow()
+    with pytest.raises(SondoError, match="item 0"):
+        model.embed([np.zeros(32000), np.zeros(40 * 320000, np.float32)], sample_rate=32000)
+    assert len(model.calls) < 30
 
 
 @pytest.mark.parametrize("rate", [16000.0, np.int64(16000), np.float32(16000)])

@@ -23,7 +23,7 @@ from sondo.audio.frames import column_times_s
 from sondo.audio.logmel import LogMelConfig
 from sondo.audio.windows import WINDOW_SAMPLES, Compat, min_window_frames
 from sondo.errors import SondoError
-from sondo.in_threads import ahead, in_order
+from sondo.in_threads import ahead, in_order, leave_if_stopped
 from sondo.runtime.sounds import Path, checked_rate, checked_samples, is_path
 from sondo.runtime.stream import Stream
 
@@ -256,7 +256,9 @@ class Model(ABC):
                     raise
                 raise type(error)(f"item {index} (counted from 0): {error}") from error
 
-        with in_order(one, enumerate(sounds), at_once=self.at_once) as outcomes:
+        # A generator may fill one array again and again, and several of its sounds are held here.
+        own = map(_copied, sounds) if isinstance(sounds, Iterator) else sounds
+        with in_order(one, enumerate(own), at_once=self.at_once) as outcomes:
             vectors = [outcome.result() for outcome in outcomes]
         return np.stack(vectors) if vectors else np.empty((0, self.embedding_dim), dtype=np.float32)
 
@@ -288,6 +290,7 @@ class Model(ABC):
     def _windows_of_rows(self, rows: NDArray[np.float32], rate: int) -> Iterator[NDArray[np.float32]]:
         size = round(WINDOW_S * rate)
         for start in range(0, rows.shape[1], size):
+            leave_if_stopped()
             cut = rows[:, start : start + size]
             yield np.stack([resample(np.ascontiguousarray(row), rate, self.sample_rate) for row in cut])
 
@@ -320,3 +323,7 @@ class Model(ABC):
         if num_frames == 0:
             raise AudioError(_NO_WINDOW)
         return np.asarray(total / num_frames, dtype=np.float32)
+
+
+def _copied(sound: Any) -> Any:
+    return sound.copy() if isinstance(sound, np.ndarray) else sound
