@@ -70,6 +70,7 @@ def test_of_several_sounds_each_gets_the_vector_that_it_gets_alone_whatever_the_
         with pytest.raises(SondoError, match="item 2 .counted from 0.: .*shape"):
             model.embed([*sounds[:2], np.zeros((2, 2, 2)), "no such file"], sample_rate=32000)
     assert 1 <= OnnxModel(path).at_once <= 8
+    assert OnnxModel(path, threads=64).at_once == 8  # each holds memory
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

@@ -76,7 +76,7 @@ class OnnxModel(Model):
     @property
     def at_once(self) -> int:
         """How many sounds it embeds at a time where it is given several: one for each thread, eight at most."""
-        return self._threads or min(num_cores(), _MOST_AT_ONCE)
+        return min(self._threads or num_cores(), _MOST_AT_ONCE)
 
     @property
     def frame_stride(self) -> int:
