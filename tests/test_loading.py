@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from sondo.classifier.encoder import open_encoder
+from sondo.errors import SondoError
 from sondo.export.network import IR_VERSION
 from sondo.loading import exported_of, load_to_embed
 from sondo.runtime import OnnxModel
@@ -52,6 +54,33 @@ def test_a_runs_own_file_hears(run):
     assert isinstance(model, OnnxModel)
     assert model.at_once == 2
     assert model.embed(np.full(32000, 0.25, dtype=np.float32), sample_rate=32000) == pytest.approx([0.25])
+
+
+def test_the_file_in_the_clone_of_a_repository_hears(run):
+    folder, _ = run
+    for file in (folder / "student").iterdir():
+        file.rename(folder / file.name)
+    (folder / "student").rmdir()
+    assert isinstance(load_to_embed(folder), OnnxModel)
+
+
+def test_a_number_of_threads_that_is_none_is_refused(run):
+    with pytest.raises(SondoError, match="0 threads"):
+        load_to_embed(run[0], threads=0)
+
+
+def test_a_classifier_is_made_of_the_runs_own_file_in_float32_alone(run, monkeypatch):
+    folder, write = run
+    with open_encoder(folder) as encoder:
+        assert encoder.path == folder / "student.onnx"
+
+    def exporting(*_):
+        raise SondoError("it is exported anew")
+
+    monkeypatch.setattr("sondo.classifier.encoder._export", exporting)
+    write(**{"sondo.precision": "int8"})
+    with pytest.raises(SondoError, match="exported anew"), open_encoder(folder):
+        pass
 
 
 @pytest.mark.parametrize("change", [{"sondo.space_id": "another student"}, {"sondo.precision": "int8"}])

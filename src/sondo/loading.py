@@ -13,6 +13,7 @@ from sondo.audio.windows import Compat
 from sondo.errors import SondoError, near_path, require
 from sondo.runtime import Model, OnnxModel
 from sondo.runtime.files import FILES, open_file
+from sondo.runtime.threads import checked_threads
 
 _HUB = "hf://"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
@@ -66,7 +67,7 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
             raise SondoError(f"{path} is no model that sondo knows: expected {_KINDS}")
         _refuse_compat(compat, "an exported file keeps the behaviour that it was exported with")
         return open_file(path, threads=threads)
-    folder = path / "student" if (path / "student" / "config.json").is_file() else path
+    folder = _student_folder(path)
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")
     _refuse_compat(compat, "it is for published checkpoints")
@@ -98,8 +99,13 @@ def load_to_embed(
 
 
 def exported_of(run: Path, *, threads: int | None = None) -> OnnxModel | None:
-    """The `student.onnx` of a run, where it is the run's student in float32; None elsewhere."""
-    file, note = run / "student.onnx", run / "student" / "config.json"
+    """The `student.onnx` of a run or of a repository, where it is its student in float32; None elsewhere.
+
+    Raises:
+        SondoError: A number of threads that is none.
+    """
+    threads = checked_threads(threads)
+    file, note = run / "student.onnx", _student_folder(run) / "config.json"
     if not (file.is_file() and note.is_file()):
         return None
     try:
@@ -108,6 +114,10 @@ def exported_of(run: Path, *, threads: int | None = None) -> OnnxModel | None:
     except (SondoError, ValueError, KeyError, TypeError):  # who opens the student says what is wrong
         return None
     return model if model.space_id == space and model.precision == "float32" else None
+
+
+def _student_folder(path: Path) -> Path:
+    return path / "student" if (path / "student" / "config.json").is_file() else path
 
 
 def _published(name: str, compat: Compat) -> Model:
