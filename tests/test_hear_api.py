@@ -114,7 +114,11 @@ def test_audio_of_another_shape_is_refused():
 
 @pytest.mark.parametrize(
     ("audio", "what"),
-    [(np.zeros((1, 32_000), np.float32), "a ndarray"), (torch.zeros(1, 32_000, dtype=torch.int16), "a tensor")],
+    [
+        ([[0.0] * 32_000], "a list"),
+        (np.zeros((1, 32_000), np.float32), "a ndarray"),
+        (torch.zeros(1, 32_000, dtype=torch.int16), "a tensor"),
+    ],
 )
 def test_audio_that_is_no_tensor_of_floats_is_refused(audio, what):
     model = hear.HearModel(Loudness())

@@ -132,9 +132,10 @@ def get_timestamp_embeddings(audio: Tensor, model: HearModel) -> tuple[Tensor, T
 
 
 def _batch(audio: Tensor) -> NDArray[np.float32]:
-    if audio.ndim != 2 or len(audio) == 0:
-        raise SondoError(f"HEAR's audio is of shape (sounds, samples), not {tuple(audio.shape)}")
-    return to_numpy(audio)
+    samples = to_numpy(audio)
+    if samples.ndim != 2 or len(samples) == 0:
+        raise SondoError(f"HEAR's audio is of shape (sounds, samples), not {samples.shape}")
+    return samples
 
 
 def _around(row: NDArray[np.float32], times_ms: NDArray[np.int64], model: HearModel) -> NDArray[np.float32]:
