@@ -7,6 +7,7 @@ from torch import nn
 from sondo.distill.data import Batch
 from sondo.distill.finish import finish
 from sondo.distill.geometry import TargetGeometry
+from sondo.screen import progress
 from sondo.students import Projector
 
 
@@ -47,3 +48,14 @@ def test_without_a_geometry_a_head_keeps_its_length(batch):
     before = head(embedding)
     (found,) = finish(MelMeans(), [head], [TargetGeometry.fit([batch.targets[0].numpy()], "none")], [batch])
     assert torch.allclose(found(embedding), before, atol=1e-4)
+
+
+@pytest.mark.parametrize("has_norms", [True, False])
+def test_the_screen_says_what_is_measured(batch, has_norms, capsys):
+    student = MelMeans()
+    student.inner = nn.BatchNorm1d(6) if has_norms else nn.Identity()
+    geometry = TargetGeometry.fit([batch.targets[0].numpy()], "standardise")
+    with progress():
+        finish(student, [Projector(6, hidden_dim=None, embedding_dim=5)], [geometry], [batch])
+    told = capsys.readouterr().err
+    assert ("batch norms: 2/2 batches" if has_norms else "mapping heads: 1/1 batches") in told

@@ -40,7 +40,8 @@ def finish(
     """
     is_heard = norm is not None or any(geometry.kind != "none" for geometry in geometries)
     has_norms = bool(batch_norms_of(student))
-    with track("batch norms", total=(has_norms + is_heard) * len(batches), unit="batches") as line:
+    what = "batch norms" if has_norms else "mapping heads"
+    with track(what, total=(has_norms + is_heard) * len(batches), unit="batches") as line:
 
         def counted() -> Iterator[Batch]:
             for batch in batches:
