@@ -85,17 +85,20 @@ def test_of_several_labels_the_surest_answer_that_is_none_of_them_comes_first():
 
 
 @pytest.mark.parametrize(
-    ("parts", "said"),
+    ("parts", "said", "such_as"),
     [
-        ({"folds": (0, 1, 0, 1, 0, 1)}, "2 of them, 1 under labels that differ, such as 0.wav and 1.wav"),
-        ({"folds": (0, 0, 0, 1, 1, 1)}, "1 of them, 1 under labels that differ, such as 2.wav and 3.wav"),
-        ({"splits": ("train", "test", *("valid", "train") * 2)}, "1 of them, such as 0.wav and 1.wav"),
-        ({"folds": (0, 0, 1, 1, 0, 1)}, None),
+        ({"folds": (0, 1, 0, 1, 0, 1)}, "2 of them, 1 under labels that differ:", "0.wav and 1.wav"),
+        ({"folds": (0, 0, 0, 1, 1, 1)}, "1 of them, 1 under labels that differ:", "2.wav and 3.wav"),
+        ({"splits": ("train", "test", *("valid", "train") * 2)}, "1 of them:", "0.wav and 1.wav"),
+        ({"folds": (0, 0, 1, 1, 0, 1)}, None, None),
     ],
 )
-def test_copies_that_lie_on_both_sides_are_told(parts, said):
+def test_copies_that_lie_on_both_sides_are_told_and_named_on_the_screen_alone(parts, said, such_as, capsys):
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     vectors[1], vectors[3] = vectors[0], vectors[2]
     made = replace(task(["a", "a", "a", "b", "b", "b"]), **{"folds": None, "splits": None, "note": "n"} | parts)
     note = told_copies(made, vectors).note
     assert note == "n" if said is None else note.startswith("n; the score flatters: ") and said in note
+    assert ".wav" not in note
+    assert (such_as or "") in (told := capsys.readouterr().err)
+    assert bool(told) == bool(said)

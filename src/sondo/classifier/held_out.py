@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sondo.classifier.head import Floats
 from sondo.evaluate import Task
+from sondo.screen import say
 
 _MOST_MISTAKES = 20
 
@@ -61,9 +62,10 @@ def surest_mistakes(
 
 
 def told_copies(task: Task, vectors: NDArray[np.floating]) -> Task:
-    """The task, whose note says where a clip has a copy on the other side of the split: a head then knows its answer.
+    """The task, whose note says how many sounds have copies on both sides of the split: a head then knows its answer.
 
-    Copies have the same vector to the bit, whatever their names and formats are.
+    Which they are is said on the screen alone, since a report that is pushed names no sound. Copies have the same
+    vector to the bit, whatever their names are, and their formats where nothing is lost.
 
     Shape:
         vectors: (clips, embedding_dim).
@@ -80,9 +82,10 @@ def told_copies(task: Task, vectors: NDArray[np.floating]) -> Task:
     unlike = sum(len({task.label_sets[clip] for clip in clips}) > 1 for clips in apart)
     told = (
         f"the score flatters: sounds were trained on and asked about again as copies, {len(apart)} of them"
-        f"{f', {unlike} under labels that differ' if unlike else ''}, such as {task.paths[first]} and "
-        f"{task.paths[other]}: keep one of each, or give copies one group in a CSV"
+        f"{f', {unlike} under labels that differ' if unlike else ''}: keep one of each, or give copies one group in a "
+        "CSV"
     )
+    say(f"copies on both sides of the split, such as {task.paths[first]} and {task.paths[other]}")
     return replace(task, note="; ".join(filter(None, (task.note, told))))
 
 
