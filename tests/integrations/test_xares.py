@@ -82,6 +82,10 @@ def test_what_does_not_fit_is_refused(encoder):
         encoder(noise(1, 1, 32_000))
     with pytest.raises(SondoError, match=r"\(batch, samples\)"):
         encoder(torch.zeros(1, 0))
+    with pytest.raises(SondoError, match=r"\(batch, samples\).*\(0, 32000\)"):
+        encoder(torch.zeros(0, 32_000))
+    with pytest.raises(SondoError, match="not a list"):
+        encoder([[0.0] * 32_000])
 
     class Mean(Model):
         def _embed_windows(self, audio):

@@ -68,10 +68,10 @@ class StudentEncoder(LoadedModule):
         Raises:
             SondoError: Another shape, no samples, or samples that are no finite numbers.
         """
-        if audio.ndim not in (1, 2) or audio.shape[-1] == 0:
-            raise SondoError(f"X-ARES' audio is of shape (batch, samples) or (samples,), not {tuple(audio.shape)}")
-        rows = to_numpy(audio if audio.ndim == 2 else audio[None])
-        found = [np.concatenate([self._frames(part) for part in self._parts(row)]) for row in rows]
+        samples = to_numpy(audio)
+        if samples.ndim not in (1, 2) or samples.size == 0:
+            raise SondoError(f"X-ARES' audio is of shape (batch, samples) or (samples,), not {samples.shape}")
+        found = [np.concatenate([self._frames(part) for part in self._parts(row)]) for row in np.atleast_2d(samples)]
         return torch.from_numpy(np.stack(found)).to(audio.device)
 
     def _parts(self, row: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
