@@ -111,7 +111,7 @@ def exported_of(run: Path, *, threads: int | None = None) -> OnnxModel | None:
     try:
         model = OnnxModel(file, threads=threads)
         space = json.loads(note.read_text(encoding="utf-8"))["space_id"]
-    except (SondoError, ValueError, KeyError, TypeError):  # who opens the student says what is wrong
+    except (SondoError, OSError, ValueError, KeyError, TypeError):  # who opens the student says what is wrong
         return None
     return model if model.space_id == space and model.precision == "float32" else None
 

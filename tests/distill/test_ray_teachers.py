@@ -67,7 +67,7 @@ def taught(bank, config=LOUD, *, workers=2, teacher=None):
 @pytest.mark.slow
 def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, capfd, monkeypatch):
     module = pytest.importorskip("ray")
-    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr("sondo.distill.ray_teachers.num_cores", lambda: 8)
     found = taught(bank, workers=100)
     assert not module.is_initialized()
     alone = TeacherConfig(name=LOUD.name, sample_rate=16000, label="alone", batch_size=2)
@@ -82,7 +82,7 @@ def test_workers_give_the_column_of_one_process_and_their_ray_ends(bank, code, c
 @pytest.mark.slow
 def test_no_more_workers_are_started_than_the_machine_has_cores(bank, code, capfd, monkeypatch):
     module = pytest.importorskip("ray")
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("sondo.distill.ray_teachers.num_cores", lambda: 2)
     started, init = [], module.init
     monkeypatch.setattr(module, "init", lambda **options: started.append(options["num_cpus"]) or init(**options))
     assert len(taught(bank, workers=3)) == len(bank)

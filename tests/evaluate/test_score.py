@@ -58,6 +58,9 @@ def test_a_few_clips_that_are_all_right_are_no_certainty(split):
     assert result.score == 1.0
     assert result.ci95 == share_interval(1.0, 16 if split else 40)
     assert knn_score(task, plain) == (1.0, result.ci95)
+    kept = compare(task, plain, plain)
+    assert kept.retention == 1.0
+    assert kept.ci95_retention == pytest.approx((result.ci95.low, 1 / result.ci95.low))
     pairs = replace(task, groups=tuple(f"{index // 20}.{index % 4}" for index in range(40)), folds=None, splits=tuple(
         "test" if index < 20 else "train" for index in range(40)))  # fmt: skip
     assert evaluate_vectors(pairs, plain).ci95 == share_interval(1.0, 4)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ import soundfile
 from sondo.demo import textures, tones
 from sondo.demo.synthesis import SAMPLE_RATE, Audio, Random, record, unit_peak
 from sondo.errors import SondoError
+from sondo.in_threads import num_cores
 from sondo.scratch import replacing
 from sondo.screen import track
 
@@ -119,7 +119,7 @@ def make_demo_sound(folder: Path | str, *, clips_per_family: int = 40, duration_
 
     with (
         track("make sound", total=len(clips), done=len(clips) - len(lacking)) as progress,
-        ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool,
+        ThreadPoolExecutor(max_workers=min(4, num_cores())) as pool,
     ):
         for _ in pool.map(write, lacking):
             progress.advance()

@@ -2,9 +2,9 @@
 
 What lives here: the stages `teach` and `cluster` and `train`, each a function over a bank, and the parts they are
 made of. May import: `sondo.bank`, `sondo.audio`, the protocols of `sondo.teachers` and `sondo.students`, the metrics of
-`sondo.evaluate`, `sondo.claim`, `sondo.errors`, `sondo.fonts`, `sondo.recipe`, `sondo.scratch`, `sondo.screen`, torch,
-lightning, scikit-learn; Ray inside functions. `distill` itself, which is also the verb, calls `sondo.pipeline` and
-`sondo.recipes`.
+`sondo.evaluate`, `sondo.claim`, `sondo.errors`, `sondo.fonts`, `sondo.in_threads`, `sondo.recipe`, `sondo.scratch`,
+`sondo.screen`, torch, lightning, scikit-learn; Ray inside functions. `distill` itself, which is also the verb, calls
+`sondo.pipeline` and `sondo.recipes`.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from sondo.bank.sound import is_gone
 from sondo.distill.sound import Clip
 from sondo.distill.teach import Heard, decode, embed_clips, origin_of
 from sondo.errors import SondoError, require
+from sondo.in_threads import num_cores
 from sondo.recipe import RayConfig, TeacherConfig
 from sondo.screen import say
 from sondo.teachers import Teacher, create
@@ -176,7 +177,7 @@ def _room(config: RayConfig) -> int:
     ray = require("ray", extra="ray", why=_NEEDS_RAY)
     if config.address or ray.is_initialized():
         return config.workers
-    return min(config.workers, os.cpu_count() or 1)
+    return min(config.workers, num_cores())
 
 
 def _gpus_per_worker(ray: Any, config: RayConfig) -> float:
@@ -212,7 +213,7 @@ def _running(config: RayConfig) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # What Ray knows of dead workers it writes on standard output, where results go; it has no public switch for that.
     ray._private.worker._worker_logs_enabled = False
-    cores = {"include_dashboard": False, "num_cpus": os.cpu_count() or 1}
+    cores = {"include_dashboard": False, "num_cpus": num_cores()}
     try:
         with warnings.catch_warnings():
             # Lance warns of forks; those of Ray become programs of its own at once.

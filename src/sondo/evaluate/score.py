@@ -234,6 +234,8 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
         drawn = of_teacher > 0
         interval = bootstrap_interval(of_student[drawn] / of_teacher[drawn], retention, highest=math.inf)
+    if teacher.score == student.score == 1.0:  # no spread to estimate it from, and no certainty either
+        interval = Interval(student.ci95.low / teacher.ci95.high, student.ci95.high / teacher.ci95.low)
     ratios = [ours / theirs for theirs, ours in zip(teacher.per_seed, student.per_seed, strict=True) if theirs > 0]
     return TaskComparison(
         task=task.name,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
-from sondo.loading import load
+from sondo.loading import exported_of, load
 from sondo.runtime import Model, OnnxModel, SpaceMismatchError
 from sondo.search.info import IndexInfo, teacher_space_id
 from sondo.weights import located
@@ -102,7 +102,7 @@ def load_mapped_to(
 
 def _mapped(model: str | Path, threads: int | None, allow_code: bool) -> list[MappedModel]:
     student = load(model, threads=threads, allow_code=allow_code)
-    return _from_file(student) if isinstance(student, OnnxModel) else _from_torch(student, model)
+    return _from_file(student) if isinstance(student, OnnxModel) else _from_torch(student, model, threads)
 
 
 def _from_file(student: OnnxModel) -> list[MappedModel]:
@@ -115,7 +115,7 @@ def _from_file(student: OnnxModel) -> list[MappedModel]:
     return [MappedModel(student, teacher, student.in_teacher_space)]
 
 
-def _from_torch(student: Model, model: str | Path) -> list[MappedModel]:
+def _from_torch(student: Model, model: str | Path, threads: int | None) -> list[MappedModel]:
     import torch
 
     heads = _heads(model)
@@ -123,16 +123,18 @@ def _from_torch(student: Model, model: str | Path) -> list[MappedModel]:
         raise SondoError(f"{model} has no mapping head into a teacher's space: was it trained on labels alone?")
     teachers = student.student.teachers or [{}]  # type: ignore[attr-defined]
 
+    hears = exported_of(located(model), threads=threads) or student
+
     def through(head: Any) -> _Embed:
         def embed_windows(audio: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                vectors: NDArray[np.float32] = head(torch.from_numpy(student._embed_windows(audio))).numpy()
+                vectors: NDArray[np.float32] = head(torch.from_numpy(hears._embed_windows(audio))).numpy()
             return vectors
 
         return embed_windows
 
     return [
-        MappedModel(student, {"name": "unknown", **teacher, "embedding_dim": head.embedding_dim}, through(head))
+        MappedModel(hears, {"name": "unknown", **teacher, "embedding_dim": head.embedding_dim}, through(head))
         for teacher, head in zip(teachers, heads, strict=True)
     ]
 

@@ -22,7 +22,9 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
     verb.add_argument("--out", required=True, help="embeddings.npz, .csv, .npy or .parquet")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    verb.add_argument("--threads", type=int | None, help="threads for an .onnx or .tflite file; all cores by default")
+    verb.add_argument(
+        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
+    )
     verb.add_argument("--compat", choices=["ssondo"], help="embed a published .ckpt as its authors' code does")
     add_code(verb)
 

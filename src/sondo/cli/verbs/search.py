@@ -25,7 +25,9 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--out", help="write the clips to this .csv file too")
     verb.add_argument("--overwrite", action="store_true", help="replace a .csv file that is there")
     verb.add_argument("--json", help="write the clips to this file too, as JSON")
-    verb.add_argument("--threads", type=int | None, help="threads for an .onnx or .tflite file; all cores by default")
+    verb.add_argument(
+        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
+    )
     add_code(verb)
 
 
