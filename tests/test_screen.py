@@ -138,3 +138,8 @@ def test_what_another_process_says_is_shown_as_if_it_were_said_here(capsys):
     assert said[1].endswith("loss 0.5")
     with screen.progress() as first, screen.track("after it", total=1):
         assert len(first.tasks) == 1, "the line was left open"
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (12345, "12,345 files")])
+def test_a_number_and_its_noun_agree(count, said):
+    assert screen.counted(count, "file") == said

@@ -311,6 +311,11 @@ def tell(message: str) -> None:
 _LINE_ENDS = {code: ascii(chr(code))[1:-1] for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
 
 
+def counted(count: int, noun: str) -> str:
+    """A number with its noun, as in `1 file` and `2,000 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def one_line(text: str) -> str:
     """A line of a list with a user's names in it: line ends and other control characters show as their codes."""
     return text.translate(_LINE_ENDS)

@@ -21,7 +21,7 @@ from sondo.errors import SondoError
 from sondo.in_threads import ahead, in_order
 from sondo.loading import load_to_embed
 from sondo.runtime import Model
-from sondo.screen import say, track
+from sondo.screen import counted, say, track
 from sondo.search.fill import Filling, Stamp
 from sondo.search.from_bank import column_of, fill_from_column, info_of_column
 from sondo.search.index import Index
@@ -189,7 +189,7 @@ def _fill(sources: Sources, encoder: Model, filling: Filling) -> None:
 def _finish(filling: Filling) -> BuildReport:
     index = filling.index
     if filling.rejected:
-        say(f"{len(filling.rejected)} files set aside: {filling.reasons()}")
+        say(f"{counted(len(filling.rejected), 'file')} set aside: {filling.reasons()}")
     if len(index) == 0:
         raise SondoError(f"no clip in {index.path}: {filling.reasons() or 'there was none to take'}")
     if filling.num_added:

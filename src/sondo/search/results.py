@@ -9,7 +9,7 @@ from typing import Any
 
 from sondo.errors import SondoError, check_places
 from sondo.scratch import replacing
-from sondo.screen import one_line, tell
+from sondo.screen import counted, one_line, tell
 from sondo.search.index import Hit, Index
 
 _COLUMNS = ("rank", "cosine", "file", "offset_s", "duration_s", "labels")
@@ -27,8 +27,8 @@ def show_hits(hits: Sequence[Hit]) -> None:
 def how_searched(index: Index, *, exact: bool = False) -> str:
     """In words, whether every vector was compared."""
     if index.is_approximate and not exact:
-        return f"approximate search ({index.ann_kind}) over {len(index):,} clips"
-    return f"exact search over {len(index):,} clips"
+        return f"approximate search ({index.ann_kind}) over {counted(len(index), 'clip')}"
+    return f"exact search over {counted(len(index), 'clip')}"
 
 
 def check_csv(path: str | Path, *, overwrite: bool = False) -> None:

@@ -32,7 +32,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 def run(settings: Any) -> None:
     """Embed and say how many."""
     from sondo.embed import embed_files
-    from sondo.screen import tell
+    from sondo.screen import counted, tell
 
     names, shape = embed_files(
         settings.model,
@@ -43,4 +43,4 @@ def run(settings: Any) -> None:
         compat=settings.compat,
         allow_code=settings.allow_code,
     )
-    tell(f"{settings.out}: {len(names)} sounds, {shape[1]} values each")
+    tell(f"{settings.out}: {counted(len(names), 'sound')}, {shape[1]} values each")

@@ -40,7 +40,7 @@ def run(settings: Any) -> None:
     # Lance warns of clusters that came out empty, as equal vectors make them: nothing that a user could mend.
     os.environ.setdefault("LANCE_LOG", "error")
     from sondo import search
-    from sondo.screen import tell
+    from sondo.screen import counted, tell
     from sondo.search.results import how_searched
 
     report = search.build(
@@ -55,7 +55,7 @@ def run(settings: Any) -> None:
     )
     index = search.Index(settings.out)
     dropped = f", {report.num_dropped:,} dropped" if report.num_dropped else ""
-    counts = f"{report.num_clips:,} clips ({report.num_added:,} new{dropped})"
+    counts = f"{counted(report.num_clips, 'clip')} ({report.num_added:,} new{dropped})"
     tell(f"{settings.out}: {counts}, {len(report.rejected)} set aside")
     tell(f"space {index.info.space_id}; licence {index.info.licence}")
     tell(f"a search is an {how_searched(index)}")

@@ -25,7 +25,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
 def run(settings: Any) -> None:
     """Ingest and say how much."""
     from sondo.errors import require
-    from sondo.screen import tell
+    from sondo.screen import counted, tell
 
     require("lance", extra="train", why="A bank needs lance")
     from sondo.bank import ingest
@@ -39,4 +39,7 @@ def run(settings: Any) -> None:
         workers=settings.workers,
         info=BankInfo(compat=settings.compat),
     )
-    tell(f"{settings.bank}: {report.num_clips} clips ({report.num_added} new), {len(report.rejected)} files set aside")
+    tell(
+        f"{settings.bank}: {counted(report.num_clips, 'clip')} ({report.num_added:,} new), "
+        f"{counted(len(report.rejected), 'file')} set aside"
+    )
