@@ -66,6 +66,12 @@ def test_a_few_clips_that_are_all_right_are_no_certainty(split):
     assert evaluate_vectors(pairs, plain).ci95 == share_interval(1.0, 4)
 
 
+def test_a_probe_shows_how_far_it_is_and_ends_at_all_of_its_fits(capsys):
+    task, vectors = make_task(40)
+    evaluate_vectors(task, vectors)
+    assert f"{task.name}: probe: 30/30 fits" in capsys.readouterr().err  # five folds, six penalties
+
+
 def test_folds_of_one_accuracy_are_no_certainty():
     task, _ = make_task(20, classes=2)
     parts = [TestPart(np.arange(first, first + 4), np.zeros((4, 2))) for first in range(0, 20, 4)]

@@ -6,7 +6,7 @@ The penalty is chosen by inner parts of the training clips. Nothing here ever re
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -68,6 +68,7 @@ def fit_probe(
     num_classes: int,
     metric: Metric,
     grid: Sequence[float] = GRID,
+    advance: Callable[[], None] = lambda: None,
 ) -> LinearProbe:
     """Choose the regularisation on the inner parts, then fit on the whole training part.
 
@@ -80,6 +81,7 @@ def fit_probe(
         metric: What the inner parts are scored with.
         grid: Values of C (inverse strength of the squared penalty), rising. At equal scores the smallest is taken.
             Without `inner`, the first.
+        advance: Is called after each value of the grid that was tried.
 
     Shape:
         vectors: (clips, dim). targets: (clips,) or (clips, classes).
@@ -96,6 +98,7 @@ def fit_probe(
                 metric_value(probe.decision(vectors[score]), targets[score], metric=metric)
                 for probe, (_, score) in zip(probes, inner, strict=True)
             ]
+            advance()
             total = round(sum(values) / len(values), 9)
             if total > best_total:
                 best, best_total, chosen = index, total, list(probes)

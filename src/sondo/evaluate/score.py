@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,8 +24,9 @@ from sondo.evaluate.intervals import (
 )
 from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.evaluate.probe import GRID, Index, fit_probe
-from sondo.evaluate.splits import partitions
+from sondo.evaluate.splits import Partition, partitions
 from sondo.evaluate.task import Metric, Task
+from sondo.screen import Line, track
 
 _NO_WIDTH = 1e-9  # what rounding leaves of folds of one accuracy
 
@@ -124,49 +126,57 @@ def evaluate_vectors(
     """
     assert seeds != 1, "one seed has no spread"
     vectors = _checked(task, vectors)
-    targets, num_classes = task.targets(), len(task.classes)
-    values, chosen, parts = [], [], []
-    drawn = []
-    for number, part in enumerate(partitions(task)):
-        probe = fit_probe(
-            vectors,
-            targets,
-            train=part.train,
-            inner=part.inner,
-            num_classes=num_classes,
-            metric=task.metric,
-            grid=grid,
-        )
-        decision = probe.decision(vectors[part.test])
-        values.append(metric_value(decision, targets[part.test], metric=task.metric))
-        chosen.append(probe.inverse_regularisation)
-        parts.append(TestPart(part.test, decision))
-        others = (
-            fit_probe(
-                vectors,
-                targets,
-                train=_drawn_anew(task, part.train, seed=(seed, number)),
-                inner=(),
-                num_classes=num_classes,
-                metric=task.metric,
-                grid=(probe.inverse_regularisation,),
-            ).decision(vectors[part.test])
-            for seed in range(seeds)
-        )
-        drawn.append([metric_value(other, targets[part.test], metric=task.metric) for other in others])
+    divided = partitions(task)
+    with track(f"{task.name}: probe", total=len(divided) * len(grid), unit="fits") as line:
+        probed = [
+            _probe_part(task, vectors, part, number=number, grid=grid, seeds=seeds, line=line)
+            for number, part in enumerate(divided)
+        ]
+    targets, parts = task.targets(), [part for part, _, _ in probed]
+    values = [metric_value(part.decision, targets[part.clips], metric=task.metric) for part in parts]
     score = float(np.mean(values))
-    per_seed = tuple(float(np.mean(of_seed)) for of_seed in zip(*drawn, strict=True))
+    per_seed = tuple(float(np.mean(of_seed)) for of_seed in zip(*(drawn for _, _, drawn in probed), strict=True))
     interval = score_interval(task, parts, values)
     return ProbeResult(
         metric=task.metric,
         score=score,
         ci95=widened(interval, score, per_seed),
         per_fold=tuple(values),
-        chosen_c=tuple(chosen),
+        chosen_c=tuple(chosen for _, chosen, _ in probed),
         interval="folds" if len(values) > 1 else "bootstrap",
         parts=tuple(parts),
         per_seed=per_seed,
     )
+
+
+def _probe_part(
+    task: Task,
+    vectors: NDArray[np.floating],
+    part: Partition,
+    *,
+    number: int,
+    grid: Sequence[float],
+    seeds: int,
+    line: Line,
+) -> tuple[TestPart, float, list[float]]:
+    """What is said of a test part, the C that was chosen, and the metric of probes on training clips drawn anew."""
+    targets, left = task.targets(), len(grid)
+
+    def advance() -> None:
+        nonlocal left
+        left -= 1
+        line.advance()
+
+    fit = functools.partial(fit_probe, vectors, targets, num_classes=len(task.classes), metric=task.metric)
+    probe = fit(train=part.train, inner=part.inner, grid=grid, advance=advance)
+    line.advance(left)  # weaker penalties are not tried once they have stopped to help
+    found = TestPart(part.test, probe.decision(vectors[part.test]))
+    drawn = []
+    for seed in range(seeds):
+        train = _drawn_anew(task, part.train, seed=(seed, number))
+        other = fit(train=train, inner=(), grid=(probe.inverse_regularisation,))
+        drawn.append(metric_value(other.decision(vectors[part.test]), targets[part.test], metric=task.metric))
+    return found, probe.inverse_regularisation, drawn
 
 
 def score_interval(task: Task, parts: Sequence[TestPart], values: Sequence[float]) -> Interval:

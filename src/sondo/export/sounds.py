@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
+from sondo.screen import track
 
 LENGTHS_S = (0.1, 0.5, 1.0, 3.7, 10.0, 25.0, 61.0)
 REAL = "clip "
@@ -17,12 +18,31 @@ _SIMPLE_LENGTHS_S = (0.1, 10.0)
 Audio = NDArray[np.float32]
 
 
-def sounds(sample_rate: int, lengths_s: Sequence[float], clips: Sequence[Audio]) -> Iterator[tuple[str, Audio]]:
+def sounds(
+    sample_rate: int, lengths_s: Sequence[float], clips: Sequence[Audio], *, output: str = "embedding"
+) -> Iterator[tuple[str, Audio]]:
     """Names and batches (clips, samples): five unlike sounds of each length, silence, a square wave, the real clips.
+
+    How far the one who takes them has come is shown.
+
+    Args:
+        sample_rate: In Hz.
+        lengths_s: In seconds.
+        clips: The real ones, each (samples,).
+        output: What is compared on them.
 
     Raises:
         SondoError: A clip that is not (samples,).
     """
+    simple = [length for length in _SIMPLE_LENGTHS_S if length in lengths_s]
+    total_s = 5 * sum(lengths_s) + 2 * sum(simple) + sum(len(clip) for clip in clips) / sample_rate
+    with track(f"compare {output} with torch", total=round(total_s), unit="s of sound") as line:
+        for name, batch in _sounds(sample_rate, lengths_s, clips):
+            yield name, batch
+            line.advance(batch.size / sample_rate)
+
+
+def _sounds(sample_rate: int, lengths_s: Sequence[float], clips: Sequence[Audio]) -> Iterator[tuple[str, Audio]]:
     for seconds in lengths_s:
         yield f"made sound, {seconds:g} s", made_sound(round(seconds * sample_rate), sample_rate)
     for seconds in (length for length in _SIMPLE_LENGTHS_S if length in lengths_s):

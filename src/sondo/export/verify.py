@@ -116,7 +116,7 @@ def _other_outputs(
         outputs["teacher_space"] = functools.partial(_in_teacher_space, projector)
     for output in [output.name for output in session.get_outputs() if output.name in outputs]:
         of = outputs[output]
-        for name, audio in _sounds(student.sample_rate, _OTHERS_S, clips):
+        for name, audio in _sounds(student.sample_rate, _OTHERS_S, clips, output=output):
             wanted, found = of(student, audio), _of_file(session, output, audio, f"{output}, {name}")
             yield compared(name, audio, wanted, found, student, precision=precision, of=of, output=output)
 
