@@ -32,6 +32,21 @@ def tone(seconds: float, *, hz: float = 440.0, sample_rate: int = 32000, seed: i
 
 
 @pytest.fixture(scope="session")
+def two_classes() -> Callable[[Path], None]:
+    """Makes a folder of two classes that are told apart by their level, eight short clips each."""
+
+    def make(folder: Path) -> None:
+        generator = np.random.default_rng(0)
+        for label, level in (("loud", 0.5), ("quiet", 0.01)):
+            (folder / label).mkdir(parents=True)
+            for index in range(8):
+                wave = level * generator.standard_normal(16000 + 500 * index)
+                soundfile.write(folder / label / f"{index}.wav", wave.clip(-1, 1), 32000)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def six_files(tmp_path_factory) -> Path:
     """What `sound_folder` is a copy of."""
     folder = tmp_path_factory.mktemp("six") / "sound"

@@ -86,7 +86,7 @@ def test_what_is_done_is_kept_now_and_then(call, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sondo.embed, "write_embeddings", noting)
     call()
-    assert kept == [(".o.npz.begun.npz", n) for n in (1, 2, 2, 3, 4)] + [("o.npz", 4)]
+    assert kept == [(".o.npz.begun.npz", n) for n in (1, 2, 3, 4)] + [("o.npz", 4)]
 
 
 def test_a_damaged_beginning_counts_for_nothing(call, tmp_path):

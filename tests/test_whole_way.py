@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
 
 import sondo
 from sondo.cli import main
@@ -17,15 +16,10 @@ SETTINGS = ["--student.width_mult", "0.1", "--train.epochs", "2", "--train.batch
 
 
 @pytest.fixture(scope="module")
-def finished(half_a_second, tmp_path_factory):
+def finished(half_a_second, two_classes, tmp_path_factory):
     """A run on labelled sound of two classes, and what it printed."""
     root = tmp_path_factory.mktemp("whole")
-    generator = np.random.default_rng(0)
-    for name, level in (("loud", 0.5), ("quiet", 0.01)):
-        (root / "sound" / name).mkdir(parents=True)
-        for index in range(8):
-            wave = level * generator.standard_normal(16000 + 500 * index)
-            soundfile.write(root / "sound" / name / f"{index}.wav", wave.clip(-1, 1), 32000)
+    two_classes(root / "sound")
     arguments = ["distill", "--audio", str(root / "sound"), "--out", str(root / "run"), *SETTINGS]
     with half_a_second():
         main([*arguments, "--task", "folder", "--data", str(root / "sound")])

@@ -59,11 +59,7 @@ def embed_files(
     encoder = load_to_embed(model, threads=threads, compat=compat, allow_code=allow_code)
     sounds = sounds_of(files)
     begun = _Begun(out, encoder)
-    names: list[str] = []
-    keys: list[str] = []
-    vectors: list[NDArray[np.float32]] = []
     bad = []
-
     try:
         with (
             track("embed", total=len(sounds), unit="files") as line,
@@ -71,30 +67,25 @@ def embed_files(
         ):
             for sound, outcome in zip(sounds, outcomes, strict=True):
                 try:
-                    key, vector = outcome.result()
+                    begun.take(sound, *outcome.result())
                 except SondoError as error:
                     bad.append(str(error))
-                else:
-                    names.append(str(sound))
-                    keys.append(key)
-                    vectors.append(vector)
-                begun.keep(keys, vectors)
                 line.advance()
     except BaseException:
-        begun.keep(keys, vectors, now=True)
+        begun.keep()
         raise
-    if not vectors:
+    if not begun.vectors:
         raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
     for message in bad:
         say(f"left out: {message}")
     try:
         check_writable(out, overwrite=overwrite)  # another process may have written it since
     except SondoError:
-        begun.keep(keys, vectors, now=True)
+        begun.keep()
         raise
-    write_embeddings(out, names, np.stack(vectors), space_id=encoder.space_id)
+    write_embeddings(out, begun.names, np.stack(begun.vectors), space_id=encoder.space_id)
     begun.forget()
-    return names, (len(vectors), encoder.embedding_dim)
+    return begun.names, (len(begun.vectors), encoder.embedding_dim)
 
 
 def _as_it_is(sound: Path) -> str:
@@ -107,10 +98,13 @@ def _as_it_is(sound: Path) -> str:
 
 
 class _Begun:
-    """The vectors of a call that did not end, by `_as_it_is`, beside the file that it was to write."""
+    """The vectors of a call, kept by `_as_it_is` beside the file that it is to write until it ends."""
 
     def __init__(self, out: Path, encoder: Model) -> None:
         self._path, self._encoder, self._saved_s = out.with_name(f".{out.name}.begun.npz"), encoder, time.monotonic()
+        self.names: list[str] = []
+        self.vectors: list[NDArray[np.float32]] = []
+        self._keys: list[str] = []
         self._before: dict[str, NDArray[np.float32]] = {}
         none_or_cut_off = contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile)
         with none_or_cut_off, np.load(self._path) as kept:
@@ -122,10 +116,18 @@ class _Begun:
         before = self._before.get(key := _as_it_is(sound))
         return key, self._encoder.embed(sound) if before is None else before
 
-    def keep(self, keys: list[str], vectors: list[NDArray[np.float32]], *, now: bool = False) -> None:
-        """Write what there is, once a minute or now."""
-        if vectors and (now or time.monotonic() - self._saved_s > _SAVE_EVERY_S):
-            write_embeddings(self._path, keys, np.stack(vectors), space_id=self._encoder.space_id)
+    def take(self, sound: Path, key: str, vector: NDArray[np.float32]) -> None:
+        """Add what `vector_of` gave for a file; once a minute all is kept."""
+        self.names.append(str(sound))
+        self._keys.append(key)
+        self.vectors.append(vector)
+        if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write what there is."""
+        if self.vectors:
+            write_embeddings(self._path, self._keys, np.stack(self.vectors), space_id=self._encoder.space_id)
             self._saved_s = time.monotonic()
 
     def forget(self) -> None:
