@@ -10,7 +10,6 @@ import difflib
 import importlib
 import importlib.util
 import os
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -123,7 +122,7 @@ def how_to_install(extra: str) -> str:
     """The pip line that brings an extra of sondo, for whoever installed it from an index and from a clone."""
     line = f'pip install "sondo[{extra}]" (from a clone: pip install ".[{extra}]")'
     if extra == "train" and sys.version_info < _TRAINING_PYTHON:  # pip finds no versions that go together
-        line += f", with Python {'.'.join(map(str, _TRAINING_PYTHON))} or newer; this is {platform.python_version()}"
+        line += f", with Python {'.'.join(map(str, _TRAINING_PYTHON))} or newer; this is {sys.version.split()[0]}"
     return line
 
 

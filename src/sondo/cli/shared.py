@@ -35,6 +35,13 @@ def add_code(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--allow_code", action="store_true", help="import the module of a student that is your own code")
 
 
+def add_threads(verb: jsonargparse.ArgumentParser) -> None:
+    """How many threads a model may have."""
+    verb.add_argument(
+        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
+    )
+
+
 def instance(kind: type[_Config], values: Any) -> _Config:
     """A configuration dataclass from what was parsed."""
     return kind(**values.as_dict())

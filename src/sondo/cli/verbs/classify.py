@@ -7,6 +7,8 @@ from typing import Any
 
 import jsonargparse
 
+from sondo.cli.shared import add_threads
+
 HELP = "what is heard in sound files, with probabilities"
 
 
@@ -23,7 +25,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         "or with several labels those that reach their thresholds",
     )
     verb.add_argument("--segments", action="store_true", help="a line for each window of 10 s, with its times")
-    verb.add_argument("--threads", type=int | None, help="threads; all cores by default")
+    add_threads(verb)
 
 
 def run(settings: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_code
+from sondo.cli.shared import add_code, add_threads
 
 HELP = "embeddings of sound files"
 
@@ -22,9 +22,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("files", nargs="+", help="sound files, or folders of them")
     verb.add_argument("--out", required=True, help="embeddings.npz, .csv, .npy or .parquet")
     verb.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    verb.add_argument(
-        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
-    )
+    add_threads(verb)
     verb.add_argument("--compat", choices=["ssondo"], help="embed a published .ckpt as its authors' code does")
     add_code(verb)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_code
+from sondo.cli.shared import add_code, add_threads
 
 HELP = "sound into an index that can be searched by sound"
 
@@ -29,9 +29,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
         help="map the student's vectors into its teacher's space, where the teacher can ask too; CLAP also in words",
     )
     verb.add_argument("--max_bad_share", type=float, default=0.05, help="share of unreadable files that stops the job")
-    verb.add_argument(
-        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
-    )
+    add_threads(verb)
     add_code(verb)
 
 

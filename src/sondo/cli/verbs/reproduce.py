@@ -52,6 +52,7 @@ def run(settings: Any) -> None:
     require("lightning", extra="train", why="Training needs lightning")
     from sondo.reproduce.run import reproduce
     from sondo.reproduce.table import show_results
+    from sondo.screen import counted
 
     values = settings.as_dict()
     results = reproduce(
@@ -66,5 +67,4 @@ def run(settings: Any) -> None:
     )
     show_results(results)
     if results["failures"]:
-        count = len(results["failures"])
-        raise SondoError(f"{count} run{'s' if count > 1 else ''} failed; the same command tries again")
+        raise SondoError(f"{counted(len(results['failures']), 'run')} failed; the same command tries again")

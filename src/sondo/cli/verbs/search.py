@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonargparse
 
-from sondo.cli.shared import add_code
+from sondo.cli.shared import add_code, add_threads
 
 HELP = "the clips of an index that sound most like a file, or like what words say"
 
@@ -25,9 +25,7 @@ def build(verb: jsonargparse.ArgumentParser) -> None:
     verb.add_argument("--out", help="write the clips to this .csv file too")
     verb.add_argument("--overwrite", action="store_true", help="replace a .csv file that is there")
     verb.add_argument("--json", help="write the clips to this file too, as JSON")
-    verb.add_argument(
-        "--threads", type=int | None, help="threads for an exported file, also that of a run; all cores by default"
-    )
+    add_threads(verb)
     add_code(verb)
 
 
