@@ -39,6 +39,9 @@ class TeacherConfig:
         batch_size: Clips of equal length that the teacher gets at a time.
         online: The teacher listens in training to what augmentation makes of a clip, as the student does; else its
             vectors stay those of the unchanged clip.
+
+    Raises:
+        SondoError: A value of another kind or out of range.
     """
 
     name: str = "modulation"
@@ -56,6 +59,10 @@ class TeacherConfig:
 
     def __post_init__(self) -> None:
         check_kinds(self, "teacher.")
+        if self.batch_size < 1:
+            raise SondoError(f"teacher.batch_size is {self.batch_size}: expected at least 1")
+        if self.sample_rate is not None and self.sample_rate < 1:
+            raise SondoError(f"teacher.sample_rate is {self.sample_rate}: expected a rate in Hz, such as 16000")
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments for `sondo.teachers.create`, without those that were not set."""

@@ -109,3 +109,10 @@ def test_merging_leaves_both_as_they_were():
     below, above = {"train": {"epochs": 3}}, {"train": {"seed": 1}}
     assert merged(below, above) == {"train": {"epochs": 3, "seed": 1}}
     assert (below, above) == ({"train": {"epochs": 3}}, {"train": {"seed": 1}})
+
+
+@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"batch_size": -1}, {"sample_rate": 0}])
+def test_a_teacher_that_could_hear_nothing_is_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(SondoError, match=f"teacher.{name} is -?[01]: expected"):
+        make_recipe({"out": "x", "teacher": wrong})
