@@ -137,6 +137,37 @@ def test_a_corrected_manifest_corrects_the_bank(sound_folder, tmp_path, capsys):
     assert rows(tmp_path / "b.lance")[0]["labels"] == ["cat"]
 
 
+def test_a_part_that_was_corrected_is_read_and_says_nothing_of_its_file(sound_folder, tmp_path):
+    """The 11.5 s of long.flac have nothing at 25 s, which is the manifest's mistake and not the file's."""
+    listed, bank = tmp_path / "m.csv", tmp_path / "b.lance"
+    given = {"manifest": listed, "audio": sound_folder, "max_bad_share": 1.0}
+    listed.write_text("path,offset_s,duration_s\ndeep/long.flac,25,2\ndeep/long.flac,1,2\n0.wav,,\n")
+    for _ in range(2):  # the good part does not take the reason of the other off the list
+        assert [*ingest(bank, **given).rejected.values()] == [row["reason"] for row in Bank(bank).rejected()]
+        assert len(Bank(bank).rejected()) == 1
+    listed.write_text("path,offset_s,duration_s\ndeep/long.flac,5,2\n")
+    assert (ingest(bank, **given).num_added, Bank(bank).rejected()) == (1, [])
+    listed.write_text("path,offset_s,duration_s\ndeep/long.flac,25,2\n0.wav,,\n")
+    ingest(bank, **given)
+    assert ingest(bank, audio=sound_folder).rejected == {}  # the whole file
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [("deep/long.flac,0,5", "deep/long.flac,0,3"), (None, "deep/long.flac,,\ndeep/long.flac,10,1")],
+    ids=["since", "at once"],
+)
+def test_a_clip_that_begins_where_one_of_another_length_does_is_refused(sound_folder, tmp_path, before, now):
+    listed, bank = tmp_path / "m.csv", tmp_path / "b.lance"
+    given = {"manifest": listed, "audio": sound_folder}
+    if before:
+        listed.write_text(f"path,offset_s,duration_s\n{before}\n")
+        assert (ingest(bank, **given).num_added, ingest(bank, **given).num_added) == (1, 0)
+    listed.write_text(f"path,offset_s,duration_s\n{now}\n")
+    with pytest.raises(SondoError, match=r"long\.flac: two clips begin at 1?0 s, .* and one of [31] s: ingest into"):
+        ingest(bank, **given)
+
+
 def test_a_manifest_whose_files_are_elsewhere_says_where_it_looked(sound_folder, tmp_path):
     listed = tmp_path / "lists" / "m.csv"
     listed.parent.mkdir()

@@ -36,6 +36,7 @@ SHOWN_REASONS = 3
 SHOWN_SPLITS = 5
 
 _DESCRIBING = ("split", "fold", "labels")
+_SAME_DURATION_S = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +83,8 @@ def ingest(
         info: Clip length and front-end; the standard ones by default. An existing bank must agree.
 
     Raises:
-        SondoError: Nothing to ingest, too many unreadable files, a bank of other settings, or a file that changed
-            since it was ingested.
+        SondoError: Nothing to ingest, too many unreadable files, a bank of other settings, a file that changed
+            since it was ingested, or a clip that begins where one of another length does.
     """
     if not 0 <= max_bad_share <= 1:
         raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
@@ -109,11 +110,12 @@ class _Ingest:
         self._mended: list[str] = []
         self._seen: set[str] = set()
         self._num_files = sources.num_files
-        columns = ["clip_id", "uri", "offset_s", "file_bytes", "file_mtime_ns", *_DESCRIBING]
+        columns = ["clip_id", "uri", "offset_s", "duration_s", "file_bytes", "file_mtime_ns", *_DESCRIBING]
         known = bank.read(columns).to_pylist()
         self._described = {(row["uri"], row["offset_s"]): {name: row[name] for name in _DESCRIBING} for row in known}
         self._corrected: dict[tuple[str, float], dict[str, Any]] = {}
-        self._known = {clip_id(row["uri"], row["offset_s"]) for row in known}
+        self._durations_s = {clip_id(row["uri"], row["offset_s"]): row["duration_s"] for row in known}
+        self._known = set(self._durations_s)
         self._old_ids = {row["clip_id"] for row in known} - self._known
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in known}
         self._set_aside = {row["uri"]: row for row in bank.rejected()}
@@ -163,7 +165,7 @@ class _Ingest:
                     f"{uri} has changed since it was ingested into {self.bank.path}: its rows are stale. "
                     "Ingest into a new bank"
                 )
-            old = self._set_aside.get(uri)
+            old = self._set_aside.get(uri) if _is_of_all(source) else None
             if old is not None and (old["file_bytes"], old["file_mtime_ns"]) == stamp:
                 yield replace(job, reason=old["reason"])
             elif self._is_whole(uri):
@@ -204,11 +206,22 @@ class _Ingest:
             return
         planned = planned[:1] if info.compat == "ssondo" else planned
         clips = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
+        self._check_durations(source.uri, clips)
         self._correct(source, [offset_s for offset_s, _ in clips])
         groups = [clips[i : i + CLIPS_PER_JOB] for i in range(0, len(clips), CLIPS_PER_JOB)]
         for group in groups:
             todo = tuple(clip for clip in group if clip_id(source.uri, clip[0]) not in self._known)
             yield replace(job, sound=sound, clips=todo, share=1 / len(groups))
+
+    def _check_durations(self, uri: str, clips: Sequence[tuple[float, float]]) -> None:
+        """Refuse a clip that begins where one of another length does: clips are told apart by their beginnings."""
+        for offset_s, duration_s in clips:
+            first_s = self._durations_s.setdefault(clip_id(uri, offset_s), duration_s)
+            if abs(first_s - duration_s) > _SAME_DURATION_S:
+                raise SondoError(
+                    f"{uri}: two clips begin at {offset_s:g} s, one of {first_s:g} s that {self.bank.path} has or gets "
+                    f"and one of {duration_s:g} s: ingest into a new bank, or keep one of two such rows of a manifest"
+                )
 
     def _correct(self, source: Source, offsets_s: Sequence[float]) -> None:
         """Note where a manifest describes clips that are there already otherwise; what it leaves out stays."""
@@ -236,12 +249,17 @@ class _Ingest:
         uri = job.source.uri
         if job.reason is not None and uri not in self.rejected:
             self.rejected[uri] = job.reason.removeprefix(f"{uri}: ")
-            stamp = {"file_bytes": job.file_bytes, "file_mtime_ns": job.file_mtime_ns}
+            # What is wrong with a part says nothing of the file: without its stamp it is looked at again.
+            is_of_all = _is_of_all(job.source)
+            stamp = {
+                "file_bytes": job.file_bytes if is_of_all else 0,
+                "file_mtime_ns": job.file_mtime_ns if is_of_all else 0,
+            }
             self._bad.append({"uri": uri, "reason": self.rejected[uri], **stamp})
             if len(self.rejected) > self.max_bad_share * self._num_files:
                 self._commit(everything=True)
                 self._check_share()
-        if job.reason is None and uri in self._set_aside:
+        if job.reason is None and uri in self._set_aside and uri not in self.rejected:
             self._mended.append(uri)
         for row in rows:
             if row["clip_id"] in self._old_ids:
@@ -301,6 +319,11 @@ class _Ingest:
         shown = [f"{uri}: {reason}" for uri, reason in list(self.rejected.items())[:SHOWN_REASONS]]
         more = len(self.rejected) - len(shown)
         return "; ".join(shown) + (f"; and {more} more (table {self.bank.side / 'rejected.lance'})" if more else "")
+
+
+def _is_of_all(source: Source) -> bool:
+    """Whether a source is a whole file or row of a shard, and no part of one."""
+    return source.offset_s is None and source.duration_s is None
 
 
 def _row(job: _Job, offset_s: float, duration_s: float, mels: NDArray[np.float32]) -> dict[str, Any]:
