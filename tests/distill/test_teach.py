@@ -12,6 +12,7 @@ from sondo.bank.schema import BankInfo
 from sondo.distill.cluster import cluster, default_k
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
+from sondo.teachers import create
 
 
 class Loudness:
@@ -174,6 +175,23 @@ def test_another_teacher_of_the_same_name_is_told_by_what_it_says(bank, sound_fo
     assert teach(bank, Unnamed()) == "teacher.loudness"
 
 
+def test_another_teacher_of_the_same_name_does_not_go_on_with_a_column(bank, monkeypatch):
+    class Unnamed(Loudness):
+        fingerprint = ""
+
+    class Other(Unnamed):
+        def embed(self, audio):
+            return super().embed(audio).flip(1)
+
+    monkeypatch.setattr("sondo.distill.teach.CLIPS_PER_COMMIT", 3)
+    with pytest.raises(KeyboardInterrupt):
+        teach(bank, Unnamed(fail_after=4))
+    with pytest.raises(SondoError, match="by another teacher of this name"):
+        teach(bank, Other())
+    teach(bank, Unnamed())
+    assert not (column(bank) == column(bank)[:, ::-1]).all()
+
+
 def test_sound_that_is_gone_is_named(bank, sound_folder):
     (sound_folder / "3.wav").unlink()
     with pytest.raises(SondoError, match=r"3\.wav is gone"):
@@ -191,6 +209,23 @@ def test_vectors_computed_elsewhere_need_no_sound(bank, sound_folder):
     teach(bank, Looked())
     rows = bank.read(["uri", "offset_s"]).to_pylist()
     assert column(bank, "teacher.looked").tolist() == [[len(r["uri"]), r["offset_s"] + 1] for r in rows]
+
+
+def test_a_vector_that_one_clip_has_goes_to_no_other_of_a_bank_that_has_grown(bank, sound_folder, tmp_path):
+    """`0.wav` is a key for each file of that name, and of the later one nothing was computed."""
+    (tmp_path / "v.txt").write_text("0.wav\n")
+    np.save(tmp_path / "v.npy", np.ones((1, 3)))
+    (sound_folder / "later").mkdir()
+    shutil.copy(sound_folder / "1.wav", sound_folder / "later" / "0.wav")
+
+    def taught(name):
+        (tmp_path / "m.csv").write_text(f"path\n{name}\n")
+        ingest(tmp_path / "few.lance", manifest=tmp_path / "m.csv", audio=sound_folder)
+        teach(Bank(tmp_path / "few.lance"), create("precomputed", checkpoint=tmp_path / "v.npy"))
+
+    taught("0.wav")
+    with pytest.raises(SondoError, match=r"the key '0.wav' fits more than one clip, .*/0\.wav .* and .*later/0\.wav"):
+        taught("later/0.wav")
 
 
 def test_clusters_part_what_is_apart(bank):

@@ -48,6 +48,10 @@ class Sized(Object):
     def embed(self, audio):
         return torch.ones(len(audio), self.embedding_dim)
 
+class Weighted:
+    sample_rate, embedding_dim, embed = 8000, 2, lambda self, audio: in_torch(audio)
+    def __init__(self, checkpoint): pass
+
 def factory(): return Object()
 def sad_factory(): raise ValueError("no weights today")
 def network(): return torch.nn.Sequential(torch.nn.AdaptiveAvgPool1d(7))
@@ -117,6 +121,19 @@ def test_other_code_is_another_teacher(mine, tmp_path):
     with (tmp_path / f"{mine}.py").open("a") as file:
         file.write("\n# changed\n")
     assert create(f"{mine}:in_torch").fingerprint != first
+
+
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_other_weights_at_the_same_place_are_another_teacher(mine, tmp_path, in_folder):
+    def fingerprint(weights, place):
+        file = tmp_path / place / "w.pt" if in_folder else tmp_path / place
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(weights)
+        return create(f"{mine}:Weighted", checkpoint=str(tmp_path / place)).fingerprint
+
+    first = fingerprint("1 2 3", "here")
+    assert fingerprint("4 5 6", "here") != first
+    assert fingerprint("1 2 3", "elsewhere") == first
 
 
 @pytest.mark.parametrize(

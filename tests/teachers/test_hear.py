@@ -55,6 +55,15 @@ def test_a_module_teaches_with_and_without_weights(module, tmp_path):
     assert plain.fingerprint != scaled.fingerprint
 
 
+def test_folders_of_unlike_weights_are_unlike_teachers(module, tmp_path):
+    name = module(SOURCE.replace("open(path)", "open(path + '/scale.txt')"))
+    for scale in ("2.5", "3.5"):
+        (tmp_path / scale).mkdir()
+        (tmp_path / scale / "scale.txt").write_text(scale)
+    folders = tmp_path / "2.5", tmp_path / "3.5"
+    assert len({create(name, checkpoint=folder).fingerprint for folder in folders}) == 2
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -92,6 +92,12 @@ class ColumnWriter:
             return len(self.bank)
         return int(lance.dataset(str(self._path)).count_rows())
 
+    def value(self, row: int) -> Any:
+        """The durable value of a row that has one."""
+        if self.complete:
+            return self.bank.take([row], [self.column]).column(0)[0].as_py()
+        return lance.dataset(str(self._path)).take([row], columns=["value"]).column(0)[0].as_py()
+
     def append(self, clip_ids: pa.Array, values: pa.Array) -> None:
         """Make the values of the next rows durable."""
         table = pa.table([clip_ids, values], schema=self._schema)

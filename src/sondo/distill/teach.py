@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import groupby
 from typing import Any, NoReturn, Protocol
 
@@ -104,8 +104,8 @@ def teach(
     kind = pa.list_(pa.float16(), teacher.embedding_dim)
     with bank.lock(or_read=True):
         writer = ColumnWriter(bank, column, kind, origin_of(teacher), overwrite=overwrite)
+        _check_unnamed(writer, teacher, batch_size)
         if writer.complete:
-            _check_unnamed(bank, column, teacher, batch_size)
             writer.discard()
             say(f"teach: {column} is there for all {len(bank)} clips")
             return column
@@ -134,35 +134,52 @@ def teach(
     return column
 
 
-def _check_unnamed(bank: Bank, column: str, teacher: Teacher, batch_size: int) -> None:
-    """Find out whether a teacher without a fingerprint is the one of its column, by what it says of the last clip.
+def _check_unnamed(writer: ColumnWriter, teacher: Teacher, batch_size: int) -> None:
+    """Find out whether a teacher without a fingerprint is the one of its column, or of the part of it that is there.
+
+    It is asked for the last clip that has a vector.
 
     Raises:
         SondoError: It says something else.
     """
-    if getattr(teacher, "fingerprint", None) or not getattr(teacher, "needs_audio", True):
+    if getattr(teacher, "fingerprint", None) or not getattr(teacher, "needs_audio", True) or not writer.done:
         return
-    last = len(bank) - 1
+    bank, last = writer.bank, writer.done - 1
+    clips = next(_steps(bank, last, last + 1))
     with ThreadPoolExecutor(1) as pool:
+        (decoded,) = decode(clips, teacher.sample_rate, compat=bank.info.compat, pool=pool)
         try:
-            clips, sounds = next(_decoded_ahead(bank, teacher, last, pool))
+            sounds = decoded.result()
         except SondoError:
             return  # sound that is gone is not needed where all vectors are there
     said = embed_clips(teacher, clips, sounds, batch_size)[0].astype(np.float64)
-    kept = np.array(bank.take([last], [column]).column(0)[0].as_py(), dtype=np.float64)
+    kept = np.array(writer.value(last), dtype=np.float64)
     if said @ kept < _SAME_COSINE * np.linalg.norm(said) * np.linalg.norm(kept):
         raise SondoError(
-            f"{bank.path}: column {column} is by another teacher of this name, which gave {clips[0].uri} another "
-            "vector: give this one a name of its own, and a `fingerprint` that changes with its weights"
+            f"{bank.path}: column {writer.column} is by another teacher of this name, which gave {clips[0].uri} "
+            "another vector: give this one a name of its own, and a `fingerprint` that changes with its weights"
         )
 
 
 def _heard_here(
     bank: Bank, teacher: Teacher, start: int, *, batch_size: int, workers: int
 ) -> Generator[Heard, None, None]:
+    if not getattr(teacher, "needs_audio", True):
+        _look_up_again(bank, teacher, start)
     with ThreadPoolExecutor(workers) as pool:
         for clips, sounds in _decoded_ahead(bank, teacher, start, pool):
             yield clips, embed_clips(teacher, clips, sounds, batch_size)
+
+
+def _look_up_again(bank: Bank, teacher: Teacher, stop: int) -> None:
+    """Let a teacher that does not listen know whose vectors it gave in earlier calls, so that no other clip gets one.
+
+    What it cannot find now, because a file has moved since, is passed over: those clips have their vectors.
+    """
+    for clips in _steps(bank, 0, stop):
+        for clip in clips:
+            with suppress(SondoError):
+                embed_clips(teacher, [clip], [], 1)
 
 
 def _decoded_ahead(
@@ -196,8 +213,8 @@ def decode(
     return [pool.submit(read, part, sample_rate) for part in by_file(clips)]
 
 
-def _steps(bank: Bank, start: int) -> Iterator[list[Clip]]:
-    table = bank.read(CLIP_COLUMNS)
+def _steps(bank: Bank, start: int, stop: int | None = None) -> Iterator[list[Clip]]:
+    table = bank.read(CLIP_COLUMNS).slice(0, stop)
     for first in range(start, table.num_rows, CLIPS_PER_COMMIT):
         yield [Clip(**row) for row in table.slice(first, CLIPS_PER_COMMIT).to_pylist()]
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sondo.errors import SondoError
+from sondo.weights import sha256_of
 
 DEFAULT_SAMPLE_RATE = 32000
 _PROBE_BATCH = 2
@@ -275,7 +276,14 @@ def _annotated_kind(function: Callable[..., Any]) -> str | None:
 
 
 def _fingerprint(name: str, module: ModuleType, given: dict[str, Any]) -> str:
-    """Hash of the name, the options and the module's file: another version of the code is another teacher."""
+    """Hash of the name, the options, what the checkpoint holds, and the module's file.
+
+    Another version of the code is another teacher, and so are other weights at the same place; the same weights at
+    another place are not.
+    """
+    checkpoint = given.get("checkpoint")
+    if checkpoint is not None and Path(checkpoint).exists():
+        given = given | {"checkpoint": sha256_of(Path(checkpoint))}
     digest = hashlib.sha256(json.dumps([name, given], sort_keys=True, default=str).encode())
     if module.__file__ is not None:
         digest.update(Path(module.__file__).read_bytes())

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sondo.errors import SondoError
+from sondo.weights import sha256_of
 
 _RATES = (16000, 22050, 32000, 44100, 48000)
 
@@ -81,7 +82,7 @@ def make_hear_teacher(name: str, *, checkpoint: str | None = None) -> HearTeache
 
     Args:
         name: `hear:` and a module, found on the Python path or in the working folder.
-        checkpoint: File of weights, passed to the module's `load_model`.
+        checkpoint: File or folder of weights, passed to the module's `load_model`.
 
     Raises:
         SondoError: No such module, one that lacks a function of the API, or a model that cannot be loaded.
@@ -116,10 +117,12 @@ def _module(dotted: str) -> ModuleType:
 
 
 def _fingerprint(module: ModuleType, checkpoint: str | None) -> str:
-    """SHA-256 of the module's own file and of the file of weights."""
+    """SHA-256 of the module's own file and of the file or folder of weights."""
     digest = hashlib.sha256()
     for file in (getattr(module, "__file__", None), checkpoint):
-        if file is not None and Path(file).is_file():
+        if file is not None and Path(file).is_dir():
+            digest.update(sha256_of(Path(file)).encode())
+        elif file is not None and Path(file).is_file():
             with Path(file).open("rb") as opened:
                 while block := opened.read(1 << 20):
                     digest.update(block)

@@ -33,8 +33,12 @@ def is_offline() -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """SHA-256 of a file, or of the names and contents of all files in a folder, in hexadecimal."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        for part in sorted(part for part in path.rglob("*") if part.is_file()):
+            digest.update(os.fsencode(part.relative_to(path)) + f"\0{sha256_of(part)}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
