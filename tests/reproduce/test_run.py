@@ -1,5 +1,6 @@
 """A grid from end to end on little sound: its files, going on, failures; nothing is trained twice."""
 
+import dataclasses
 import json
 import shutil
 
@@ -12,7 +13,8 @@ from sondo.claim import write_json
 from sondo.cli import main
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
-from sondo.reproduce import run
+from sondo.evaluate import load_task
+from sondo.reproduce import cell, run
 from sondo.reproduce.run import reproduce
 from sondo.teachers import create
 
@@ -140,7 +142,56 @@ def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch
     results = json.loads((tmp_path / "o" / "results.json").read_text())
     assert results["failures"] == {"cosine, seed 0": "no such luck"}
     assert results["rows"][1]["ours"]["folder"]["mean"] > 0
-    assert (tmp_path / "o" / "cells" / "cosine-0" / "error.txt").exists() == isinstance(error, RuntimeError)
+    assert (tmp_path / "o" / "cells" / "cosine-0.error.txt").exists() == isinstance(error, RuntimeError)
+    monkeypatch.undo()
+    main(["reproduce", *arguments(place, tmp_path / "o")])  # goes on
+    assert json.loads((tmp_path / "o" / "results.json").read_text())["failures"] == {}
+
+
+@pytest.mark.slow
+def test_the_scores_of_a_cell_stand_where_a_later_task_fails(place, tmp_path, monkeypatch):
+    def failing(task, vectors):
+        if task.name == "esc10":
+            raise KeyboardInterrupt
+        return kept(task, vectors)
+
+    kept = cell.evaluate_vectors
+    monkeypatch.setattr(cell, "evaluate_vectors", failing)
+    first = load_task("folder", place / "sound")
+    monkeypatch.setattr(run, "load_task", lambda name, _: dataclasses.replace(first, name=name))
+    tasks = [("folder", place / "sound"), ("esc10", place / "sound")]
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(str(place / "losses.yaml"), bank=place / "b.lance", out=tmp_path / "o", scale=0.5, tasks=tasks)
+    assert [*json.loads((tmp_path / "o" / "cells" / "cosine-0" / "cell.json").read_text())["tasks"]] == ["folder"]
+
+
+@pytest.mark.slow
+def test_cells_of_another_state_of_the_bank_are_not_compared(place, tmp_path):
+    settings = {
+        "bank": tmp_path / "b.lance",
+        "out": tmp_path / "o",
+        "scale": 0.5,
+        "changes": {"train": {"clips_per_epoch": 6}},
+    }
+    shutil.copytree(place / "sound", tmp_path / "sound")
+    ingest(tmp_path / "b.lance", audio=tmp_path / "sound")
+    teach(Bank(tmp_path / "b.lance"), create("modulation"))
+    reproduce(str(place / "losses.yaml"), **settings)
+    soundfile.write(tmp_path / "sound" / "more.wav", np.full(12000, 0.1), 32000)
+    ingest(tmp_path / "b.lance", audio=tmp_path / "sound")
+    teach(Bank(tmp_path / "b.lance"), create("modulation"))
+    reproduce(str(place / "losses.yaml"), **settings)  # nothing is left to train
+    with pytest.raises(SondoError, match=r"cosine-0 learned from 12 clips, and .*b.lance has 13: name another --out"):
+        reproduce(str(place / "losses.yaml"), **settings, seeds=(0, 1))
+
+
+@pytest.mark.parametrize("over", ["cluster.kk", "train.loss", "train.warmup_epochs"])
+def test_a_picture_over_what_is_no_number_is_refused_before_the_training(place, tmp_path, over, monkeypatch):
+    monkeypatch.setattr(run, "run_cell", lambda *_: pytest.fail("it was trained"))
+    (tmp_path / "g.yaml").write_text(GRID + f"figure: {{over: {over}}}\n")
+    with pytest.raises(SondoError, match=f"the picture is over {over}, which is .* in the variant 'cosine'"):
+        reproduce(str(tmp_path / "g.yaml"), bank=place / "b.lance", out=tmp_path / "o")
+    assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.slow

@@ -95,7 +95,7 @@ def _is_scored(standing: dict[str, Any], name: str, task: Task) -> bool:
 
 
 def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """Train a cell and score its student, or go on where an earlier call stopped.
+    """Train a cell and score its student, or go on where an earlier call stopped; each score is kept as it is there.
 
     Args:
         cell: The cell.
@@ -139,6 +139,7 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
             "tasks": {},
             "seconds": 0.0,
         }
+    start = _keep(cell, result, since=start)
     for name, task in tasks.items():
         if not _is_scored(result, name, task):
             if name in result["tasks"]:
@@ -146,6 +147,13 @@ def run_cell(cell: Cell, bank: Bank, tasks: Mapping[str, Task]) -> dict[str, Any
                 say(f"{cell.name}: {name} {why}, so it is scored again")
             vectors = embed_task(task, TorchModel(student).embed, description=f"{cell.name}: {name}")
             result["tasks"][name] = evaluate_vectors(task, vectors).to_dict() | {"data": task.fingerprint}
-    result["seconds"] = round(result["seconds"] + time.perf_counter() - start, 2)
-    write_json(cell.file, result)
+            start = _keep(cell, result, since=start)
     return result
+
+
+def _keep(cell: Cell, result: dict[str, Any], *, since: float) -> float:
+    """Write a result as far as it is there, with the seconds that were added to it; when that was."""
+    now = time.perf_counter()
+    result["seconds"] = round(result["seconds"] + now - since, 2)
+    write_json(cell.file, result)
+    return now

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sondo.bank import Bank
+from sondo.bank.column import describe_difference
 from sondo.bank.schema import slug
-from sondo.claim import claim_folder, write_json
+from sondo.claim import claim_folder, flatten, write_json
 from sondo.distill.teach import configured_column
 from sondo.errors import SondoError, require
 from sondo.evaluate import Task, load_task
@@ -78,6 +79,8 @@ def reproduce(
         "changes": in_full,
     }
     cells = _cells(recipes, opened, scale=scale, seeds=seeds)
+    _check_axis(grid, recipes)
+    _check_same_bank(cells, opened)
     claim_folder(out, about)
     shown = list(loaded) or _tasks_of_before(out / "results.json")
     failures = _run(grid, cells, opened, loaded)
@@ -123,6 +126,47 @@ def _cells(recipes: Mapping[str, Recipe], bank: Bank, *, scale: float, seeds: Se
             folder = str(Path(recipe.out).parent / f"{slug(variant)}-{seed}")
             cells.append(Cell(variant=variant, recipe=dataclasses.replace(recipe, out=folder, train=train)))
     return cells
+
+
+def _check_axis(grid: Grid, recipes: Mapping[str, Recipe]) -> None:
+    """Refuse a picture over what is no number in some variant, before anything is trained."""
+    if grid.figure is None:
+        return
+    over = grid.figure.over
+    for variant, recipe in recipes.items():
+        value = flatten(recipe.to_dict()).get(over)
+        if variant != grid.figure.against and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise SondoError(
+                f"{grid.name}: the picture is over {over}, which is {value!r} in the variant {variant!r}: expected a "
+                "setting that is a number in each, or a variant that `against` names"
+            )
+
+
+def _check_same_bank(cells: Sequence[Cell], bank: Bank) -> None:
+    """Refuse to train cells beside others that learned from other clips or vectors: a table would compare both.
+
+    Where there is none left to train, the table of those that are there may be asked for again.
+    """
+    finished = [cell for cell in cells if cell.standing()]
+    if len(finished) == len(cells):
+        return
+    for cell in finished:
+        folder = cell.file.parent
+        note = folder / "train.json"
+        was: dict[str, Any] = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
+        num_clips = was.get("bank", {}).get("num_clips", len(bank))
+        if num_clips != len(bank):
+            raise SondoError(
+                f"{folder} learned from {num_clips} clips, and {bank.path} has {len(bank)}: name another --out, or the "
+                "bank as it was"
+            )
+        for teacher in was.get("teachers", []):
+            column, origin = teacher["column"], teacher["origin"]
+            if origin != (now := bank.origin(column)):
+                difference = describe_difference(origin, now or {})
+                raise SondoError(
+                    f"{folder} learned from another {column} than {bank.path} has ({difference}): name another --out"
+                )
 
 
 def _run(grid: Grid, cells: Sequence[Cell], bank: Bank, tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -171,7 +215,8 @@ def _say_unscored(cells: Sequence[Cell], tasks: Sequence[str]) -> None:
 
 
 def _keep_traceback(cell: Cell) -> None:
-    file = cell.file.with_name("error.txt")
+    # Not in its folder, which would then hold something that is no run, and be refused to the next call.
+    file = cell.file.parent.with_name(f"{cell.file.parent.name}.error.txt")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(traceback.format_exc(), encoding="utf-8")
     say(f"where it failed: {file}")
