@@ -140,6 +140,31 @@ def test_a_table_of_what_is_gone_that_a_kill_cut_short_is_mended(get, tmp_path):
         get(youtube)
 
 
+@pytest.mark.parametrize("theirs", ["my notes, without an end of line", "videos\nthat I like"])
+def test_a_foreign_table_stays_as_it_is(get, tmp_path, theirs):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "gone.csv").write_text(theirs)
+    with pytest.raises(SondoError, match=r"gone\.csv is not the table of a download"):
+        get(FakeYouTube())
+    assert (tmp_path / "out" / "gone.csv").read_text() == theirs
+
+
+def test_a_table_that_a_spreadsheet_saved_keeps_its_lines(get, tmp_path):
+    get(FakeYouTube(gone=dict.fromkeys(IDS[:2], "private")))
+    table = tmp_path / "out" / "gone.csv"
+    table.write_bytes(table.read_bytes().replace(b"\n", b"\r\n"))
+    youtube = FakeYouTube()
+    assert get(youtube).gone == {"private": 2}
+    assert table.read_bytes().endswith(b"\r\n")
+
+
+def test_a_letter_that_was_cut_short_is_no_error(get, tmp_path):
+    get(FakeYouTube(gone=dict.fromkeys(IDS[:2], "private")))
+    table = tmp_path / "out" / "gone.csv"
+    table.write_bytes(table.read_bytes() + "x_1,private,é".encode()[:-1])
+    assert get(FakeYouTube()).gone == {"private": 2}
+
+
 def test_several_workers_get_the_same(server, tmp_path):
     assert download("balanced_train", tmp_path / "out", fetcher=FakeYouTube(), workers=4).num_there == 4
     assert flacs(tmp_path / "out") == sorted(NAMES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,6 +59,21 @@ def test_the_folder_is_labelled_and_folds_are_balanced(tmp_path):
     assert len(list(csv.DictReader(manifest.open()))) == 6 * len(FAMILIES)
     assert len(list((tmp_path / "sound" / "audio").iterdir())) == 6 * len(FAMILIES)
     assert lost.read_bytes() != bytes_before
+
+
+def test_what_was_interrupted_at_the_start_goes_on(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+
+    def killed(self, *args, **kwargs):
+        mkdir(self, *args, **kwargs)
+        if self.name == "audio":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_demo_sound(tmp_path / "sound", clips_per_family=5, duration_s=1.0)
+    assert make_demo_sound(tmp_path / "sound", clips_per_family=5, duration_s=1.0).is_file()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):

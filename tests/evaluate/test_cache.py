@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import numpy as np
@@ -72,10 +73,29 @@ def test_stale_vectors_are_named_and_made_anew(task, tmp_path, capsys):
 def test_a_damaged_part_is_named(task, tmp_path):
     cache, embed = VectorCache(folder=tmp_path / "c", space="s"), Counting()
     cache.embed_task(task, embed, description="t")
-    part = next((tmp_path / "c").rglob("part-00001.npy"))
+    part = next((tmp_path / "c").rglob("part-00001-*.npy"))
     part.write_bytes(b"no array")
-    with pytest.raises(SondoError, match=r"part-00001.npy cannot be read .*remove it"):
+    with pytest.raises(SondoError, match=r"part-00001-\w+.npy cannot be read .*remove it"):
         cache.embed_task(task, embed, description="t")
     np.save(part, np.zeros((2, 3), dtype=np.float32))
-    with pytest.raises(SondoError, match=r"part-00001.npy holds vectors of shape \(2, 3\), expected \(2, 2\)"):
+    with pytest.raises(SondoError, match=r"part-00001-\w+.npy holds vectors of shape \(2, 3\), expected \(2, 2\)"):
         cache.embed_task(task, embed, description="t")
+
+
+def test_two_processes_with_unlike_clips_take_no_part_of_each_other(task, tmp_path):
+    """Both tasks are called t and have as many clips; the second begins, and ends, while the first is at its own."""
+    others = tuple(tmp_path / "other" / f"{i}.wav" for i in range(5))
+    others[0].parent.mkdir()
+    for path in others:
+        soundfile.write(path, np.zeros(900), 8000)
+    other, cache = dataclasses.replace(task, paths=others), VectorCache(folder=tmp_path / "c", space="s")
+    found = []
+
+    def embed(path):
+        if not found:
+            found.append(cache.embed_task(other, Counting(), description="t"))
+        return Counting()(path)
+
+    assert cache.embed_task(task, embed, description="t")[:, 1].tolist() == [800] * 5
+    assert found[0][:, 1].tolist() == [900] * 5
+    assert cache.embed_task(other, Counting(), description="t")[:, 1].tolist() == [900] * 5

@@ -210,9 +210,10 @@ def test_a_table_that_was_interrupted_goes_on_without_a_second_probe(root, tmp_p
     with pytest.raises(AssertionError, match="probed again"):
         evaluate_all([contender().cut(9)], folders, baselines=[None], cache=tmp_path)
     kept = next((tmp_path / "us8k" / "student").glob("scores-*.npz"))
-    kept.write_bytes(b"nothing")
-    with pytest.raises(SondoError, match=r"scores-.*\.npz cannot be read .*remove it"):
-        evaluate_all(models, folders, **settings)
+    for damaged in (b"nothing", kept.read_bytes()[:100]):
+        kept.write_bytes(damaged)
+        with pytest.raises(SondoError, match=r"scores-.*\.npz cannot be read .*remove it"):
+            evaluate_all(models, folders, **settings)
 
 
 @pytest.fixture

@@ -48,12 +48,13 @@ class GoneTable:
         self._rows: dict[str, Gone] = {}
         if not path.exists():
             return
-        text = path.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        os.truncate(path, len(whole.encode()))
-        rows = csv.DictReader(whole.splitlines())
-        if whole and rows.fieldnames != _COLUMNS:
+        held = path.read_bytes()
+        whole = held[: held.rfind(b"\n") + 1]
+        rows = csv.DictReader(whole.decode("utf-8", "replace").splitlines())
+        is_table = rows.fieldnames == _COLUMNS if whole else ",".join(_COLUMNS).encode().startswith(held)
+        if not is_table:
             raise SondoError(f"{path} is not the table of a download: expected the columns {', '.join(_COLUMNS)}")
+        os.truncate(path, len(whole))
         for row in rows:
             self._rows[row["name"]] = Gone(**row)
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from sondo.claim import write_json
 from sondo.demo import textures, tones
 from sondo.demo.synthesis import SAMPLE_RATE, Audio, Random, record, unit_peak
 from sondo.errors import SondoError
@@ -145,5 +146,5 @@ def _prepare(folder: Path, settings: dict[str, Any]) -> None:
                     path.unlink()
     elif manifest.exists() or audio.exists():
         raise SondoError(f"{folder} holds a manifest or audio that the demo did not make. Name another folder.")
+    write_json(note, settings)  # first, and in one step: a kill leaves a folder that is known again
     audio.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """Vectors of a task's clips on disk: embedded once for each model and task, in parts, so that work can be broken off.
 
-A folder for each task and space holds `index.json` and `part-00000.npy` and on. The index says which clips and which
-model the vectors are of; where that is no longer so, they are made anew.
+A folder for each task and space holds `index.json` and `part-00000-HASH.npy` and on. The index says which clips and
+which model the vectors are of; where that is no longer so, they are made anew. The hash is the index's: of two
+processes with unlike clips in one folder, neither takes a part of the other for its own.
 """
 
 from __future__ import annotations
@@ -50,9 +51,10 @@ class VectorCache:
         Raises:
             SondoError: As `embed_task`; or a part that cannot be read.
         """
-        folder = self.folder_of(task)
-        parts = [folder / f"part-{number:05}.npy" for number in range(-(-len(task) // _PART))]
-        _take_over(folder, self.index(task))
+        folder, index = self.folder_of(task), self.index(task)
+        whose = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()[:8]
+        parts = [folder / f"part-{number:05}-{whose}.npy" for number in range(-(-len(task) // _PART))]
+        _take_over(folder, index)
         lacking = [number for number, part in enumerate(parts) if not part.exists()]
         known = _read(parts[0]) if len(lacking) < len(parts) and parts[0].exists() else None
         like = None if known is None else known[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def _read(file: Path) -> Scored:
             about = json.loads(str(arrays["about"]))
             count = len(about["per_fold"])
             parts = tuple(TestPart(arrays[f"clips{i}"], arrays[f"decision{i}"]) for i in range(count))
-    except (ValueError, OSError, KeyError, EOFError) as error:
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise SondoError(f"{file} cannot be read ({error}): remove it, and the model is scored again") from error
     probe = ProbeResult(
         metric=about["metric"],
