@@ -17,7 +17,8 @@ from sondo.claim import LOCK, claim_folder, no_trace_if_refused, write_json
 from sondo.distill.run_folder import alone_in
 from sondo.distill.train import train
 from sondo.errors import SondoError
-from sondo.recipe import Recipe, StudentConfig, TrainConfig
+from sondo.evaluate.contender import teacher_of_run
+from sondo.recipe import Recipe, StudentConfig, TeacherConfig, TrainConfig
 
 SMALL = {"student": StudentConfig(width_mult=0.1), "train": TrainConfig(epochs=1, batch_size=2)}
 LISTENING = {"teacher": {"online": True}, "augment": {"roll": True}}
@@ -300,3 +301,16 @@ def test_what_another_process_has_begun_meanwhile_stays(tmp_path):
     with pytest.raises(SondoError, match="another process trains in"):
         late()
     assert (out / "train.json").exists()
+
+
+def test_a_teachers_weights_are_found_wherever_the_next_command_is_typed(begun, tmp_path):
+    (tmp_path / "v.txt").write_text("0.wav\n")
+    np.save(tmp_path / "v.npy", np.ones((1, 3)))
+    teacher = TeacherConfig(name="precomputed", checkpoint="v.npy")
+    (tmp_path / "r" / "summary.json").unlink()
+    assert begun(teacher=teacher)
+    assert teacher_of_run(tmp_path / "r").checkpoint == str(tmp_path / "v.npy")
+    (tmp_path / "r" / "student").mkdir()
+    assert not begun(teacher=teacher)
+    (tmp_path / "v.npy").unlink()  # a finished run is known without them
+    assert not begun(teacher=teacher)

@@ -372,7 +372,14 @@ class Recipe:
         return Path(self.bank) if self.bank is not None else Path(self.out) / "bank.lance"
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, as it is kept in the run's folder: its paths hold wherever the next command is typed."""
+        """JSON-able form, as it is kept in the run's folder.
+
+        Its paths hold wherever the next command is typed, that of the first teacher's weights too, which `evaluate`
+        makes anew.
+        """
         paths = {name: getattr(self, name) for name in ("audio", "manifest", "bank", "data")}
         values: dict[str, Any] = plain(dataclasses.asdict(self))
+        weights = self.teacher.checkpoint
+        if weights is not None and os.path.exists(weights):  # else it is a name of the teacher's own
+            values["teacher"]["checkpoint"] = os.path.abspath(weights)
         return values | {name: os.path.abspath(path) for name, path in paths.items() if path}
