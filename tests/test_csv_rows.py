@@ -37,6 +37,13 @@ def test_blank_lines_of_a_spreadsheet_are_no_rows(tmp_path):
     assert read_rows(tmp_path / "m.csv", needed=("path",)) == [{"path": "a.wav", "label": "cat"}]
 
 
+@pytest.mark.parametrize("second", ["label", "Label "])
+def test_a_column_that_is_there_twice_is_refused(tmp_path, second):
+    (tmp_path / "m.csv").write_text(f"path,label,,{second},\na.wav,cat,,dog,\n")
+    with pytest.raises(SondoError, match="the column label is there 2 times: keep one"):
+        read_rows(tmp_path / "m.csv", needed=("path",))
+
+
 @pytest.mark.parametrize(("mark", "named"), [(";", "semicolons"), ("\t", "tabs")])
 def test_other_separators_of_columns_are_named(tmp_path, mark, named):
     (tmp_path / "m.csv").write_text(f"path{mark}label\na.wav{mark}cat\n")

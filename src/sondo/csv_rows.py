@@ -33,8 +33,8 @@ def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
         needed: Columns that must be there.
 
     Raises:
-        SondoError: No such file, one that is no CSV in UTF-8, a column is missing, a row has another number of cells,
-            or there are no rows.
+        SondoError: No such file, one that is no CSV in UTF-8, a column is missing or there twice, a row has another
+            number of cells, or there are no rows.
     """
     if not path.is_file():
         raise SondoError(f"No such file: {path}. A table of labels is missing; was the data unpacked whole?")
@@ -47,6 +47,8 @@ def read_rows(path: Path, *, needed: Sequence[str]) -> list[Row]:
         raise SondoError(
             f"{path}: no column {', '.join(missing)}; the columns are: {', '.join(columns) or 'none'}.{hint}"
         )
+    if twice := [name for name in dict.fromkeys(columns) if name and columns.count(name) > 1]:
+        raise SondoError(f"{path}: the column {twice[0]} is there {columns.count(twice[0])} times: keep one of them.")
     rows: list[Row] = []
     for line, cells in lines:
         if not any(cell.strip() for cell in cells):  # spreadsheets write the lines below a table as commas

@@ -220,7 +220,7 @@ def test_names_and_labels_of_digits_stay_as_they_are_written(sound_folder, tmp_p
 
 
 def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
-    table = pa.table({"path": ["0.wav", "1.wav"], "labels": [["a"], ["b", "c"]]})
+    table = pa.table({"path": ["0.wav", "1.wav"], "labels": [["a", None], ["b", "c"]]})
     pyarrow.parquet.write_table(table, sound_folder / "m.parquet")
     ingest(tmp_path / "b.lance", audio=sound_folder / "m.parquet")
     assert [row["labels"] for row in rows(tmp_path / "b.lance")] == [["a"], ["b", "c"]]
@@ -234,6 +234,7 @@ def test_a_parquet_manifest_beside_the_sound(sound_folder, tmp_path):
         ("path,offset\n1.wav,soon\n", r"row 1: offset is 'soon'"),
         ("path,duration\n1.wav,0\n", "a duration of 0 s"),
         ("path,fold\n0.wav,1\n1.wav,1.5\n", r"row 2: fold is '1\.5', expected a whole number"),
+        ("path,fold\n0.wav,20260101123\n", r"row 1: fold is '20260101123', expected a whole number of at most 2,147"),
         ("path,label\n1.wav,a\n0.wav,b\n1.wav,c\n", r"rows 1 and 3 name the same sound, .*1\.wav"),
     ],
 )

@@ -192,6 +192,19 @@ def test_another_teacher_of_the_same_name_does_not_go_on_with_a_column(bank, mon
     assert not (column(bank) == column(bank)[:, ::-1]).all()
 
 
+def test_a_teacher_may_be_called_in_any_script(bank, capsys):
+    def called(name):
+        teacher = Loudness()
+        teacher.name = name
+        return teach(bank, teacher)
+
+    assert (called("教師"), called("pédagogue 2")) == ("teacher.教師", "teacher.pédagogue_2")
+    assert (column(bank, "teacher.教師") == column(bank, "teacher.pédagogue_2")).all()
+    assert cluster(bank, teacher="teacher.教師", k=2) == "cluster.教師.2"
+    with pytest.raises(SondoError, match=r"teacher '\+\+' has neither a letter nor a digit .*--teacher.label"):
+        called("++")
+
+
 def test_sound_that_is_gone_is_named(bank, sound_folder):
     (sound_folder / "3.wav").unlink()
     with pytest.raises(SondoError, match=r"3\.wav is gone"):

@@ -123,6 +123,14 @@ def test_other_code_is_another_teacher(mine, tmp_path):
     assert create(f"{mine}:in_torch").fingerprint != first
 
 
+def test_a_function_of_a_notebook_has_no_fingerprint(mine, monkeypatch):
+    """Its code cannot be read; a bank then goes by what it says, see `tests/distill/test_teach.py`."""
+    assert create(f"{mine}:in_torch").fingerprint
+    monkeypatch.delattr(sys.modules[mine], "__file__")
+    teacher = create(f"{mine}:in_torch")
+    assert (teacher.fingerprint, teacher.embed(AUDIO).shape) == ("", (3, 2))
+
+
 @pytest.mark.parametrize("in_folder", [False, True])
 def test_other_weights_at_the_same_place_are_another_teacher(mine, tmp_path, in_folder):
     def fingerprint(weights, place):

@@ -18,6 +18,7 @@ PATH_COLUMNS = ("path", "filename", "file", "uri", "audio")
 LABEL_COLUMNS = ("human_labels", "labels", "label", "category", "class")
 """The first that is there counts; AudioSet's copies have names in `human_labels` and Freebase ids in `labels`."""
 
+_LAST_FOLD = 2**31 - 1
 _OFFSET_COLUMNS, _DURATION_COLUMNS = ("offset_s", "offset"), ("duration_s", "duration")
 
 
@@ -117,11 +118,11 @@ def described(row: dict[str, Any], where: str) -> dict[str, Any]:
         where: The row, for messages.
 
     Raises:
-        SondoError: A fold that is no whole number.
+        SondoError: A fold that is no whole number, or one that the bank's 32 bits cannot hold.
     """
     fold = _number(row, ("fold",), where)
-    if fold is not None and not fold.is_integer():
-        raise SondoError(f"{where}: fold is {row['fold']!r}, expected a whole number")
+    if fold is not None and not (fold.is_integer() and fold <= _LAST_FOLD):
+        raise SondoError(f"{where}: fold is {row['fold']!r}, expected a whole number of at most {_LAST_FOLD:,}")
     split = row.get("split")
     return {
         "split": None if split in (None, "") else str(split),
@@ -151,5 +152,5 @@ def _labels(row: dict[str, Any]) -> tuple[str, ...] | None:
         if value is None or value == "":
             continue
         parts = value if isinstance(value, list) else str(value).split(";")
-        return tuple(str(part).strip() for part in parts if str(part).strip())
+        return tuple(str(part).strip() for part in parts if part is not None and str(part).strip())
     return None

@@ -108,8 +108,8 @@ def clip_id(uri: str, offset_s: float) -> str:
 
 
 def slug(name: str) -> str:
-    """A teacher's name as it stands in a column's name: letters, digits, dash and underscore."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")
+    """A teacher's name as it stands in a column's name: letters and digits of any script, dash and underscore."""
+    return re.sub(r"[^\w-]+", "_", name).strip("_")
 
 
 def path_of(column: str) -> str:

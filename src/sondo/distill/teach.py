@@ -38,13 +38,26 @@ _SAME_COSINE = 0.999
 
 
 def teacher_column(teacher: Teacher) -> str:
-    """Name of a teacher's column, `teacher.<name>`."""
-    return f"teacher.{slug(teacher.name)}"
+    """Name of a teacher's column, `teacher.<name>`.
+
+    Raises:
+        SondoError: Its name has nothing to call a column by.
+    """
+    return _column_of(teacher.name)
 
 
 def configured_column(config: TeacherConfig) -> str:
-    """Name of the column of the teacher that a configuration names, without making it."""
-    return f"teacher.{slug(config.label or label_of(config.name))}"
+    """Name of the column of the teacher that a configuration names, without making it; as `teacher_column`."""
+    return _column_of(config.label or label_of(config.name))
+
+
+def _column_of(name: str) -> str:
+    if not (called := slug(name)):
+        raise SondoError(
+            f"the teacher {name!r} has neither a letter nor a digit to call its column by: give it another name "
+            "(--teacher.label)"
+        )
+    return f"teacher.{called}"
 
 
 def origin_of(teacher: Teacher) -> dict[str, Any]:

@@ -279,12 +279,13 @@ def _fingerprint(name: str, module: ModuleType, given: dict[str, Any]) -> str:
     """Hash of the name, the options, what the checkpoint holds, and the module's file.
 
     Another version of the code is another teacher, and so are other weights at the same place; the same weights at
-    another place are not.
+    another place are not. Nothing of a module without a file, as what was typed into a notebook has none.
     """
+    if (file := getattr(module, "__file__", None)) is None:
+        return ""
     checkpoint = given.get("checkpoint")
     if checkpoint is not None and Path(checkpoint).exists():
         given = given | {"checkpoint": sha256_of(Path(checkpoint))}
     digest = hashlib.sha256(json.dumps([name, given], sort_keys=True, default=str).encode())
-    if module.__file__ is not None:
-        digest.update(Path(module.__file__).read_bytes())
+    digest.update(Path(file).read_bytes())
     return digest.hexdigest()[:16]
