@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from sondo.bank import Bank, ingest
+from sondo.bank.manifest import file_name
 from sondo.bank.schema import BANK_KEY, clip_id
 from sondo.errors import SondoError
 
@@ -113,6 +114,22 @@ def test_a_broken_link_goes_by_its_own_name(sound_folder, tmp_path, target):
         report = ingest(tmp_path / f"{name}.lance", audio=sound_folder, manifest=given, max_bad_share=0.5)
         assert list(report.rejected) == [str(sound_folder / "broken.ogg")]
         assert str((sound_folder / "0.wav").resolve()) in [row["uri"] for row in rows(tmp_path / f"{name}.lance")]
+
+
+def test_a_link_goes_by_its_own_name_where_that_alone_tells_the_decoder(tmp_path):
+    (tmp_path / "0f343b09").touch()
+    for name in ("a.m4a", "a.wav"):
+        (tmp_path / name).symlink_to("0f343b09")
+    assert file_name(tmp_path / "a.m4a") == str(tmp_path / "a.m4a")
+    assert file_name(tmp_path / "a.wav") == str(tmp_path / "0f343b09")
+
+
+def test_parts_of_the_shortest_length_are_read(sound_folder, tmp_path):
+    """0.4 + 0.1 - 0.4 is less than 0.1."""
+    parts = [f"deep/long.flac,{tenth / 10},0.1" for tenth in range(8)]
+    (tmp_path / "m.csv").write_text("path,offset_s,duration_s\n" + "\n".join(parts))
+    report = ingest(tmp_path / "b.lance", manifest=tmp_path / "m.csv", audio=sound_folder)
+    assert (report.num_clips, report.rejected) == (8, {})
 
 
 def test_a_corrected_manifest_corrects_the_bank(sound_folder, tmp_path, capsys):

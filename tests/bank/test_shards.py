@@ -100,6 +100,17 @@ def test_a_second_run_reads_no_sound_again_but_the_last(shards, tmp_path, monkey
     assert asked == [("00.parquet", 3), ("01.parquet", 1)]
 
 
+def test_a_shard_in_the_hubs_cache_goes_by_the_name_of_its_link(sound_folder, tmp_path):
+    """There a file is called by its hash, and a link to it has its name."""
+    write_shard(tmp_path / "a.parquet", files_of(sound_folder)[:3]).rename(tmp_path / "0f343b09")
+    (tmp_path / "snapshot").mkdir()
+    link = tmp_path / "snapshot" / "a.parquet"
+    link.symlink_to("../0f343b09")
+    for _ in range(2):
+        assert ingest(tmp_path / "b.lance", audio=tmp_path / "snapshot").rejected == {}
+    assert [row["uri"] for row in rows(tmp_path / "b.lance")] == [f"{link}#{number}" for number in range(3)]
+
+
 def test_bad_rows_are_set_aside_with_their_reason(sound_folder, tmp_path):
     good = files_of(sound_folder)[:4]
     bad = [

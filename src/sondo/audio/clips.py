@@ -16,7 +16,8 @@ MIN_REMAINDER_S = 1.0
 LOWEST_HZ, HIGHEST_HZ = 1_000, 10_000_000
 """Sample rates that sound can have: one outside of these is a damaged header, or was meant in kHz."""
 
-_ROUNDING_S = 1e-6
+ROUNDING_S = 1e-6
+"""What sums of offsets and lengths may be off by, in seconds."""
 
 
 def plan_clips(
@@ -53,13 +54,13 @@ def plan_clips(
             f"clips of {window_s} s (at least {min_clip_s} s, remainder at least {min_remainder_s} s) make no sense: "
             "the window must be above 0 s, the two minima 0 s or more"
         )
-    if duration_s < min_clip_s - _ROUNDING_S or duration_s == 0:
+    if duration_s < min_clip_s - ROUNDING_S or duration_s == 0:
         return []
-    if duration_s <= window_s + _ROUNDING_S:
+    if duration_s <= window_s + ROUNDING_S:
         return [(0.0, duration_s)]
-    num_full = int((duration_s + _ROUNDING_S) // window_s)
+    num_full = int((duration_s + ROUNDING_S) // window_s)
     clips = [(index * window_s, window_s) for index in range(num_full)]
     rest_s = duration_s - num_full * window_s
-    if rest_s > _ROUNDING_S and rest_s >= max(min_remainder_s, min_clip_s) - _ROUNDING_S:
+    if rest_s > ROUNDING_S and rest_s >= max(min_remainder_s, min_clip_s) - ROUNDING_S:
         clips.append((num_full * window_s, rest_s))
     return clips

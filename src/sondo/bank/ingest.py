@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sondo.audio.clips import plan_clips
+from sondo.audio.clips import ROUNDING_S, plan_clips
 from sondo.audio.decode import AudioError, probe
 from sondo.audio.sound_bytes import SoundBytes
 from sondo.bank.bank import Bank
@@ -190,7 +190,7 @@ class _Ingest:
             end_s = length_s if source.duration_s is None else min(length_s, start_s + source.duration_s)
             if source.offset_s is not None and source.duration_s is None:
                 end_s = min(length_s, start_s + info.window_s)
-            if end_s - start_s < info.min_clip_s:
+            if end_s - start_s < info.min_clip_s - ROUNDING_S:
                 raise AudioError(
                     f"{max(0.0, end_s - start_s):.3f} s of sound from {start_s:g} s on; "
                     f"a clip has at least {info.min_clip_s:g} s"

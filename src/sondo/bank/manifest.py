@@ -10,6 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from sondo.audio.source_av import AV_EXTENSIONS
+from sondo.bank.shards import SUFFIX
 from sondo.csv_rows import read_rows
 from sondo.errors import SondoError
 from sondo.screen import say
@@ -78,8 +80,16 @@ def sources_from_manifest(manifest: Path, *, root: Path | None = None) -> list[S
 
 
 def file_name(file: Path) -> str:
-    """What a bank calls a file: its path without links; a link that leads nowhere goes by its own name."""
-    return str(file.absolute() if file.is_symlink() and not file.exists() else file.resolve())
+    """What a bank calls a file: its path without links.
+
+    A link goes by its own name where it leads nowhere, or where it alone has the extension by which the file is read,
+    as in the cache of the Hugging Face hub.
+    """
+    if file.is_symlink() and not file.exists():
+        return str(file.absolute())
+    at, suffix = file.resolve(), file.suffix.lower()
+    is_needed = file.is_symlink() and suffix in (*AV_EXTENSIONS, SUFFIX) and at.suffix.lower() != suffix
+    return str(file.parent.resolve() / file.name if is_needed else at)
 
 
 def _read(manifest: Path) -> list[dict[str, Any]]:

@@ -81,13 +81,13 @@ def _from_folder(folder: Path) -> Sources:
 
 def _from_shards(shards: list[Path]) -> Sources:
     total = sum(num_rows(shard) for shard in shards)
-    return Sources(total=total, num_files=total, files=[str(shard.resolve()) for shard in shards], each=_rows(shards))
+    return Sources(total=total, num_files=total, files=[*map(file_name, shards)], each=_rows(shards))
 
 
 def _rows(shards: list[Path]) -> Iterator[Source]:
     for shard in shards:
         for number, row in enumerate(rows_without_sound(shard, ("split", "fold", *LABEL_COLUMNS))):
-            uri = row_name(shard.resolve(), number)
+            uri = row_name(file_name(shard), number)
             yield Source(uri=uri, **described(row, uri))
 
 
