@@ -43,6 +43,7 @@ def test_esc10_layout(tmp_path):
     assert task.paths[0] == tmp_path / "audio" / "1-rain.wav"
     assert task.metric == "accuracy"
     assert task.licence == "CC BY 3.0"
+    assert (task.complete, task.note) == (False, "6 clips, not the 400 that are published: no score of ESC-10")
     (tmp_path / "audio" / "2-dog.wav").unlink()
     with pytest.raises(SondoError, match=r"1 of 6 audio files are missing \(2-dog.wav\)"):
         load_task("esc10", tmp_path)
@@ -56,6 +57,10 @@ def test_fsdd_layout(tmp_path):
     task = load_task("fsdd", tmp_path)
     assert task.splits == ("test", "train", "train") * 2
     assert task.labels == ("0",) * 3 + ("1",) * 3
+    assert (
+        task.note
+        == "6 clips, not the 3,000 that are published: no score of FSDD; speakers are in both parts, as published"
+    )
 
 
 def test_fsdd_speakers_leaves_each_speaker_out_once(tmp_path):
@@ -66,6 +71,7 @@ def test_fsdd_speakers_leaves_each_speaker_out_once(tmp_path):
     task = load_task("fsdd_speakers", tmp_path)
     assert (task.folds, task.splits) == ((2, 1, 2, 1), None)
     assert task.labels == ("0", "0", "1", "1")
+    assert (task.name, task.complete) == ("fsdd_speakers", False)
 
 
 def test_class_folders_get_stratified_folds_with_a_fixed_seed(tmp_path):

@@ -8,6 +8,7 @@ from sondo.csv_rows import read_rows
 from sondo.evaluate.table import find_audio
 from sondo.evaluate.task import Task, TaskInfo
 from sondo.evaluate.task_folder import read_folds
+from sondo.evaluate.tasks.layout import published
 
 INFO = TaskInfo(
     name="esc10",
@@ -28,12 +29,9 @@ def load(folder: Path) -> Task:
     table = folder / "esc10.csv"
     rows = read_rows(table, needed=("filename", "fold", "category"))
     return Task(
-        name=INFO.name,
         paths=find_audio([row["filename"] for row in rows], folders=[folder / "audio"], table=table),
         labels=tuple(row["category"] for row in rows),
         folds=read_folds(rows, table),
         metric="accuracy",
-        citation=INFO.citation,
-        licence=INFO.licence,
-        source=INFO.source,
+        **published(INFO, len(rows)),
     )

@@ -8,6 +8,7 @@ from sondo.csv_rows import read_rows
 from sondo.evaluate.table import find_audio
 from sondo.evaluate.task import Task, TaskInfo
 from sondo.evaluate.task_folder import read_splits
+from sondo.evaluate.tasks.layout import published
 
 INFO = TaskInfo(
     name="fsdd",
@@ -28,13 +29,9 @@ def load(folder: Path) -> Task:
     table = folder / "fsdd.csv"
     rows = read_rows(table, needed=("filename", "split", "digit"))
     return Task(
-        name=INFO.name,
         paths=find_audio([row["filename"] for row in rows], folders=[folder / "audio"], table=table),
         labels=tuple(row["digit"] for row in rows),
         splits=read_splits(rows, table),
         metric="accuracy",
-        citation=INFO.citation,
-        licence=INFO.licence,
-        source=INFO.source,
-        note="speakers are in both parts, as published",
+        **published(INFO, len(rows), note="speakers are in both parts, as published"),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from sondo.csv_rows import read_rows
 from sondo.evaluate.task import Task
 from sondo.evaluate.tasks import fsdd
+from sondo.evaluate.tasks.layout import published
 
 INFO = dataclasses.replace(
     fsdd.INFO,
@@ -24,8 +25,7 @@ def load(folder: Path) -> Task:
     number = {speaker: index for index, speaker in enumerate(sorted(set(speakers)), start=1)}
     return dataclasses.replace(
         fsdd.load(folder),
-        name=INFO.name,
         splits=None,
         folds=tuple(number[speaker] for speaker in speakers),
-        note="the folds are ours: each speaker is the test part once",
+        **published(INFO, len(speakers), note="the folds are ours: each speaker is the test part once"),
     )
