@@ -17,6 +17,7 @@ from sondo.claim import LOCK, claim_folder, no_trace_if_refused, write_json
 from sondo.distill.run_folder import alone_in
 from sondo.distill.train import train
 from sondo.errors import SondoError
+from sondo.evaluate import load_task
 from sondo.evaluate.contender import teacher_of_run
 from sondo.recipe import Recipe, StudentConfig, TeacherConfig, TrainConfig
 
@@ -99,6 +100,26 @@ def test_what_is_measured_afterwards_may_be_asked_for_later(begun, tmp_path):
     assert not begun()
     assert begun(int8=True)
     assert not begun(int8=True)
+
+
+def test_labels_that_were_put_right_are_scored_again(begun, sound_folder, tmp_path, capsys):
+    table = tmp_path / "labels.csv"
+
+    def label(*labels):
+        rows = [f"sound/{number}.wav,{label},{number % 2}" for number, label in enumerate(labels)]
+        table.write_text("path,label,fold\n" + "\n".join(rows))
+
+    label("a", "a", "b", "b")
+    task = {"task": "folder", "data": str(table)}
+    assert begun(**task)
+    scored = {"tasks": {"folder": {"data": load_task("folder", table).fingerprint}}}
+    write_json(tmp_path / "r" / "summary.json", scored)
+    assert not begun(**task)
+    table.unlink()  # a finished run needs its data no longer
+    assert not begun(**task)
+    label("b", "b", "a", "a")
+    assert begun(**task)
+    assert "has other labels or parts than when folder was scored" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def _distil(recipe: Recipe, teacher: Teacher | None) -> dict[str, Any]:
         bound=_bound(recipe),
         advice=f", with --bank {recipe.bank_path}" if Bank.exists(recipe.bank_path) else "",
     )
-    if changed.intersection(_AFTER_TRAINING):
+    if changed.intersection(_AFTER_TRAINING) or _has_other_labels(recipe):
         (out / _SUMMARY).unlink(missing_ok=True)
     if (finished := summary_of(out)) is not None:
         say(f"{out} is finished; this is its summary")
@@ -97,6 +97,21 @@ def summary_of(out: Path) -> dict[str, Any] | None:
     file = out / _SUMMARY
     summary: dict[str, Any] | None = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
     return summary
+
+
+def _has_other_labels(recipe: Recipe) -> bool:
+    """Whether the task of a finished run has other labels or parts by now than when it was scored."""
+    finished = summary_of(Path(recipe.out))
+    scored = finished.get("tasks", {}).get(recipe.task) if finished else None
+    if scored is None or "data" not in scored or recipe.task is None or recipe.data is None:
+        return False
+    try:
+        is_other: bool = load_task(recipe.task, Path(recipe.data)).fingerprint != scored["data"]
+    except SondoError:  # a finished run needs its data no longer
+        return False
+    if is_other:
+        say(f"{recipe.data} has other labels or parts than when {recipe.task} was scored: it is scored again")
+    return is_other
 
 
 def _told_apart(teacher: Teacher | None) -> dict[str, Any]:
@@ -270,13 +285,14 @@ def _in_int8(student: Student, sound: RealSound, task: Task | None, out: Path) -
 
 
 def _scores(task: Task, teachers: list[Teacher], student: Model) -> dict[str, Any]:
-    """The student's score beside its first teacher's, and under `teachers` beside each of several."""
+    """The student's score beside its first teacher's, under `teachers` beside each of several; and of which `data`."""
     vectors = embed_task(task, student.embed, description=f"{task.name}: student", at_once=student.at_once)
     results = []
     for teacher in teachers:
         theirs = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: {teacher.name}")
         results.append(compare(task, theirs, vectors).to_dict())
-    return results[0] | ({"teachers": _by_name(teachers, results)} if len(teachers) > 1 else {})
+    several = {"teachers": _by_name(teachers, results)} if len(teachers) > 1 else {}
+    return results[0] | several | {"data": task.fingerprint}
 
 
 def _by_name(teachers: list[Teacher], values: Sequence[Any]) -> dict[str, Any]:
