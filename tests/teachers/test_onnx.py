@@ -80,6 +80,22 @@ def test_licence_and_fingerprint_come_from_the_file(tmp_path):
     assert len(first.fingerprint) == 64
 
 
+@pytest.mark.parametrize("place", ["t.onnx.data", "t.onnx_data", "weights"])
+def test_weights_beside_the_file_are_in_its_fingerprint(tmp_path, place):
+    def fingerprint(value):
+        weights = numpy_helper.from_array(np.full((1, 4), value, np.float32), "w")
+        nodes = [helper.make_node("ReduceMean", ["x"], ["m"], axes=[1]), helper.make_node("MatMul", ["m", "w"], ["y"])]
+        taken = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["b", "n"])
+        given = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["b", 4])
+        graph = helper.make_graph(nodes, "g", [taken], [given], [weights])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        (tmp_path / place).unlink(missing_ok=True)
+        onnx.save(model, tmp_path / "t.onnx", save_as_external_data=True, location=place, size_threshold=0)
+        return create("onnx", checkpoint=tmp_path / "t.onnx", sample_rate=8000).fingerprint
+
+    assert fingerprint(1.0) == fingerprint(1.0) != fingerprint(2.0)
+
+
 def test_files_that_cannot_teach(tmp_path):
     (tmp_path / "text.onnx").write_text("no model")
     with pytest.raises(SondoError, match=r"cannot be opened as an ONNX file"):

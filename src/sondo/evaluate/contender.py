@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,9 @@ def open_teacher(config: TeacherConfig) -> Contender:
         raise OnlyBankVectorsError(
             f"teacher {teacher.name} has vectors of the bank's clips alone: it cannot be scored on a task"
         )
-    parts = ("teacher", teacher.name, f"{teacher.embedding_dim}d", str(getattr(teacher, "fingerprint", ""))[:16])
+    # One that says nothing of itself may be another the next time: none of its vectors are taken from a cache.
+    identity = str(getattr(teacher, "fingerprint", "") or uuid.uuid4().hex)[:16]
+    parts = ("teacher", teacher.name, f"{teacher.embedding_dim}d", identity)
     return Contender(
         name=f"{TEACHER}{teacher.name}",
         embed=teacher_embedder(teacher),

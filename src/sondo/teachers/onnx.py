@@ -154,11 +154,17 @@ def _only_input(path: Path, session: Any) -> Any:
 
 
 def _fingerprint(path: Path, sample_rate: int) -> str:
-    """SHA-256 of the file, of weights kept beside it as `<name>.data`, and of the rate it is run at."""
+    """SHA-256 of the file, of the weights that it keeps in files beside it, and of the rate it is run at."""
     digest = hashlib.sha256(str(sample_rate).encode())
-    for part in (path, Path(f"{path}.data")):
-        if part.is_file():
-            with part.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+    for part in (path, *_weights_beside(path)):
+        with part.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
+
+
+def _weights_beside(path: Path) -> list[Path]:
+    onnx = require("onnx", extra="train", why="An ONNX teacher needs onnx")
+    weights = onnx.load(str(path), load_external_data=False).graph.initializer
+    places = {entry.value for weight in weights for entry in weight.external_data if entry.key == "location"}
+    return [path.parent / place for place in sorted(places)]
