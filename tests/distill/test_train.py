@@ -157,6 +157,27 @@ def test_a_finished_student_stays_when_the_bank_grows_and_an_unfinished_one_is_t
         run(bank, tmp_path / "r", epochs=1)
 
 
+@pytest.mark.parametrize("what", ["labels", "clusters"])
+def test_a_training_does_not_go_on_with_other_labels_or_clusters(bank, tmp_path, monkeypatch, capsys, what):
+    def describe(*names):
+        rows = bank.read(["uri", "offset_s"]).to_pylist()
+        told = [{"split": None, "fold": None, "labels": [name]} for name in names]
+        bank.describe({(row["uri"], row["offset_s"]): each for row, each in zip(rows, told, strict=True)})
+
+    settings = {"supervised": 0.5} if what == "labels" else {}
+    describe("a", "b", "a", "b", "a")
+    folder = run(bank, tmp_path / "r", epochs=1, **settings)
+    if what == "labels":
+        describe("c", "b", "c", "b", "c")  # as many classes as before
+    else:
+        monkeypatch.setattr("sondo.distill.train.read_clusters", lambda *_: np.array([[0], [1], [0], [1], [0]]))
+    assert run(bank, tmp_path / "r", epochs=1, **settings) == folder
+    assert "learned from clips of other splits, labels or clusters than" in capsys.readouterr().err
+    (folder / "config.json").unlink()
+    with pytest.raises(SondoError, match="has begun to train on clips of other splits, labels or clusters than"):
+        run(bank, tmp_path / "r", epochs=1, **settings)
+
+
 def test_a_stale_cluster_column_is_named(bank, tmp_path):
     clusters = cluster(bank, teacher="teacher.fake", k=2)
     values = bank.read(["teacher.fake"]).column(0).combine_chunks()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ from sondo.students.registry import default_readout
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
 
 _LEAST_CHANNELS = 4
+_HEARD = "heard"
 
 
 def train(
@@ -115,6 +117,7 @@ def _train(
     classes = classes_of(bank, train_rows, valid_rows) if config.supervised > 0 else []
     listening = {each.column: each for each in online}
     settings = _settings(bank, teachers, clusters, student, config, len(train_rows), out)
+    settings["bank"][_HEARD] = _heard(bank, clusters, config, train_rows, valid_rows)
     _claim(bank, out, settings | {"augment": vars(augmentation), "online": list(listening)})
     target = out / STUDENT
     if (target / "config.json").exists():
@@ -208,19 +211,49 @@ def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
     """Make the folder that of this training, or find that it is; settings are bound once training has left a state.
 
     A bank that has grown since does not undo a student that is finished, nor do its clusters, whose number follows the
-    clips: the note goes on saying what it learned from.
+    clips, nor other splits or labels of them: the note goes on saying what it learned from.
+
+    Raises:
+        SondoError: The run is of other settings, or unfinished and of other clips.
     """
     note, begun = out / "train.json", has_begun(out)
     before = json.loads(note.read_text(encoding="utf-8")) if note.exists() and begun else {}
     was = before.get("bank", {}).get("num_clips")
     grown = f": the bank had {was} clips and has {len(bank)}" if was not in (None, len(bank)) else ""
-    is_older = bool(grown) and (out / STUDENT / "config.json").exists()
-    if is_older:
+    heard = before.get("bank", {}).get(_HEARD)
+    is_described = not grown and heard not in (None, settings["bank"][_HEARD])
+    is_finished = (out / STUDENT / "config.json").exists()
+    if is_finished and (grown or is_described):
         settings = settings | {name: before[name] for name in ("bank", "clusters")}
+    elif is_described:
+        raise SondoError(
+            f"{out} has begun to train on clips of other splits, labels or clusters than {bank.path} has now: name "
+            f"another --out, with --bank {bank.path}"
+        )
+    free = (*NEVER_BOUND, f"bank.{_HEARD}")
     advice = f", with --bank {bank.path}{grown}"
-    claim_folder(out, settings, note="train.json", bound=lambda key: begun and key not in NEVER_BOUND, advice=advice)
-    if is_older:
+    claim_folder(out, settings, note="train.json", bound=lambda key: begun and key not in free, advice=advice)
+    if is_finished and grown:
         say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
+    elif is_finished and is_described:
+        say(
+            f"train: {out / STUDENT} learned from clips of other splits, labels or clusters than {bank.path} has now. "
+            "Name another --out to train on those"
+        )
+
+
+def _heard(
+    bank: Bank, clusters: str | None, config: TrainConfig, train_rows: NDArray[np.int64], valid_rows: NDArray[np.int64]
+) -> str:
+    """Hash of what is trained on and watched: which rows, their clusters and, where they are asked for, labels."""
+    rows = np.concatenate([train_rows, valid_rows])
+    digest = hashlib.sha256(f"{len(train_rows)} ".encode() + rows.astype(np.int64).tobytes())
+    if clusters is not None:
+        digest.update(read_clusters(bank, clusters)[train_rows].tobytes())
+    if config.supervised > 0 or config.sampling == "classes":
+        labels = bank.read(["labels"]).column(0).to_pylist()
+        digest.update(json.dumps([labels[row] for row in rows]).encode())
+    return digest.hexdigest()[:16]
 
 
 def _asked(bank: Bank, teachers: Sequence[str], clusters: str | None, config: TrainConfig) -> Sequence[str]:
