@@ -146,6 +146,7 @@ def test_a_cell_that_fails_does_not_lose_the_others(place, tmp_path, monkeypatch
     monkeypatch.undo()
     main(["reproduce", *arguments(place, tmp_path / "o")])  # goes on
     assert json.loads((tmp_path / "o" / "results.json").read_text())["failures"] == {}
+    assert not (tmp_path / "o" / "cells" / "cosine-0.error.txt").exists()
 
 
 @pytest.mark.slow

@@ -182,6 +182,7 @@ def _run(grid: Grid, cells: Sequence[Cell], bank: Bank, tasks: Mapping[str, Task
             line.note(cell.name)
             try:
                 say(_said(cell, run_cell(cell, bank, tasks)))
+                _traceback_of(cell).unlink(missing_ok=True)
             except Exception as error:  # one cell that fails does not lose the others
                 failures[cell.name] = str(error) or type(error).__name__
                 say(f"failed: {cell.name}: {failures[cell.name]}")
@@ -214,9 +215,13 @@ def _say_unscored(cells: Sequence[Cell], tasks: Sequence[str]) -> None:
         )
 
 
+def _traceback_of(cell: Cell) -> Path:
+    """Where it says how a cell failed: not in its folder, which would hold something that is no run, and be refused."""
+    return cell.file.parent.with_name(f"{cell.file.parent.name}.error.txt")
+
+
 def _keep_traceback(cell: Cell) -> None:
-    # Not in its folder, which would then hold something that is no run, and be refused to the next call.
-    file = cell.file.parent.with_name(f"{cell.file.parent.name}.error.txt")
+    file = _traceback_of(cell)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(traceback.format_exc(), encoding="utf-8")
     say(f"where it failed: {file}")
