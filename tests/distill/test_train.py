@@ -157,6 +157,22 @@ def test_a_finished_student_stays_when_the_bank_grows_and_an_unfinished_one_is_t
         run(bank, tmp_path / "r", epochs=1)
 
 
+def test_sampling_by_classes_says_what_it_never_draws(bank, tmp_path, monkeypatch, capsys):
+    rows = bank.read(["uri", "offset_s"]).to_pylist()
+
+    def labelled(count):
+        told = {"split": None, "fold": None}
+        keys = [(row["uri"], row["offset_s"]) for row in rows]
+        bank.describe({key: told | {"labels": ["a"] if place < count else []} for place, key in enumerate(keys)})
+        return run(bank, tmp_path / f"{count}", epochs=1, sampling="classes", clips_per_epoch=None)
+
+    monkeypatch.setattr("sondo.distill.train.fit", lambda *_, **__: None)
+    labelled(2)
+    assert "3 of 5 clips have no label, and --train.sampling classes never draws them" in capsys.readouterr().err
+    with pytest.raises(SondoError, match=r"1 of 5 clips to train on has a label, .* at least 2 are needed"):
+        labelled(1)
+
+
 @pytest.mark.parametrize("what", ["labels", "clusters"])
 def test_a_training_does_not_go_on_with_other_labels_or_clusters(bank, tmp_path, monkeypatch, capsys, what):
     def describe(*names):

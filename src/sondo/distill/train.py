@@ -358,9 +358,28 @@ def _rows(
     if config.sampling == "classes":
         labels = bank.read(["labels"]).column(0).to_pylist()
         weights[train_rows] = class_balanced_weights([labels[row] or [] for row in train_rows])
+        _check_labelled(bank, int((weights > 0).sum()), len(train_rows))
     elif clusters is not None:
         weights[train_rows] = balanced_weights(read_clusters(bank, clusters)[train_rows])
     return weights, train_rows, valid_rows
+
+
+def _check_labelled(bank: Bank, num_labelled: int, num_clips: int) -> None:
+    """Say how many clips sampling by classes never draws.
+
+    Raises:
+        SondoError: Too few are left.
+    """
+    if num_labelled < 2:
+        raise SondoError(
+            f"{bank.path}: {num_labelled} of {num_clips} clips to train on has a label, and --train.sampling classes "
+            "draws from such alone: at least 2 are needed"
+        )
+    if num_labelled < num_clips:
+        say(
+            f"train: {num_clips - num_labelled} of {num_clips} clips have no label, and --train.sampling classes never "
+            "draws them"
+        )
 
 
 def _settings(
