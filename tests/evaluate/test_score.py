@@ -11,9 +11,9 @@ import pytest
 
 from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, evaluate_vectors
-from sondo.evaluate.intervals import fold_interval, share_interval
+from sondo.evaluate.intervals import fold_interval, share_interval, widened
 from sondo.evaluate.knn import knn_score
-from sondo.evaluate.score import TestPart, score_interval
+from sondo.evaluate.score import ProbeResult, TestPart, compare_results, score_interval
 
 
 def make_task(num_clips=100, classes=4, split=False, seed=0):
@@ -77,6 +77,23 @@ def test_folds_of_one_accuracy_are_no_certainty():
     parts = [TestPart(np.arange(first, first + 4), np.zeros((4, 2))) for first in range(0, 20, 4)]
     assert score_interval(task, parts, [0.75] * 5) == share_interval(0.75, 20)
     assert score_interval(task, parts, [0.75] * 4 + [1.0]) == fold_interval([0.75] * 4 + [1.0])
+
+
+def test_the_retention_of_folds_without_spread_is_no_certainty():
+    task, _ = make_task(20, classes=2)
+
+    def scored(share, per_seed=()):
+        parts = tuple(TestPart(np.arange(first, first + 4), np.zeros((4, 2))) for first in range(0, 20, 4))
+        interval = widened(score_interval(task, parts, [share] * 5), share, per_seed)
+        return ProbeResult(metric="accuracy", score=share, ci95=interval, per_fold=(share,) * 5, chosen_c=(1,) * 5,
+                           interval="folds", parts=parts, per_seed=per_seed)  # fmt: skip
+
+    kept = compare_results(task, scored(0.75), scored(0.5))
+    theirs, ours = share_interval(0.75, 20), share_interval(0.5, 20)
+    assert kept.ci95_retention == pytest.approx((ours.low / theirs.high, ours.high / theirs.low))
+    wide = compare_results(task, scored(1.0, per_seed=(1.0, 0.8)), scored(1.0, per_seed=(1.0, 1.0)))
+    assert wide.ci95_teacher.low == 0
+    assert np.isfinite(wide.ci95_retention).all()
 
 
 def test_one_split_gives_a_bootstrap_interval():

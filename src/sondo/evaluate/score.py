@@ -244,8 +244,9 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         of_teacher, of_student = _resampled(task, teacher.parts[0]), _resampled(task, student.parts[0])
         drawn = of_teacher > 0
         interval = bootstrap_interval(of_student[drawn] / of_teacher[drawn], retention, highest=math.inf)
-    if teacher.score == student.score == 1.0:  # no spread to estimate it from, and no certainty either
-        interval = Interval(student.ci95.low / teacher.ci95.high, student.ci95.high / teacher.ci95.low)
+    if _has_no_spread(teacher) and _has_no_spread(student):  # to estimate it from, and no certainty either
+        theirs, ours = (score_interval(task, result.parts, result.per_fold) for result in (teacher, student))
+        interval = Interval(ours.low / theirs.high, ours.high / theirs.low)
     ratios = [ours / theirs for theirs, ours in zip(teacher.per_seed, student.per_seed, strict=True) if theirs > 0]
     return TaskComparison(
         task=task.name,
@@ -257,6 +258,13 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         retention=retention,
         ci95_retention=widened(interval, retention, ratios),
     )
+
+
+def _has_no_spread(result: ProbeResult) -> bool:
+    """Whether all folds have one score, or all clips of one split are right."""
+    if result.interval == "folds":
+        return max(result.per_fold) - min(result.per_fold) < _NO_WIDTH
+    return result.score == 1.0
 
 
 def _resampled(task: Task, part: TestPart) -> Floats:
