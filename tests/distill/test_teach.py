@@ -276,6 +276,16 @@ def test_the_number_of_clusters_follows_the_paper_or_the_bank():
     assert [default_k(n) for n in (2, 40, 200, 10**6)] == [1, 10, 50, 50]
 
 
+def test_compat_takes_no_parts_of_files_for_it_hears_their_middle(sound_folder, tmp_path):
+    (tmp_path / "m.csv").write_text("path,offset_s,duration_s\ndeep/long.flac,0,11.5\n1.wav,,\n")  # all of it
+    given = {"manifest": tmp_path / "m.csv", "audio": sound_folder, "info": BankInfo(compat="ssondo")}
+    assert ingest(tmp_path / "p.lance", **given).num_clips == 2
+    for part in ("1,", "0,5"):
+        (tmp_path / "m.csv").write_text(f"path,offset_s,duration_s\ndeep/long.flac,{part}\n")
+        with pytest.raises(SondoError, match=r"long\.flac: a part from [01] s on, but in a bank of compat ssondo"):
+            ingest(tmp_path / "q.lance", **given)
+
+
 def test_compat_hears_the_middle_and_shows_the_student_the_start(tmp_path):
     rate = 16000
     ramp = (np.arange(14 * rate) / (14 * rate)).astype(np.float32)

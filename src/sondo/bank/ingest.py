@@ -85,7 +85,7 @@ def ingest(
 
     Raises:
         SondoError: Nothing to ingest, too many unreadable files, a bank of other settings, a file that changed
-            since it was ingested, or a clip that begins where one of another length does.
+            since it was ingested, a clip that begins where one of another length does, or parts of files with compat.
     """
     if not 0 <= max_bad_share <= 1:
         raise SondoError(f"max_bad_share is {max_bad_share}: expected a share between 0 and 1")
@@ -188,6 +188,7 @@ class _Ingest:
             sound = open_sound(source.uri)
             length_s = probe(sound).duration_s
             start_s = source.offset_s or 0.0
+            self._check_compat(source, length_s)
             end_s = length_s if source.duration_s is None else min(length_s, start_s + source.duration_s)
             if source.offset_s is not None and source.duration_s is None:
                 end_s = min(length_s, start_s + info.window_s)
@@ -213,6 +214,16 @@ class _Ingest:
         for group in groups:
             todo = tuple(clip for clip in group if clip_id(source.uri, clip[0]) not in self._known)
             yield replace(job, sound=sound, clips=todo, share=1 / len(groups))
+
+    def _check_compat(self, source: Source, length_s: float) -> None:
+        """Refuse parts of files where a teacher hears the middle of the whole file, as in the published training."""
+        start_s, duration_s = source.offset_s or 0.0, source.duration_s
+        ends_before = duration_s is not None and start_s + duration_s < length_s - _SAME_DURATION_S
+        if self.bank.info.compat == "ssondo" and (start_s > 0 or ends_before):
+            raise SondoError(
+                f"{source.uri}: a part from {start_s:g} s on, but in a bank of compat ssondo teachers hear the "
+                "middle of the whole file: leave out offset_s and duration_s, or compat"
+            )
 
     def _check_durations(self, uri: str, clips: Sequence[tuple[float, float]]) -> None:
         """Refuse a clip that begins where one of another length does: clips are told apart by their beginnings."""
