@@ -275,7 +275,7 @@ def _scores(task: Task, teachers: list[Teacher], student: Model) -> dict[str, An
     results = []
     for teacher in teachers:
         theirs = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: {teacher.name}")
-        results.append(compare(task, theirs, vectors).to_dict())
+        results.append(compare(task, theirs, vectors).told(teacher.name).to_dict())
     return results[0] | ({"teachers": _by_name(teachers, results)} if len(teachers) > 1 else {})
 
 

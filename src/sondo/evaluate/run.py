@@ -44,8 +44,7 @@ def evaluate(
         allow_code: As for `sondo.load`.
 
     Returns:
-        `metric`, `student`, `ci95_student`, and with a teacher `teacher`, `ci95_teacher`, `retention`,
-        `ci95_retention`, as in `summary.json`.
+        `metric`, `student`, `ci95_student`, and with a teacher all that `TaskComparison.to_dict` has.
 
     Raises:
         SondoError: No such model, task or folder.
@@ -64,7 +63,7 @@ def evaluate(
             "retention": None,
         }
     teacher_result = evaluate_vectors(loaded, vectors_of(loaded, made, cache), seeds=seeds)
-    return compare_results(loaded, teacher_result, student_result).to_dict()
+    return compare_results(loaded, teacher_result, student_result).told(made.name).to_dict()
 
 
 def evaluate_suite(

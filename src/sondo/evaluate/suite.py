@@ -21,6 +21,9 @@ from sondo.screen import say
 SUITES: Mapping[str, tuple[str, ...]] = {"paper": ("openmic", "nsynth", "gtzan", "mtt", "fsd50k", "esc50", "us8k")}
 """The tasks of each suite, in the order of the paper's Table 1."""
 
+_BESIDE = ("retention", "ci95_retention", "chance", "at_chance")
+"""What a line of the table has of its comparison with a teacher."""
+
 
 def find_tasks(names: Sequence[str], root: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Which of the tasks are in a folder, under their own name or that of the published folder.
@@ -75,8 +78,8 @@ def evaluate_all(
     Returns:
         `tasks` (what was scored: `title`, `metric`, `clips`, `complete`, `note`, `licence`, `citation`) by name, and
         `rows`, one for each model: `model`, `is_teacher`, `params`, `bytes`, `embedding_dim`, `space`, `licence`,
-        `tasks` (by name `metric`, `score`, `ci95`, …, and with a teacher `retention` and `ci95_retention`) and
-        `average`. JSON-able.
+        `tasks` (by name `metric`, `score`, `ci95`, …, and with a teacher `retention`, `ci95_retention`, `chance` and
+        `at_chance`) and `average`. JSON-able.
 
     Raises:
         SondoError: A task's folder is not as published, or a file cannot be embedded.
@@ -95,7 +98,7 @@ def evaluate_all(
         for row, result, baseline in zip(rows, results, baselines, strict=True):
             if baseline is not None:
                 beside = compare_results(task, results[baseline], result)
-                row["tasks"][name] |= {"retention": beside.retention, "ci95_retention": list(beside.ci95_retention)}
+                row["tasks"][name] |= {key: beside.to_dict()[key] for key in _BESIDE}
         for row, baseline in zip(rows, baselines, strict=True):
             row["baseline"] = None if baseline is None else contenders[baseline].name
             row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])

@@ -102,6 +102,8 @@ def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:
     teacher = kept = ""
     if task.get("retention") is not None:
         kept = f"{100 * task['retention']:.1f} % {_interval(task.get('ci95_retention'))}"
+    if task.get("at_chance"):
+        kept = "(teacher at chance)"
     if task.get("teacher") is not None:
         teacher = f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}"
     student = f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}"

@@ -135,7 +135,7 @@ def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str
     """What was measured: task, kind of figure, the figure, and what it is in words."""
     for task, result in (summary.get("tasks") or {}).items():
         yield task, result["metric"], result["student"], f"{result['metric']} of a linear probe"
-        if result.get("retention") is not None:
+        if result.get("retention") is not None and not result.get("at_chance"):
             yield task, "retention", result["retention"], "retention: the student's score over its teacher's"
     if summary.get("classes") and "test" in summary:  # of fine-tuning; a part that chose the epoch is no result
         yield "own data", summary["metric"], summary["test"]["score"], f"{summary['metric']} of the classifier"
@@ -165,7 +165,9 @@ def _scores(summary: Mapping[str, Any]) -> str:
     for task, result in (summary.get("tasks") or {}).items():
         for teacher, scored in (result.get("teachers") or {"": result}).items():
             kinds = ("teacher", "student", "retention")
-            cells = (_percent(scored.get(kind), scored.get(f"ci95_{kind}")) for kind in kinds)
+            cells = [_percent(scored.get(kind), scored.get(f"ci95_{kind}")) for kind in kinds]
+            if scored.get("at_chance"):
+                cells[-1] = "(teacher at chance)"
             rows.append(f"| {task}{f' ({teacher})' if teacher else ''}, {result['metric']} | {' | '.join(cells)} |")
     if not rows:
         return ""
