@@ -89,9 +89,11 @@ def evaluate_all(
     done: dict[str, Any] = {}
     for name, task in tasks.items():
         results: list[ProbeResult] = []
+        notes: list[str] = []
         for contender, row in zip(contenders, rows, strict=True):
             scored = score_contender(task, contender, cache=cache, seeds=seeds)
             results.append(scored.probe)
+            notes.append(scored.note)
             row["tasks"][name] = scored.probe.to_dict() | {"knn": scored.knn, "ci95_knn": list(scored.ci95_knn)}
             title = task_info(name).title or name
             say(f"{title}, {contender.name}: {100 * scored.probe.score:.1f}, kNN {100 * scored.knn:.1f}")
@@ -102,7 +104,7 @@ def evaluate_all(
         for row, baseline in zip(rows, baselines, strict=True):
             row["baseline"] = None if baseline is None else contenders[baseline].name
             row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])
-        done[name] = _about_task(task, folders[name])
+        done[name] = _about_task(task, folders[name], note=notes[0])  # what is alike is so to every model
         if after_task is not None:
             after_task({"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows})
     return {"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows}
@@ -141,13 +143,13 @@ def _about(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _about_task(task: Task, folder: Path) -> dict[str, Any]:
+def _about_task(task: Task, folder: Path, *, note: str) -> dict[str, Any]:
     return {
         "title": task_info(task.name).title or task.name,
         "metric": task.metric,
         "clips": len(task),
         "complete": task.complete,
-        "note": task.note,
+        "note": note,
         "licence": task.licence,
         "citation": task.citation,
         "folder": str(folder),
