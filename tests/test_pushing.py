@@ -208,6 +208,11 @@ def test_a_branch_and_what_opens_it(run_folder, hub, capsys):
     main(["push", str(run_folder), "me/first", "--revision", "v2", "--private"])
     assert (hub.branches, hub.made, hub.commits[0][1]) == (["v2"], [("me/first", True)], "v2")
     assert 'sondo.load("me/first@v2")' in capsys.readouterr().out
+    card = hub.files["README.md"].decode()
+    for way in ('load("me/first@v2")', 'load("hf://me/first/student.onnx@v2")', "--model me/first@v2 --out"):
+        assert way in card
+    sondo.push_to_hub(run_folder, "me/first", revision="main")
+    assert 'load("me/first")' in hub.files["README.md"].decode()
 
 
 def test_what_is_to_be_private_does_not_go_where_all_can_see_it(run_folder, hub):

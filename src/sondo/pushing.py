@@ -87,7 +87,7 @@ def push_to_hub(
     """
     hub = require("huggingface_hub", extra="hub", why=_WHY)
     repository = _checked_id(repo_id)
-    parcel = _parcel(Path(path), repository)
+    parcel = _parcel(Path(path), repository, None if revision == "main" else revision)
     _show(parcel, repository)
     _check_licence(parcel.config, accepted=accept_licence)
     address = f"{hub.constants.ENDPOINT}/{repository}"
@@ -113,7 +113,7 @@ def _checked_id(repo_id: str) -> str:
     return repository
 
 
-def _parcel(path: Path, repository: str) -> _Parcel:
+def _parcel(path: Path, repository: str, branch: str | None) -> _Parcel:
     home = _home(path)
     config = read_config(home)
     code = str(config["student"]["name"])
@@ -147,6 +147,7 @@ def _parcel(path: Path, repository: str) -> _Parcel:
         _portable(config),
         num_params=num_params or (summary or {}).get("student", {}).get("params"),
         repository=repository,
+        revision=branch,
         files=[_line(name, files) for name in files if not name.endswith(".json")],
         summary=summary,
     )

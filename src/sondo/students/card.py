@@ -51,6 +51,7 @@ def model_card(
     *,
     num_params: int | None,
     repository: str | None = None,
+    revision: str | None = None,
     files: Sequence[CardFile] = (),
     summary: Mapping[str, Any] | None = None,
 ) -> str:
@@ -60,10 +61,12 @@ def model_card(
         config: The student's `config.json`.
         num_params: Its parameters; None where that is not known.
         repository: `owner/name` of the repository that the card is of; None for a folder on this machine.
+        revision: The branch of it that the card is on; None for the one that is opened where none is named.
         files: The files beside it.
         summary: The `summary.json` of its run.
     """
     student, summary = config["student"], summary or {}
+    at = f"@{revision}" if revision else ""
     options = ", ".join(f"{key} {value}" for key, value in student["options"].items())
     title = f"{student['name']}{f' ({options})' if options else ''}"
     teachers = _teachers(config)
@@ -78,11 +81,11 @@ def model_card(
         f"A small audio model{f', {title}' if repository else ''}{taught} with sondo: raw sound at "
         f"{config['front_end']['sample_rate']} Hz in, {config['embedding_dim']} numbers out, at any length from 0.1 s."
         f"{size}",
-        _use(config, repository, files),
+        _use(config, repository, files, at=at),
         _scores(summary),
         _classes(summary),
         _files(files),
-        _search(config, repository),
+        _search(config, repository and f"{repository}{at}"),
         _origin(config, teachers),
         _training(config),
     ]
@@ -141,20 +144,21 @@ def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str
         yield "own data", summary["metric"], summary["test"]["score"], f"{summary['metric']} of the classifier"
 
 
-def _use(config: Mapping[str, Any], repository: str | None, files: Sequence[CardFile]) -> str:
+def _use(config: Mapping[str, Any], repository: str | None, files: Sequence[CardFile], *, at: str) -> str:
     code, dim = str(config["student"]["name"]), config["embedding_dim"]
     is_own = is_code(code)
     lines = ["```python", "import sondo", ""]
-    lines += [f'model = sondo.load("{repository or "this folder"}"{", allow_code=True" if is_own else ""})']
+    model = f"{repository}{at}" if repository else "this folder"
+    lines += [f'model = sondo.load("{model}"{", allow_code=True" if is_own else ""})']
     lines += [f'model.embed("dog.wav")  # ({dim},) float32', "```"]
     if repository and any(file.name == EXPORTED for file in files):
         lines += [
             "",
             f"Where torch is not installed (sondo with its extra `hub`), that opens `{EXPORTED}`; "
-            f'`sondo.load("hf://{repository}/{EXPORTED}")` does so with torch too.',
+            f'`sondo.load("hf://{repository}/{EXPORTED}{at}")` does so with torch too.',
         ]
     if repository and any(file.name == CLASSIFIER for file in files):
-        lines += ["", f'`sondo.load("hf://{repository}/{CLASSIFIER}").classify("dog.wav")` names classes.']
+        lines += ["", f'`sondo.load("hf://{repository}/{CLASSIFIER}{at}").classify("dog.wav")` names classes.']
     if is_own:
         lines += ["", f"Its network is code of its author, `{code}`, which is not here; an exported file needs none."]
     return "\n".join(lines)
@@ -208,15 +212,15 @@ def _files(files: Sequence[CardFile]) -> str:
     return "\n".join(["## Files", "", "| file | bytes | precision | cosine to torch |", "|---|---|---|---|", *rows])
 
 
-def _search(config: Mapping[str, Any], repository: str | None) -> str:
-    if repository is None:
+def _search(config: Mapping[str, Any], model: str | None) -> str:
+    if model is None:
         return ""
     lines = [
         "## Search by sound",
         "",
         "```sh",
-        f"sondo index clips/ --model {repository} --out index.lance",
-        f"sondo search index.lance dog.wav --model {repository}",
+        f"sondo index clips/ --model {model} --out index.lance",
+        f"sondo search index.lance dog.wav --model {model}",
         "```",
     ]
     teachers = _teachers(config)
