@@ -60,6 +60,12 @@ def test_an_interrupted_call_goes_on_and_leaves_nothing_behind(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".wav") == ["o.npz"]
 
 
+def test_a_call_that_is_interrupted_early_keeps_what_the_one_before_did(call):
+    call(stops_at=5)
+    assert call(stops_at=3) == ([3], None)  # now 1, 2 and 4 are known; 4 lies behind the interruption
+    assert call() == ([3, 5], WHOLE)
+
+
 def test_several_at_once_land_in_order_beside_a_bad_one(call):
     heard, found = call(at_once=3)
     assert sorted(heard) == [1, 2, 3, 4, 5]

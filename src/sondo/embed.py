@@ -125,9 +125,10 @@ class _Begun:
             self.keep()
 
     def keep(self) -> None:
-        """Write what there is."""
+        """Write what there is, with what an earlier call left and this one has not come to yet."""
         if self.vectors:
-            write_embeddings(self._path, self._keys, np.stack(self.vectors), space_id=self._encoder.space_id)
+            found = self._before | dict(zip(self._keys, self.vectors, strict=True))
+            write_embeddings(self._path, list(found), np.stack([*found.values()]), space_id=self._encoder.space_id)
             self._saved_s = time.monotonic()
 
     def forget(self) -> None:
