@@ -32,6 +32,7 @@ class Filling:
     Attributes:
         num_added: Clips that were added.
         num_dropped: Clips that were dropped because their files are gone.
+        relabelled: Other labels of clips that are there already, by `uri` and `offset_s`.
         rejected: The reason of each file that was set aside.
     """
 
@@ -44,7 +45,8 @@ class Filling:
         self._num_files, self._max_bad_share = num_files, max_bad_share
         there = index.rows()
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
-        self._clips = {_key(row["uri"], row["offset_s"]) for row in there}
+        self._described = {_key(row["uri"], row["offset_s"]): (row["offset_s"], row["labels"]) for row in there}
+        self.relabelled: dict[tuple[str, float], list[str]] = {}
         self._handed_out: set[tuple[str, int]] = set()
         self._known_bad = index.rejected()
         self._set_aside, self._written_bad = dict(self._known_bad), self._known_bad
@@ -75,14 +77,21 @@ class Filling:
                 "do without them, make a new index"
             )
 
-    def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    def missing(
+        self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]], labels: Sequence[str] | None
+    ) -> list[tuple[float, float]]:
         """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed.
 
-        A clip is handed out once in a job, though several links, or rows of a manifest, lead to it.
+        A clip is handed out once in a job, though several links, or rows of a manifest, lead to it. Of those that are
+        there, other labels are noted; None leaves the ones that they have.
         """
         changed = self._stamps.get(uri, stamp) != stamp
         found = {_key(uri, clip[0]): clip for clip in clips}
-        wanted = [key for key in found if key not in self._handed_out and (changed or key not in self._clips)]
+        wanted = [key for key in found if key not in self._handed_out and (changed or key not in self._described)]
+        if labels is not None and not changed:
+            for offset_s, standing in (self._described[key] for key in found if key in self._described):
+                if standing != [*labels]:
+                    self.relabelled[uri, offset_s] = [*labels]
         self._handed_out.update(wanted)
         return [found[key] for key in wanted]
 
@@ -108,15 +117,22 @@ class Filling:
         if len(self._rows) >= self._clips_per_commit:
             self.commit()
 
-    def reject(self, uri: str, stamp: Stamp, reason: str) -> None:
+    def reject(self, uri: str, stamp: Stamp, reason: str, *, is_part: bool = False) -> None:
         """Set a file aside; clips of it that could be read stay.
+
+        Args:
+            uri: The file.
+            stamp: As it is.
+            reason: What is wrong.
+            is_part: Whether a part of it was asked for: what is wrong there says nothing of others in a later job.
 
         Raises:
             SondoError: Too many files were set aside.
         """
         self._renew(uri, stamp)
         self.rejected[uri] = reason.removeprefix(f"{uri}: ")
-        self._set_aside[uri] = {"reason": self.rejected[uri], "file_bytes": stamp[0], "file_mtime_ns": stamp[1]}
+        size, time_ns = (0, 0) if is_part else stamp
+        self._set_aside[uri] = {"reason": self.rejected[uri], "file_bytes": size, "file_mtime_ns": time_ns}
         if len(self.rejected) > self._max_bad_share * self._num_files:
             self.commit()
             raise SondoError(

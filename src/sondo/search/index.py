@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank
 from sondo.bank.bank import create_table
-from sondo.bank.files import follow
+from sondo.bank.files import follow, rewrite
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError
 from sondo.runtime.space import SpaceMismatchError
+from sondo.scratch import replacing
 from sondo.search.info import IndexInfo
 
 ANN_FROM_ROWS = 20_000
@@ -155,8 +155,8 @@ class Index:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def rows(self) -> list[dict[str, Any]]:
-        """Of every clip where it is and what its file was like; without vectors."""
-        columns = ["uri", "offset_s", "file_bytes", "file_mtime_ns"]
+        """Of every clip where it is, its labels and what its file was like; without vectors."""
+        columns = ["uri", "offset_s", "labels", "file_bytes", "file_mtime_ns"]
         found: list[dict[str, Any]] = self._dataset.to_table(columns=columns).to_pylist()
         return found
 
@@ -194,6 +194,16 @@ class Index:
         follow(self._dataset, moved)
         self._dataset = lance.dataset(str(self.path))
 
+    def describe(self, labels: Mapping[tuple[str, float], list[str]]) -> None:
+        """Write other labels of clips, by `uri` and `offset_s`, in one commit."""
+
+        def change(row: dict[str, Any]) -> dict[str, Any] | None:
+            place = row["uri"], row["offset_s"]
+            return {"labels": labels[place]} if place in labels else None
+
+        rewrite(self._dataset, ["labels"], change, by=["uri", "offset_s"])
+        self._dataset = lance.dataset(str(self.path))
+
     def finish(self) -> None:
         """Join small pieces of the table; from `ANN_FROM_ROWS` vectors on, build or extend the approximate index."""
         self._dataset.optimize.compact_files()
@@ -221,9 +231,8 @@ class Index:
     def reject(self, files: dict[str, dict[str, Any]]) -> None:
         """Replace the list of files that were set aside."""
         self.side.mkdir(exist_ok=True)
-        scratch = self.rejected_path.with_suffix(".writing")
-        scratch.write_text(json.dumps(files, indent=1), encoding="utf-8")
-        os.replace(scratch, self.rejected_path)
+        with replacing(self.rejected_path) as scratch:
+            scratch.write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
 def _cosine(distance: float) -> float:
