@@ -161,10 +161,15 @@ def test_a_fine_tuned_student_brings_its_classifier(exported, hub, tmp_path):
     save(exported.student, tmp_path / "run" / "student", info={"finetuning": {"epochs": 2}})
     shutil.copy(exported.path, tmp_path / "run" / "classifier.onnx")  # of the same space
     (tmp_path / "run" / "train.json").write_text("{}")
-    summary = {"test": {"score": 0.9, "mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
+    names = {"classes": ["/m/0bt9lr", "/m/01yrx"]}  # as AudioSet numbers them: no paths
+    test = {"score": 0.9, "by_class": [{"label": "/m/0bt9lr"}]}
+    summary = names | {"test": test | {"mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
+    summary |= {"metric": "accuracy", "clips": {"test": 10}}
+    summary["test"]["ci95"] = [0.8, 1.0]
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     sondo.push_to_hub(tmp_path / "run", "me/tuned", accept_licence=True)
-    assert json.loads(hub.files["summary.json"]) == {"test": {"score": 0.9}}  # names of sound stay here
+    del summary["test"]["mistakes"]  # names of sound stay here
+    assert json.loads(hub.files["summary.json"]) == summary
     assert hub.files["classifier.onnx"] == exported.path.read_bytes()
     card = hub.files["README.md"].decode()
     assert 'sondo.load("hf://me/tuned/classifier.onnx").classify("dog.wav")' in card

@@ -179,8 +179,10 @@ def test_a_file_for_a_phone_gets_no_head_and_is_named(class_folders, monkeypatch
         probe("run.pte", data=class_folders, out=tmp_path / "c.onnx")
 
 
-def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):
-    head = Head(mean=np.zeros(3), scale=np.ones(3), layers=((np.eye(3)[:, :2], np.zeros(2)),), classes=("mean", "peak"))
+@pytest.mark.parametrize("scale", [1.0, 1e-60])  # the second is 0 in float32, and probabilities are no numbers
+def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path, scale):
+    layers = ((np.eye(3)[:, :2], np.zeros(2)),)
+    head = Head(mean=np.zeros(3), scale=np.full(3, scale), layers=layers, classes=("mean", "peak"))
     sound = 0.1 * np.ones(RATE, dtype=np.float32)
     with pytest.raises(SondoError, match="a probability differs"):
         write_classifier(

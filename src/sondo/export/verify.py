@@ -145,7 +145,8 @@ def _padded_difference(session: Any, sample_rate: int) -> float:
         _of_file(session, "embedding", row[None, :length], "padded sound")
         for row, length in zip(audio, lengths, strict=True)
     ]
-    return float(np.abs(together - np.concatenate(rows)).max())
+    difference = float(np.abs(together - np.concatenate(rows)).max())
+    return difference if np.isfinite(difference) else float("inf")
 
 
 def _open(student: Student, path: Path) -> Any:
