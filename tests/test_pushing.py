@@ -166,9 +166,11 @@ def test_a_fine_tuned_student_brings_its_classifier(exported, hub, tmp_path):
     summary = names | {"test": test | {"mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
     summary |= {"metric": "accuracy", "clips": {"test": 10}}
     summary["test"]["ci95"] = [0.8, 1.0]
+    summary["classifier"] = {"path": "../of/mine/classifier.onnx", "picture": "../of/mine/classifier.confusion.png"}
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     sondo.push_to_hub(tmp_path / "run", "me/tuned", accept_licence=True)
     del summary["test"]["mistakes"]  # names of sound stay here
+    summary["classifier"] = {"path": "classifier.onnx", "picture": "classifier.confusion.png"}
     assert json.loads(hub.files["summary.json"]) == summary
     assert hub.files["classifier.onnx"] == exported.path.read_bytes()
     card = hub.files["README.md"].decode()

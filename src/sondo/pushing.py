@@ -225,7 +225,9 @@ def _portable(values: Any) -> Any:
             if key != "mistakes" and not (isinstance(value, Mapping) and "refused" in value)
         }
         names = {key: kept[key] for key in ("classes", "label") if key in kept}  # `/m/09x0r` of AudioSet is no path
-        return {key: Path(value).name if key == "path" else _portable(value) for key, value in kept.items()} | names
+        return {
+            key: Path(value).name if key in ("path", "picture") else _portable(value) for key, value in kept.items()
+        } | names
     if isinstance(values, list):
         return [_portable(value) for value in values]
     return Path(values).name if isinstance(values, str) and Path(values).is_absolute() else values
