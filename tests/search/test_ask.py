@@ -205,6 +205,14 @@ def test_an_exported_file_asks_through_its_output_teacher_space(sound_folder, tm
     assert (hit.uri, round(hit.cosine, 4)) == ("0.wav", 1.0)
 
 
+def test_where_the_model_that_built_it_has_gone_the_index_says_so(student_folder, sound_folder, tmp_path):
+    build(sound_folder / "deep", tmp_path / "i.lance", model=student_folder)
+    student_folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(SondoError, match=r"i\.lance was built by .*run, which is not there: .*--model"):
+        query(tmp_path / "i.lance", sound_folder / "deep" / "long.flac")
+    assert len(query(tmp_path / "i.lance", sound_folder / "deep" / "long.flac", model=tmp_path / "elsewhere")) == 2
+
+
 def test_an_exported_file_without_that_output_is_refused(tmp_path):
     index = teacher_index(tmp_path / "t.lance", np.eye(2))
     with pytest.raises(SondoError, match=r"no output `teacher_space`.*export the run again"):
