@@ -256,6 +256,20 @@ def test_a_part_that_is_not_there_says_nothing_of_other_parts(sound_folder, stud
     assert places(out) == {("1.wav", 0.0), ("1.wav", 0.5), ("2.wav", 0.0)}
 
 
+def test_a_part_that_has_another_length_now_is_heard_again(sound_folder, student_folder, out, tmp_path):
+    manifest, sound = tmp_path / "parts.csv", (sound_folder / "1.wav").rename(sound_folder / "it's one.wav")
+    for length_s in (0.5, 0.7):
+        rows = "".join(f"{sound},{offset_s},{length_s if offset_s else 0.2}\n" for offset_s in (0, 0.25))
+        manifest.write_text(f"path,offset_s,duration_s\n{rows}")
+        report = build(manifest, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (2, 1)
+    assert {row["offset_s"]: row["duration_s"] for row in Index(out).rows()} == {0.0: 0.2, 0.25: 0.7}
+    _, (_, _, vector) = Index(out).clips_of(str(sound.resolve()))
+    model, (samples, rate) = load(student_folder), soundfile.read(sound, dtype="float32")
+    wanted = model.embed(samples[round(0.25 * rate) : round(0.95 * rate)], sample_rate=rate)
+    assert vector @ wanted / np.linalg.norm(wanted) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_of_a_bank_the_share_of_unreadable_files_is_one_of_files(sound_folder, student_folder, out, tmp_path):
     sounds = tmp_path / "some"
     sounds.mkdir()

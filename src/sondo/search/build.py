@@ -67,9 +67,9 @@ def build(
 ) -> BuildReport:
     """Put the clips of a folder or of a bank into an index, making the index where it is missing.
 
-    Clips that are there stay, with the labels that are given now; those of a file that has changed are made again, and
-    those of a file that is gone from the folder are dropped. An interrupted build goes on where it stopped. From
-    `sondo.search.index.ANN_FROM_ROWS` clips on the index is approximate.
+    Clips that are there stay, with the labels that are given now; those of a file that has changed, and parts that have
+    another length now, are made again; those of a file that is gone from the folder are dropped. An interrupted build
+    goes on where it stopped. From `sondo.search.index.ANN_FROM_ROWS` clips on the index is approximate.
 
     Args:
         source: A folder of sound, a manifest (CSV or Parquet), Parquet shards that hold sound, or a bank.

@@ -15,6 +15,7 @@ from sondo.screen import say
 from sondo.search.index import Index, unit_rows
 
 _SHOWN_REASONS = 3
+_SAME_LENGTH_S = 1e-3
 
 Stamp = tuple[int, int]
 """Size in bytes and time of the last change, in ns, of a file."""
@@ -45,9 +46,10 @@ class Filling:
         self._num_files, self._max_bad_share = num_files, max_bad_share
         there = index.rows()
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
-        self._described = {_key(row["uri"], row["offset_s"]): (row["offset_s"], row["labels"]) for row in there}
+        self._there = {_key(row["uri"], row["offset_s"]): row for row in there}
+        self._of_another_length: dict[tuple[str, int], tuple[str, float]] = {}
         self.relabelled: dict[tuple[str, float], list[str]] = {}
-        self._handed_out: set[tuple[str, int]] = set()
+        self._looked_at: set[tuple[str, int]] = set()
         self._known_bad = index.rejected()
         self._set_aside, self._written_bad = dict(self._known_bad), self._known_bad
         self._renewed: set[str] = set()
@@ -80,20 +82,21 @@ class Filling:
     def missing(
         self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]], labels: Sequence[str] | None
     ) -> list[tuple[float, float]]:
-        """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed.
+        """Those (offset_s, duration_s) of a file that the index lacks or has of another length; all of a changed file.
 
-        A clip is handed out once in a job, though several links, or rows of a manifest, lead to it. Of those that are
+        A clip is looked at once in a job, though several links, or rows of a manifest, lead to it. Of those that are
         there, other labels are noted; None leaves the ones that they have.
         """
         changed = self._stamps.get(uri, stamp) != stamp
-        found = {_key(uri, clip[0]): clip for clip in clips}
-        wanted = [key for key in found if key not in self._handed_out and (changed or key not in self._described)]
-        if labels is not None and not changed:
-            for offset_s, standing in (self._described[key] for key in found if key in self._described):
-                if standing != [*labels]:
-                    self.relabelled[uri, offset_s] = [*labels]
-        self._handed_out.update(wanted)
-        return [found[key] for key in wanted]
+        found = {key: clip for clip in clips if (key := _key(uri, clip[0])) not in self._looked_at}
+        self._looked_at.update(found)
+        standing = {} if changed else {key: self._there[key] for key in found if key in self._there}
+        other = {key for key, row in standing.items() if abs(row["duration_s"] - found[key][1]) > _SAME_LENGTH_S}
+        self._of_another_length |= {key: (uri, standing[key]["offset_s"]) for key in other}
+        for key in standing.keys() - other:
+            if labels is not None and standing[key]["labels"] != [*labels]:
+                self.relabelled[uri, standing[key]["offset_s"]] = [*labels]
+        return [clip for key, clip in found.items() if key not in standing or key in other]
 
     def reason(self, uri: str, stamp: Stamp) -> str | None:
         """Why a file was set aside by an earlier job, if it is still the same file."""
@@ -143,6 +146,10 @@ class Filling:
     def commit(self) -> None:
         """Make what was taken durable."""
         if self._rows:
+            keys = [_key(row["uri"], row["offset_s"]) for row in self._rows]
+            self.index.forget_clips(
+                [self._of_another_length.pop(key) for key in keys if key in self._of_another_length]
+            )
             self.index.append(self._rows, np.stack(self._vectors))
             self.num_added += len(self._rows)
             self._rows, self._vectors = [], []

@@ -31,6 +31,7 @@ _METRIC = "cosine"
 _NUM_PROBES = 32
 _CANDIDATES = 200
 _REFINE_FACTOR = 4
+_PLACES_AT_ONCE = 100
 
 
 class Hit(NamedTuple):
@@ -155,8 +156,8 @@ class Index:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def rows(self) -> list[dict[str, Any]]:
-        """Of every clip where it is, its labels and what its file was like; without vectors."""
-        columns = ["uri", "offset_s", "labels", "file_bytes", "file_mtime_ns"]
+        """Of every clip all but the vector."""
+        columns = [name for name in self._dataset.schema.names if name != "vector"]
         found: list[dict[str, Any]] = self._dataset.to_table(columns=columns).to_pylist()
         return found
 
@@ -179,6 +180,16 @@ class Index:
         if uris:
             quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
             self._dataset.delete(f"uri IN ({quoted})")
+            self._dataset = lance.dataset(str(self.path))
+
+    def forget_clips(self, places: Sequence[tuple[str, float]]) -> None:
+        """Take single clips out, by `uri` and `offset_s`."""
+        for first in range(0, len(places), _PLACES_AT_ONCE):
+            some = [
+                "(uri = '{}' AND offset_s = {!r})".format(uri.replace("'", "''"), offset_s)
+                for uri, offset_s in places[first : first + _PLACES_AT_ONCE]
+            ]
+            self._dataset.delete(" OR ".join(some))
             self._dataset = lance.dataset(str(self.path))
 
     def clips_of(self, uri: str) -> list[tuple[float, float, NDArray[np.float32]]]:
