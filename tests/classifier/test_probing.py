@@ -181,6 +181,17 @@ def test_a_file_for_a_phone_gets_no_head_and_is_named(class_folders, monkeypatch
         probe("run.pte", data=class_folders, out=tmp_path / "c.onnx")
 
 
+def test_the_student_is_not_replaced_by_its_classifier(tiny_student, class_folders, tmp_path):
+    run = tmp_path / "run"
+    (run / "student").mkdir(parents=True)
+    file = shutil.copy(tiny_student, run / "student.onnx")
+    (tmp_path / "link.onnx").symlink_to(file)
+    for model, out in ((file, file), (run, file), (file, tmp_path / "link.onnx")):
+        with pytest.raises(SondoError, match="is the student that the classifier is made of: name another file"):
+            probe(model, data=class_folders, out=out, overwrite=True)
+    assert file.read_bytes() == tiny_student.read_bytes()
+
+
 def test_a_classifier_without_a_picture_leaves_none_of_the_one_before(tiny_student, tmp_path):
     head = Head(mean=np.zeros(3), scale=np.ones(3), layers=((np.eye(3)[:, :2], np.zeros(2)),), classes=("mean", "peak"))
     (tmp_path / "c.confusion.png").write_bytes(b"of another classifier")

@@ -21,6 +21,7 @@ from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
 from sondo.scratch import replacing
+from sondo.weights.layout import EXPORTED
 
 TOLERANCE = 2e-3
 """Largest difference of a probability between the file and its parts, absolute."""
@@ -36,11 +37,17 @@ Audio = NDArray[np.float32]
 Embed = Callable[[Audio], NDArray[np.floating]]
 
 
-def check_out(out: Path, *, overwrite: bool) -> None:
+def check_out(out: Path, *, student: str | Path, overwrite: bool) -> None:
     """Find out, before any work is done, whether `write_classifier` could write there.
 
+    Args:
+        out: The file to write.
+        student: What the classifier is made of, a file or the folder of a run.
+        overwrite: Whether a file that is there may be replaced.
+
     Raises:
-        SondoError: Another extension than .onnx, a file that is there and not to be replaced, or a file for a folder.
+        SondoError: Another extension than .onnx, a file that is there and not to be replaced, the student's own, or a
+            file for a folder.
     """
     check_places(out)
     if out.suffix != ".onnx":
@@ -49,6 +56,8 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise SondoError(
             f"{out} is there already: name another file, or allow it with --overwrite (in Python overwrite=True)"
         )
+    if out.exists() and any(own.exists() and own.samefile(out) for own in (Path(student), Path(student) / EXPORTED)):
+        raise SondoError(f"{out} is the student that the classifier is made of: name another file")
 
 
 def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:

@@ -65,7 +65,7 @@ def probe(
         `probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")["score"]`
     """
     out = Path(out)
-    check_out(out, overwrite=overwrite)
+    check_out(out, student=model, overwrite=overwrite)
     if head == "words":
         return words_classifier(
             model,
