@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,14 @@ _SAME_LENGTH_S = 1e-3
 
 Stamp = tuple[int, int]
 """Size in bytes and time of the last change, in ns, of a file."""
+
+
+class _Standing(NamedTuple):
+    """A clip that the index has."""
+
+    offset_s: float
+    duration_s: float
+    labels: list[str] | None
 
 
 class Filling:
@@ -46,7 +54,10 @@ class Filling:
         self._num_files, self._max_bad_share = num_files, max_bad_share
         there = index.rows()
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
-        self._there = {_key(row["uri"], row["offset_s"]): row for row in there}
+        self._there = {
+            _key(row["uri"], row["offset_s"]): _Standing(row["offset_s"], row["duration_s"], row["labels"])
+            for row in there
+        }
         self._of_another_length: dict[tuple[str, int], tuple[str, float]] = {}
         self.relabelled: dict[tuple[str, float], list[str]] = {}
         self._looked_at: set[tuple[str, int]] = set()
@@ -91,11 +102,11 @@ class Filling:
         found = {key: clip for clip in clips if (key := _key(uri, clip[0])) not in self._looked_at}
         self._looked_at.update(found)
         standing = {} if changed else {key: self._there[key] for key in found if key in self._there}
-        other = {key for key, row in standing.items() if abs(row["duration_s"] - found[key][1]) > _SAME_LENGTH_S}
-        self._of_another_length |= {key: (uri, standing[key]["offset_s"]) for key in other}
+        other = {key for key, clip in standing.items() if abs(clip.duration_s - found[key][1]) > _SAME_LENGTH_S}
+        self._of_another_length |= {key: (uri, standing[key].offset_s) for key in other}
         for key in standing.keys() - other:
-            if labels is not None and standing[key]["labels"] != [*labels]:
-                self.relabelled[uri, standing[key]["offset_s"]] = [*labels]
+            if labels is not None and standing[key].labels != [*labels]:
+                self.relabelled[uri, standing[key].offset_s] = [*labels]
         return [clip for key, clip in found.items() if key not in standing or key in other]
 
     def reason(self, uri: str, stamp: Stamp) -> str | None:
