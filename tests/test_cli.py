@@ -424,6 +424,20 @@ def test_a_switch_needs_no_value(options, expected):
     assert {name: settings[name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("text", ["007", "1e5", "*.npz", "@main", "yes"])
+def test_a_text_of_a_second_teacher_stays_as_it_is_typed(text):
+    options = ["--teacher", "modulation", "--teacher", "precomputed", "--teacher.checkpoint", text]
+    options += ["--teacher.label", text, "--teacher.sample_rate", "16000"]
+    settings = make_parser().parse_args(spelled_out(["distill", "--out", "r", *options])).distill
+    (second,) = settings.more_teachers
+    assert (second.checkpoint, second.label, second.sample_rate) == (text, text, 16000)
+
+
+def test_what_stands_behind_two_strokes_is_a_file():
+    settings = make_parser().parse_args(spelled_out(["embed", "m", "--out", "o.npz", "--", "--my-sound.wav"])).embed
+    assert settings.files == ["--my-sound.wav"]
+
+
 def test_a_switch_of_a_second_teacher_needs_no_value():
     options = ["--teacher", "modulation", "--teacher", "hf:x", "--teacher.online", "--teacher.pooling", "mean"]
     settings = make_parser().parse_args(spelled_out(["distill", "--out", "r", *options])).distill

@@ -15,8 +15,9 @@ class Encoder:
 
     embedding_dim = 1
 
-    def __init__(self, stops_at=None, space_id="space", at_once=1):
+    def __init__(self, stops_at=None, space_id="space", at_once=1, precision="float32"):
         self.heard, self.stops_at, self.space_id, self.at_once = [], stops_at, space_id, at_once
+        self.precision = precision
 
     def embed(self, sound):
         number = int(sound.stem)
@@ -60,6 +61,12 @@ def test_an_interrupted_call_goes_on_and_leaves_nothing_behind(call, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".wav") == ["o.npz"]
 
 
+def test_a_call_that_is_interrupted_early_keeps_what_the_one_before_did(call):
+    call(stops_at=5)
+    assert call(stops_at=3) == ([3], None)  # now 1, 2 and 4 are known; 4 lies behind the interruption
+    assert call() == ([3, 5], WHOLE)
+
+
 def test_several_at_once_land_in_order_beside_a_bad_one(call):
     heard, found = call(at_once=3)
     assert sorted(heard) == [1, 2, 3, 4, 5]
@@ -67,11 +74,12 @@ def test_several_at_once_land_in_order_beside_a_bad_one(call):
     assert list(found) == list(WHOLE)
 
 
-def test_a_file_that_changed_and_vectors_of_another_space_are_made_anew(call, tmp_path):
+def test_a_file_that_changed_and_vectors_of_another_space_or_precision_are_made_anew(call, tmp_path):
     call(stops_at=5)
     (tmp_path / "2.wav").write_bytes(b"longer than before")
     os.utime(tmp_path / "2.wav", (1e9, 1e9))
     assert call(stops_at=5)[0] == [2, 3, 5]
+    assert call(stops_at=5, precision="int8")[0] == [1, 2, 3, 4, 5]
     assert call(space_id="elsewhere") == ([1, 2, 3, 4, 5], WHOLE)
 
 

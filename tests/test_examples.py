@@ -139,6 +139,9 @@ def test_cpp_gives_the_vector_of_python(tmp_path, exported, sound):
     samples[:3000].tofile(tmp_path / "short.f32")
     ran = subprocess.run([build / "embed", exported.path, tmp_path / "short.f32"], capture_output=True, text=True)
     assert (ran.returncode, "at least 0.1 s" in ran.stderr) == (1, True)
+    soundfile.write(tmp_path / "a.wav", np.resize(sound, 32000), 32000)
+    ran = subprocess.run([build / "embed", exported.path, tmp_path / "a.wav"], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, "is it a WAV file" in ran.stderr) == (1, "", True)
 
 
 def classifier(student_path, path, *, several):

@@ -1,6 +1,7 @@
 """Which of a run's forms hears where vectors are all that is asked for."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sondo.classifier.encoder import open_encoder
 from sondo.errors import SondoError
 from sondo.export.network import IR_VERSION
-from sondo.loading import exported_of, load_to_embed
+from sondo.loading import exported_of, load, load_to_embed
 from sondo.runtime import OnnxModel
 from sondo.students import TorchModel, create, save
 
@@ -97,3 +98,32 @@ def test_without_a_file_that_opens_the_student_hears(run):
     assert isinstance(load_to_embed(folder), TorchModel)
     (folder / "student.onnx").unlink()
     assert isinstance(load_to_embed(folder), TorchModel)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            None,
+            r"student\.onnx: onnxruntime cannot open it, copy or export it again: .*instead needs torch",
+        ),
+        (
+            {"sondo.space_id": "another"},
+            r"student\.onnx is of another student .*: export it again\. .*instead needs",
+        ),
+        (
+            {"sondo.precision": "int8"},
+            r"student\.onnx is in int8: name the file to hear with it\. .*instead needs",
+        ),
+        ({}, r"needs torch \(.*student\.onnx does not\), which is not installed"),
+    ],
+)
+def test_without_torch_the_exported_file_is_named_and_what_is_wrong_with_it(run, monkeypatch, change, message):
+    folder, write = run
+    if change is None:
+        (folder / "student.onnx").write_bytes(b"damaged")
+    else:
+        write(**change)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(SondoError, match=message):
+        load(folder) if change == {} else load_to_embed(folder)

@@ -161,10 +161,17 @@ def test_a_fine_tuned_student_brings_its_classifier(exported, hub, tmp_path):
     save(exported.student, tmp_path / "run" / "student", info={"finetuning": {"epochs": 2}})
     shutil.copy(exported.path, tmp_path / "run" / "classifier.onnx")  # of the same space
     (tmp_path / "run" / "train.json").write_text("{}")
-    summary = {"test": {"score": 0.9, "mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
+    names = {"classes": ["/m/0bt9lr", "/m/01yrx"]}  # as AudioSet numbers them: no paths
+    test = {"score": 0.9, "by_class": [{"label": "/m/0bt9lr"}]}
+    summary = names | {"test": test | {"mistakes": [{"path": "sound/of-mine.wav", "label": "dog"}]}}
+    summary |= {"metric": "accuracy", "clips": {"test": 10}}
+    summary["test"]["ci95"] = [0.8, 1.0]
+    summary["classifier"] = {"path": "../of/mine/classifier.onnx", "picture": "../of/mine/classifier.confusion.png"}
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     sondo.push_to_hub(tmp_path / "run", "me/tuned", accept_licence=True)
-    assert json.loads(hub.files["summary.json"]) == {"test": {"score": 0.9}}  # names of sound stay here
+    del summary["test"]["mistakes"]  # names of sound stay here
+    summary["classifier"] = {"path": "classifier.onnx", "picture": "classifier.confusion.png"}
+    assert json.loads(hub.files["summary.json"]) == summary
     assert hub.files["classifier.onnx"] == exported.path.read_bytes()
     card = hub.files["README.md"].decode()
     assert 'sondo.load("hf://me/tuned/classifier.onnx").classify("dog.wav")' in card
@@ -208,6 +215,11 @@ def test_a_branch_and_what_opens_it(run_folder, hub, capsys):
     main(["push", str(run_folder), "me/first", "--revision", "v2", "--private"])
     assert (hub.branches, hub.made, hub.commits[0][1]) == (["v2"], [("me/first", True)], "v2")
     assert 'sondo.load("me/first@v2")' in capsys.readouterr().out
+    card = hub.files["README.md"].decode()
+    for way in ('load("me/first@v2")', 'load("hf://me/first/student.onnx@v2")', "--model me/first@v2 --out"):
+        assert way in card
+    sondo.push_to_hub(run_folder, "me/first", revision="main")
+    assert 'load("me/first")' in hub.files["README.md"].decode()
 
 
 def test_what_is_to_be_private_does_not_go_where_all_can_see_it(run_folder, hub):

@@ -6,6 +6,7 @@
 
 #include <openvino/openvino.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <exception>
 #include <fstream>
@@ -18,6 +19,7 @@
 namespace {
 
 constexpr double kMinSeconds = 0.1;
+constexpr float kLargestSample = 256.0F;  // sound far above full scale is below it, bytes that are no floats are not
 
 // What `sondo export` wrote into the file's metadata.
 std::string metadata(const ov::Model& model, const std::string& key) {
@@ -33,6 +35,10 @@ std::vector<float> read_samples(const std::string& path) {
     file.seekg(0);
     file.read(reinterpret_cast<char*>(samples.data()), static_cast<std::streamsize>(samples.size() * sizeof(float)));
     if (!file) throw std::runtime_error("cannot read " + path);
+    for (const float sample : samples)
+        if (!(std::abs(sample) <= kLargestSample))  // nor is what is no number
+            throw std::runtime_error(path + ": these are no 32-bit floats in [-1, 1]: is it a WAV file, or 16-bit "
+                                            "sound?");
     return samples;
 }
 

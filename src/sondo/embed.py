@@ -102,13 +102,15 @@ class _Begun:
 
     def __init__(self, out: Path, encoder: Model) -> None:
         self._path, self._encoder, self._saved_s = out.with_name(f".{out.name}.begun.npz"), encoder, time.monotonic()
+        # Files of other precisions have the same space: half a table by one and half by another is nothing to keep.
+        self._maker = f"{encoder.space_id} {getattr(encoder, 'precision', 'float32')}"
         self.names: list[str] = []
         self.vectors: list[NDArray[np.float32]] = []
         self._keys: list[str] = []
         self._before: dict[str, NDArray[np.float32]] = {}
         none_or_cut_off = contextlib.suppress(OSError, ValueError, KeyError, zipfile.BadZipFile)
         with none_or_cut_off, np.load(self._path) as kept:
-            if str(kept["space_id"]) == encoder.space_id:
+            if str(kept["space_id"]) == self._maker:
                 self._before = dict(zip(map(str, kept["names"]), kept["embeddings"], strict=True))
 
     def vector_of(self, sound: Path) -> tuple[str, NDArray[np.float32]]:
@@ -125,9 +127,10 @@ class _Begun:
             self.keep()
 
     def keep(self) -> None:
-        """Write what there is."""
+        """Write what there is, with what an earlier call left and this one has not come to yet."""
         if self.vectors:
-            write_embeddings(self._path, self._keys, np.stack(self.vectors), space_id=self._encoder.space_id)
+            found = self._before | dict(zip(self._keys, self.vectors, strict=True))
+            write_embeddings(self._path, list(found), np.stack([*found.values()]), space_id=self._maker)
             self._saved_s = time.monotonic()
 
     def forget(self) -> None:

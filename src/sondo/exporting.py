@@ -28,11 +28,12 @@ from sondo.errors import SondoError, near_path
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
 from sondo.export.onnx_file import check_exports
-from sondo.export.precision import ON_AVERAGE, Precision
+from sondo.export.precision import ON_AVERAGE
 from sondo.loading import load as open_model
 from sondo.recipe import StudentConfig
 from sondo.runtime import Model
 from sondo.runtime.files import FILES
+from sondo.runtime.metadata import Precision
 from sondo.screen import say
 from sondo.students import Projector, Student, TorchModel, create, load, load_projectors
 from sondo.students.published import HUB, load_published

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from sondo.audio.windows import Compat
@@ -15,7 +16,7 @@ from sondo.runtime import Model, OnnxModel
 from sondo.runtime.files import FILES, open_file
 from sondo.runtime.threads import checked_threads
 
-_HUB = "hf://"
+_HUB, _EXPORTED = "hf://", "student.onnx"
 _CHECKPOINTS = (".ckpt", ".pt", ".pth")
 _SHORT_NAME = re.compile(r"(matpac|m2d)-[a-z0-9]+")
 _KINDS = (
@@ -71,7 +72,7 @@ def load(path: str | Path, *, threads: int | None = None, compat: Compat = None,
     if not (folder / "config.json").is_file():
         raise SondoError(f"{path} holds no student (no config.json): is the run finished?")
     _refuse_compat(compat, "it is for published checkpoints")
-    require("torch", extra="train", why=f"Loading the weights in {folder} needs torch (an exported .onnx does not)")
+    require("torch", extra="train", why=_why_torch(path, folder))
     from sondo.students import TorchModel
 
     return TorchModel.from_folder(folder, allow_code=allow_code)
@@ -105,15 +106,43 @@ def exported_of(run: Path, *, threads: int | None = None) -> OnnxModel | None:
         SondoError: A number of threads that is none.
     """
     threads = checked_threads(threads)
-    file, note = run / "student.onnx", _student_folder(run) / "config.json"
+    file, note = run / _EXPORTED, _student_folder(run) / "config.json"
     if not (file.is_file() and note.is_file()):
         return None
     try:
-        model = OnnxModel(file, threads=threads)
-        space = json.loads(note.read_text(encoding="utf-8"))["space_id"]
-    except (SondoError, OSError, ValueError, KeyError, TypeError):  # who opens the student says what is wrong
+        return _of_the_student(file, note, threads)
+    except SondoError:  # who opens the student says what is wrong
         return None
-    return model if model.space_id == space and model.precision == "float32" else None
+
+
+def _of_the_student(file: Path, note: Path, threads: int | None) -> OnnxModel:
+    """A run's exported file, where it is of the student of this `config.json` and in float32.
+
+    Raises:
+        SondoError: It is not, or cannot be opened.
+    """
+    model = OnnxModel(file, threads=threads)
+    try:
+        space = json.loads(note.read_text(encoding="utf-8"))["space_id"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SondoError(f"{note} is damaged ({error}): copy the student again") from error
+    if model.space_id != space:
+        raise SondoError(f"{file} is of another student than {note.parent}: export it again")
+    if model.precision != "float32":
+        raise SondoError(f"{file} is in {model.precision}: name the file to hear with it")
+    return model
+
+
+def _why_torch(run: Path, folder: Path) -> str:
+    """What torch is needed for, and why the exported file that is there does not do without it."""
+    loading, file = f"Loading the weights in {folder}", run / _EXPORTED
+    if find_spec("torch") is not None or not file.is_file():
+        return f"{loading} needs torch (an exported .onnx does not)"
+    try:
+        _of_the_student(file, folder / "config.json", None)
+    except SondoError as error:
+        return f"{str(error).rstrip('.')}. {loading} instead needs torch"
+    return f"{loading} needs torch ({file} does not)"
 
 
 def _student_folder(path: Path) -> Path:

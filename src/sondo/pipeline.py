@@ -26,7 +26,7 @@ from sondo.distill.run_folder import has_begun
 from sondo.distill.teach import origin_of, say_licence, teach, teacher_column
 from sondo.distill.train import check_columns, check_fits, train
 from sondo.errors import SondoError
-from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder
+from sondo.evaluate import Task, compare, embed_task, load_task, teacher_embedder, told_copies
 from sondo.export import to_onnx
 from sondo.exporting import RealSound, about_file, check_own_student, file_name, kept_in_file, sound_of_bank
 from sondo.recipe import Recipe
@@ -287,10 +287,11 @@ def _in_int8(student: Student, sound: RealSound, task: Task | None, out: Path) -
 def _scores(task: Task, teachers: list[Teacher], student: Model) -> dict[str, Any]:
     """The student's score beside its first teacher's, under `teachers` beside each of several; and of which `data`."""
     vectors = embed_task(task, student.embed, description=f"{task.name}: student", at_once=student.at_once)
+    task = told_copies(task, vectors)
     results = []
     for teacher in teachers:
         theirs = embed_task(task, teacher_embedder(teacher), description=f"{task.name}: {teacher.name}")
-        results.append(compare(task, theirs, vectors).to_dict())
+        results.append(compare(task, theirs, vectors).told(teacher.name).to_dict() | {"note": task.note})
     several = {"teachers": _by_name(teachers, results)} if len(teachers) > 1 else {}
     return results[0] | several | {"data": task.fingerprint}
 

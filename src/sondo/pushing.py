@@ -87,7 +87,7 @@ def push_to_hub(
     """
     hub = require("huggingface_hub", extra="hub", why=_WHY)
     repository = _checked_id(repo_id)
-    parcel = _parcel(Path(path), repository)
+    parcel = _parcel(Path(path), repository, None if revision == "main" else revision)
     _show(parcel, repository)
     _check_licence(parcel.config, accepted=accept_licence)
     address = f"{hub.constants.ENDPOINT}/{repository}"
@@ -113,7 +113,7 @@ def _checked_id(repo_id: str) -> str:
     return repository
 
 
-def _parcel(path: Path, repository: str) -> _Parcel:
+def _parcel(path: Path, repository: str, branch: str | None) -> _Parcel:
     home = _home(path)
     config = read_config(home)
     code = str(config["student"]["name"])
@@ -147,6 +147,7 @@ def _parcel(path: Path, repository: str) -> _Parcel:
         _portable(config),
         num_params=num_params or (summary or {}).get("student", {}).get("params"),
         repository=repository,
+        revision=branch,
         files=[_line(name, files) for name in files if not name.endswith(".json")],
         summary=summary,
     )
@@ -223,7 +224,10 @@ def _portable(values: Any) -> Any:
             for key, value in values.items()
             if key != "mistakes" and not (isinstance(value, Mapping) and "refused" in value)
         }
-        return {key: Path(value).name if key == "path" else _portable(value) for key, value in kept.items()}
+        names = {key: kept[key] for key in ("classes", "label") if key in kept}  # `/m/09x0r` of AudioSet is no path
+        return {
+            key: Path(value).name if key in ("path", "picture") else _portable(value) for key, value in kept.items()
+        } | names
     if isinstance(values, list):
         return [_portable(value) for value in values]
     return Path(values).name if isinstance(values, str) and Path(values).is_absolute() else values

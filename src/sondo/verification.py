@@ -61,14 +61,13 @@ def verify_file(
             return checks, None
         against = beside
     require("torch", extra="train", why=f"Comparing {path} with torch")
-    from sondo.export.precision import checked_precision
     from sondo.export.verify import compare
     from sondo.export.verify_model import compare_model
     from sondo.exporting import read_source, sound_of_files
 
     source, model = read_source(against, allow_code=allow_code), open_file(path)
     student, kept = source.student, _kept if path == named else _of_the_hub
-    clips = source.sound.to_compare(checked_precision(model.precision, path))
+    clips = source.sound.to_compare(model.precision)
     if sounds:
         clips += sound_of_files(sounds, student.sample_rate).all()
     if isinstance(model, OneWindowModel):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ def test_everybody_has_as_many_turns_and_no_fixed_place(monkeypatch):
     take_turns([lambda: said.append("a"), lambda: said.append("b")], has_reference=False)
     assert said[:2] == ["a", "b"]  # warming up
     assert "".join(said[2:]) == "ab" + "ba" + "ab" + "ba" + "ab"
+
+
+def test_what_a_students_own_code_prints_does_no_harm(monkeypatch):
+    said = Mock(returncode=0, stdout='importing my module\n50 %\n{"import_s": 1.0}')
+    monkeypatch.setattr(fresh.subprocess, "run", lambda *_, **__: said)
+    assert fresh.measure("own", threads=1, seconds=1, allow_code=True) == {"import_s": 1.0}
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from sondo.classifier import finetune
 from sondo.classifier.module import Finetuning
 from sondo.distill.augment import Mix
 from sondo.distill.run_folder import alone_in
+from sondo.evaluate import told_alike
 from sondo.recipe import AugmentConfig
 
 SHORT = FinetuneConfig(head_epochs=2, epochs=2, batch_size=8)
@@ -85,12 +86,16 @@ def test_a_file_that_cannot_be_read_is_left_out(start, class_folders, tmp_path, 
     data = tmp_path / "data"
     shutil.copytree(class_folders, data)
     (data / "loud" / "5.wav").write_text("this is no sound")
+    for number in range(10):
+        shutil.copy(data / "quiet" / f"{number}.wav", data / "quiet" / f"copy of {number}.wav")
     config = FinetuneConfig(head_epochs=1, epochs=0, batch_size=8, valid_fold=1)
     summary = finetune(start, data=data, out=tmp_path / "run", config=config)
-    assert sum(summary["clips"].values()) == 29
-    assert "1 of 30 files set aside: " in capsys.readouterr().err
-    (data / "loud" / "6.wav").write_text("this is no sound")
-    with pytest.raises(SondoError, match=r"^at least 2 of 30 files cannot be read, more than the share of 0\.05"):
+    assert sum(summary["clips"].values()) == 39
+    assert "the score flatters" in summary["note"]
+    assert "1 of 40 files set aside: " in capsys.readouterr().err
+    for number in (6, 7):
+        (data / "loud" / f"{number}.wav").write_text("this is no sound")
+    with pytest.raises(SondoError, match=r"^at least 3 of 40 files cannot be read, more than the share of 0\.05"):
         finetune(start, data=data, out=tmp_path / "another", config=config)
 
 
@@ -173,6 +178,26 @@ def test_a_file_that_outweighs_the_others_is_told(start, tmp_path, monkeypatch, 
     # 65 s are seven windows of 10 s; one window each of the three others that fold 2 leaves
     said = f"7 of 10 windows that are trained on are of one file, {tmp_path / 'data' / 'quiet' / '0.wav'}"
     assert (said in capsys.readouterr().err) is told
+
+
+@pytest.mark.parametrize("fold", [1, 2])
+def test_copies_that_are_trained_on_and_asked_about_are_told(start, tmp_path, monkeypatch, capsys, fold):
+    rows = []
+    for name, level in (("loud", 0.5), ("quiet", 0.01)):
+        for number in range(3):
+            write_sound(path := tmp_path / name / f"{number}.wav", level=level * (1 + number / 10), seconds=0.3)
+            rows.append(f"{path},{name},{number}")
+    copy = shutil.copy(tmp_path / "loud" / "2.wav", tmp_path / "loud" / "again.wav")
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,fold", *rows, f"{copy},loud,{fold}"]))
+
+    def looked_through(task, keys, sides):
+        raise RuntimeError(told_alike(task, keys, sides).note)
+
+    monkeypatch.setattr("sondo.classifier.finetuning.told_alike", looked_through)
+    with pytest.raises(RuntimeError, match=None if fold == 2 else "flatters: .* copies, 1 of them") as stopped:
+        finetune(start, data=tmp_path / "m.csv", out=tmp_path / "run", config=FinetuneConfig(valid_fold=2))
+    assert ("flatters" in str(stopped.value)) is (fold != 2)
+    assert (f"such as {tmp_path / 'loud' / '2.wav'} and {copy}" in capsys.readouterr().err) is (fold != 2)
 
 
 def test_a_label_that_was_put_right_is_another_run(start, tmp_path, monkeypatch):

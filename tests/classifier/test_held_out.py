@@ -1,12 +1,11 @@
 """Thresholds and counts from held-out predictions, by hand and against scikit-learn."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix, surest_mistakes, told_copies
+from sondo.classifier.held_out import best_thresholds, class_table, confusion_matrix, surest_mistakes
 from sondo.evaluate import Task
 
 
@@ -82,23 +81,3 @@ def test_of_several_labels_the_surest_answer_that_is_none_of_them_comes_first():
         {"path": "1.wav", "label": "a", "told": "b", "probability": 0.7},
     ]
     assert surest_mistakes(both, np.array([1]), said[1:2], np.array([0.3, 0.75])) == []
-
-
-@pytest.mark.parametrize(
-    ("parts", "said", "such_as"),
-    [
-        ({"folds": (0, 1, 0, 1, 0, 1)}, "2 of them, 1 under labels that differ:", "0.wav and 1.wav"),
-        ({"folds": (0, 0, 0, 1, 1, 1)}, "1 of them, 1 under labels that differ:", "2.wav and 3.wav"),
-        ({"splits": ("train", "test", *("valid", "train") * 2)}, "1 of them:", "0.wav and 1.wav"),
-        ({"folds": (0, 0, 1, 1, 0, 1)}, None, None),
-    ],
-)
-def test_copies_that_lie_on_both_sides_are_told_and_named_on_the_screen_alone(parts, said, such_as, capsys):
-    vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    vectors[1], vectors[3] = vectors[0], vectors[2]
-    made = replace(task(["a", "a", "a", "b", "b", "b"]), **{"folds": None, "splits": None, "note": "n"} | parts)
-    note = told_copies(made, vectors).note
-    assert note == "n" if said is None else note.startswith("n; the score flatters: ") and said in note
-    assert ".wav" not in note
-    assert (such_as or "") in (told := capsys.readouterr().err)
-    assert bool(told) == bool(said)

@@ -11,7 +11,9 @@ from noise import RATE, write_sound
 
 import sondo
 from sondo.classifier import Head, probe
+from sondo.classifier.encoder import open_encoder
 from sondo.classifier.onnx_file import write_classifier
+from sondo.classifier.reported import keep_report, write_with_report
 from sondo.errors import SondoError
 from sondo.report.classifier import show_classifier
 from sondo.runtime.one_window import OneWindowModel
@@ -179,8 +181,30 @@ def test_a_file_for_a_phone_gets_no_head_and_is_named(class_folders, monkeypatch
         probe("run.pte", data=class_folders, out=tmp_path / "c.onnx")
 
 
-def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path):
+def test_the_student_is_not_replaced_by_its_classifier(tiny_student, class_folders, tmp_path):
+    run = tmp_path / "run"
+    (run / "student").mkdir(parents=True)
+    file = shutil.copy(tiny_student, run / "student.onnx")
+    (tmp_path / "link.onnx").symlink_to(file)
+    for model, out in ((file, file), (run, file), (file, tmp_path / "link.onnx")):
+        with pytest.raises(SondoError, match="is the student that the classifier is made of: name another file"):
+            probe(model, data=class_folders, out=out, overwrite=True)
+    assert file.read_bytes() == tiny_student.read_bytes()
+
+
+def test_a_classifier_without_a_picture_leaves_none_of_the_one_before(tiny_student, tmp_path):
     head = Head(mean=np.zeros(3), scale=np.ones(3), layers=((np.eye(3)[:, :2], np.zeros(2)),), classes=("mean", "peak"))
+    (tmp_path / "c.confusion.png").write_bytes(b"of another classifier")
+    sound = [0.1 * np.ones(RATE, dtype=np.float32)]
+    with open_encoder(tiny_student) as encoder:
+        write_with_report(encoder, head, tmp_path / "c.onnx", note={}, clips=sound, report={}, keep=keep_report)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.onnx", "c.onnx.json"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-60])  # the second is 0 in float32, and probabilities are no numbers
+def test_a_file_that_does_not_agree_with_its_parts_is_not_left(tiny_student, tmp_path, scale):
+    layers = ((np.eye(3)[:, :2], np.zeros(2)),)
+    head = Head(mean=np.zeros(3), scale=np.full(3, scale), layers=layers, classes=("mean", "peak"))
     sound = 0.1 * np.ones(RATE, dtype=np.float32)
     with pytest.raises(SondoError, match="a probability differs"):
         write_classifier(

@@ -13,7 +13,7 @@ from sondo.errors import SondoError
 from sondo.evaluate import Task, compare, evaluate_vectors
 from sondo.evaluate.intervals import fold_interval, share_interval, widened
 from sondo.evaluate.knn import knn_score
-from sondo.evaluate.score import ProbeResult, TestPart, compare_results, score_interval
+from sondo.evaluate.score import ProbeResult, TestPart, chance_level, compare_results, score_interval
 
 
 def make_task(num_clips=100, classes=4, split=False, seed=0):
@@ -112,13 +112,36 @@ def test_comparison_is_the_entry_of_the_summary(split):
     worse = vectors + 2 * np.random.default_rng(1).normal(size=vectors.shape)
     entry = json.loads(json.dumps(compare(task, vectors, worse).to_dict()))
     assert list(entry) == ["metric", "teacher", "student", "ci95_teacher", "ci95_student", "retention",
-                           "ci95_retention"]  # fmt: skip
+                           "ci95_retention", "chance", "at_chance"]  # fmt: skip
     assert entry["retention"] == pytest.approx(entry["student"] / entry["teacher"])
     assert entry["student"] < entry["teacher"] <= 1
     assert entry["ci95_retention"][0] < entry["retention"] < entry["ci95_retention"][1]
     same = compare(task, vectors, vectors)
     assert same.retention == 1.0
     assert same.ci95_retention == pytest.approx((1.0, 1.0))
+
+
+def test_of_a_teacher_at_chance_a_share_says_nothing(capsys):
+    task, vectors = make_task()
+    told = compare(task, vectors, vectors).told()
+    assert (told.chance, told.is_at_chance) == (0.25, False)
+    assert "says nothing" not in capsys.readouterr().err
+    noise = np.random.default_rng(1).normal(size=vectors.shape)
+    deaf = compare(task, noise, vectors).told("noise")
+    assert deaf.is_at_chance
+    assert deaf.retention > 2
+    said = capsys.readouterr().err
+    for words in ("made: noise scores", "from 25.0", "says nothing"):
+        assert words in said
+
+
+def test_chance_is_the_score_of_one_answer_for_every_clip():
+    task, _ = make_task(12, classes=3)
+    uneven = replace(task, labels=("c0",) * 6 + ("c1",) * 3 + ("c2",) * 3)
+    everything = [TestPart(np.arange(12), np.empty((12, 3)))]
+    assert chance_level(uneven, everything) == 0.5
+    several = replace(task, metric="map", labels=(("a", "b"),) * 3 + (("b",),) * 9)
+    assert chance_level(several, everything) == pytest.approx((3 / 12 + 1) / 2)
 
 
 def test_several_labels_give_mean_average_precision():

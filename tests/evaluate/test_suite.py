@@ -96,6 +96,15 @@ def test_all_seven_tasks_are_scored_from_end_to_end(results):
     assert cut["model"] == "a_student, first 8"
 
 
+def test_a_table_says_once_where_the_teacher_is_at_chance(results, capsys):
+    assert not any(task["at_chance"] for task in results["rows"][1]["tasks"].values())
+    rows = [dict(row) for row in results["rows"]]
+    for row in rows[1:]:
+        row["tasks"] = row["tasks"] | {"gtzan": row["tasks"]["gtzan"] | {"chance": 0.1, "at_chance": True}}
+    show_suite(results | {"rows": rows})
+    assert capsys.readouterr().out.count("GTZAN: teacher cannot be told from chance (10.0)") == 1
+
+
 def test_the_table_has_the_papers_form_and_its_lines(results, capsys, tmp_path):
     table = paper_table("table1")
     with_paper = results | {"paper": beside_paper(table, list(results["tasks"]), all_tasks=list(paper_tasks()))}

@@ -1,6 +1,8 @@
 """The further inputs and outputs of an exported file: lengths of padded rows, frames, the teacher's space."""
 
 import json
+import sys
+from unittest.mock import Mock
 
 import numpy as np
 import onnx
@@ -154,6 +156,22 @@ def test_the_report_has_the_further_outputs_and_the_padding(made):
     assert report["padded_difference"] <= 1e-5
     names = {case["name"] for case in report["cases"]}
     assert {"frames, made sound, 12.5 s", "teacher_space, made sound, 12.5 s"} <= names
+
+
+def test_padded_rows_without_numbers_do_not_pass(exported, tmp_path, monkeypatch):
+    module = sys.modules["sondo.export.verify"]
+    session = onnxruntime.InferenceSession(str(exported.path), providers=["CPUExecutionProvider"])
+
+    def run(outputs, feeds):
+        return [(np.nan if "lengths" in feeds else 1) * values for values in session.run(outputs, feeds)]
+
+    damaged = Mock(wraps=session, run=run)
+    monkeypatch.setattr(module, "open_session", lambda *_: damaged)
+    monkeypatch.setattr(module, "_PADDED_S", (0.3, 0.5))
+    monkeypatch.setattr(module, "_OTHERS_S", (0.5,))
+    report = module.compare(exported.student, exported.path, lengths_s=(0.5,))
+    assert report.judged_cosine > 0.9999
+    assert not report.passed
 
 
 @pytest.mark.slow

@@ -71,6 +71,13 @@ def test_each_sound_is_embedded_whole_at_its_own_rate(folder, fake_mteb):
     np.testing.assert_array_equal(found[2], model.embed(lengthened, sample_rate=8000))
 
 
+def test_whole_numbers_are_scaled_however_quiet_they_are(folder, fake_mteb):
+    samples = (1000 * noise(2, 40_000)).astype(np.int16)
+    scaled = (samples / 32768).mean(0, dtype=np.float32)
+    found = encode(MtebEncoder(folder), [item(samples, 16_000)])
+    np.testing.assert_allclose(found[0], sondo.load(folder).embed(scaled, sample_rate=16_000), rtol=1e-4, atol=1e-6)
+
+
 def test_vectors_can_be_cut(folder, fake_mteb):
     rows = [item(noise(40_000), 16_000)]
     whole, cut = encode(MtebEncoder(folder), rows), encode(MtebEncoder(folder, embed_dim=32), rows)

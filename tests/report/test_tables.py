@@ -23,3 +23,12 @@ def test_a_score_stands_under_who_was_scored(monkeypatch, capsys, model, result,
     header, row = [line for line in capsys.readouterr().out.splitlines() if set(line) & set("abcdefgh")][:2]
     assert header.replace("┃", " ").split() == columns
     assert "50.0 (40.0 to 60.0)" in row
+
+
+def test_what_is_kept_of_chance_is_no_figure(monkeypatch, capsys):
+    at_chance = BESIDE | {"chance": 0.75, "at_chance": True}
+    monkeypatch.setattr("sondo.evaluate.run.evaluate", lambda *_, **__: at_chance)
+    main(["evaluate", "runs/mine", "--task", "esc10", "--data", "d"])
+    table = capsys.readouterr().out
+    assert "(teacher at chance)" in table
+    assert "62.5" not in table

@@ -127,6 +127,11 @@ def test_several_labels_each_have_a_threshold(tmp_path):
         {"sondo.multi_label": "true", "sondo.thresholds": "[0.5]"},
         {"sondo.classes": "low, high"},
         {"sondo.classes": "3"},
+        {"sondo.classes": '["low", "low"]'},
+        {"sondo.classes": '["low", ""]'},
+        {"sondo.classes": '"ab"'},
+        {"sondo.multi_label": "true", "sondo.thresholds": "[0.5, 7]"},
+        {"sondo.multi_label": "true", "sondo.thresholds": "[NaN, 0.5]"},
     ],
 )
 def test_metadata_that_does_not_fit(tmp_path, change):

@@ -120,12 +120,23 @@ class Several(Power):
     at_once = 2
 
 
-def test_a_generator_may_fill_the_same_array_again():
+class OfAnotherLibrary:
+    """An array that numpy can look at, as a tensor of torch is."""
+
+    def __init__(self, samples):
+        self.samples, self.ndim, self.shape = samples, samples.ndim, samples.shape
+
+    def __array__(self, dtype=None, copy=None):
+        return self.samples
+
+
+@pytest.mark.parametrize("kind", [np.asarray, OfAnotherLibrary])
+def test_a_generator_may_fill_the_same_array_again(kind):
     def sounds():
         samples = np.empty(16000, dtype=np.float32)
         for level in range(1, 9):
             samples[:] = level / 10
-            yield samples
+            yield kind(samples)
 
     np.testing.assert_allclose(Several().embed(sounds(), sample_rate=32000)[:, 1], np.arange(1, 9) / 10, rtol=1e-5)
 

@@ -28,6 +28,8 @@ def steps(kind):
             ("Add", ["mean", "of_all"], "mixed", {}),
             ("Concat", ["mixed", "ones"], "embedding", {"axis": 1}),
         ]
+    if kind == "without end":
+        last = [("Div", ["ones", "nothing"], "endless", {}), ("Concat", ["mean", "endless"], "embedding", {"axis": 1})]
     return [
         ("Shape", ["audio"], "samples", {"start": 1, "end": 2}),
         ("Shape", ["audio"], "batch", {"start": 0, "end": 1}),
@@ -125,6 +127,7 @@ def test_golden_vectors_that_cannot_be_read_are_named(tmp_path):
         ("of the batch", "alone and in a batch"),
         ("deaf to lengths", "alone and padded"),
         ("of any length", "shorter than 0.1 s: share of numbers"),
+        ("without end", "silence and full scale: share of values that are not finite"),
     ],
 )
 def test_a_broken_promise_is_seen(tmp_path, kind, name):

@@ -83,7 +83,12 @@ def test_files_that_are_none(tmp_path):
     np.savez(tmp_path / "other.npz", vectors=FEW)
     np.savez(tmp_path / "unfit.npz", embeddings=FEW, names=np.array(["a"]), space_id="x")
     np.save(tmp_path / "alone.npy", FEW)
-    for name in ("text.csv", "mixed.csv", "broken.npz", "empty.npz", "cut.npz", "other.npz", "alone.npy"):
+    np.save(tmp_path / "beside.npy", FEW)
+    (tmp_path / "beside.json").write_text("[1, 2]")  # someone's own
+    (tmp_path / "array.npz").write_bytes((tmp_path / "beside.npy").read_bytes())
+    (tmp_path / "unclosed.csv").write_text('name,space_id,e0\n"' + "a,x,1\n" * 30_000)
+    damaged = ("text.csv", "mixed.csv", "broken.npz", "empty.npz", "cut.npz", "other.npz", "alone.npy")
+    for name in (*damaged, "beside.npy", "array.npz", "unclosed.csv"):
         with pytest.raises(SondoError, match=f"{name}: not a file of embeddings"):
             read_embeddings(tmp_path / name)
     with pytest.raises(SondoError, match="1 names and vectors"):

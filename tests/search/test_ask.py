@@ -205,6 +205,14 @@ def test_an_exported_file_asks_through_its_output_teacher_space(sound_folder, tm
     assert (hit.uri, round(hit.cosine, 4)) == ("0.wav", 1.0)
 
 
+def test_where_the_model_that_built_it_has_gone_the_index_says_so(student_folder, sound_folder, tmp_path):
+    build(sound_folder / "deep", tmp_path / "i.lance", model=student_folder)
+    student_folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(SondoError, match=r"i\.lance was built by .*run, which is not there: .*--model"):
+        query(tmp_path / "i.lance", sound_folder / "deep" / "long.flac")
+    assert len(query(tmp_path / "i.lance", sound_folder / "deep" / "long.flac", model=tmp_path / "elsewhere")) == 2
+
+
 def test_an_exported_file_without_that_output_is_refused(tmp_path):
     index = teacher_index(tmp_path / "t.lance", np.eye(2))
     with pytest.raises(SondoError, match=r"no output `teacher_space`.*export the run again"):
@@ -232,14 +240,20 @@ def test_the_command_line_shows_and_writes_what_was_found(student_folder, sound_
 
 
 @pytest.mark.parametrize(
-    ("option", "message"), [("--out", "hits.csv is there already"), ("--json", "hits.csv is a file, name another")]
+    ("option", "name", "message"),
+    [
+        ("--out", "hits.csv", "hits.csv is there already"),
+        ("--out", "hits.txt", "hits.txt: such a file is called something.csv"),
+        ("--json", "hits.csv/below.json", "hits.csv is a file, name another"),
+    ],
 )
-def test_a_place_where_nothing_can_be_written_is_told_before_the_search(option, message, tmp_path, monkeypatch, capsys):
+def test_a_place_where_nothing_can_be_written_is_told_before_the_search(
+    option, name, message, tmp_path, monkeypatch, capsys
+):
     teacher_index(tmp_path / "t.lance", np.eye(24))
     monkeypatch.setattr("sondo.search.query", lambda *_, **__: pytest.fail("it searched"))
     (tmp_path / "hits.csv").write_text("mine")
-    place = tmp_path / "hits.csv" / "below.json" if option == "--json" else tmp_path / "hits.csv"
     with pytest.raises(SystemExit):
-        main(["search", str(tmp_path / "t.lance"), "dog.wav", option, str(place)])
+        main(["search", str(tmp_path / "t.lance"), "dog.wav", option, str(tmp_path / name)])
     assert message in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "hits.csv").read_text() == "mine"

@@ -231,6 +231,56 @@ def test_labels_come_from_a_manifest(sound_folder, student_folder, out, tmp_path
     assert [hit.labels for hit in query(out, sound_folder / "4.wav", k=2)] == [("high",), ("low",)]
 
 
+def test_labels_that_were_corrected_count_and_those_that_are_not_named_stay(
+    sound_folder, student_folder, out, tmp_path, monkeypatch, capsys
+):
+    manifest = tmp_path / "sounds.csv"
+    manifest.write_text(f"path,label\n{sound_folder / '0.wav'},low\n{sound_folder / '4.wav'},high\n")
+    build(manifest, out, model=student_folder)
+    monkeypatch.setattr("sondo.students.TorchModel.embed", lambda *_, **__: pytest.fail("heard again"))
+    manifest.write_text(f"path,label\n{sound_folder / '0.wav'},low\n{sound_folder / '4.wav'},high;shrill\n")
+    for _ in range(2):
+        build(manifest, out, model=student_folder)
+    assert capsys.readouterr().err.count("1 clip with other labels than before") == 1
+    manifest.write_text(f"path\n{sound_folder / '0.wav'}\n{sound_folder / '4.wav'}\n")
+    build(manifest, out, model=student_folder)
+    assert [row["labels"] for row in Index(out).rows()] == [["low"], ["high", "shrill"]]
+
+
+def test_a_part_that_is_not_there_says_nothing_of_other_parts(sound_folder, student_folder, out, tmp_path):
+    manifest, sound = tmp_path / "parts.csv", sound_folder / "1.wav"
+    manifest.write_text(f"path,offset_s,duration_s\n{sound},0,0.5\n{sound},100,0.5\n{sound_folder / '2.wav'},0,1\n")
+    assert list(build(manifest, out, model=student_folder, max_bad_share=0.5).rejected) == [str(sound.resolve())]
+    manifest.write_text(f"path,offset_s,duration_s\n{sound},0,0.5\n{sound},0.5,0.5\n")
+    assert build(manifest, out, model=student_folder).rejected == {}
+    assert places(out) == {("1.wav", 0.0), ("1.wav", 0.5), ("2.wav", 0.0)}
+
+
+def test_a_part_that_has_another_length_now_is_heard_again(sound_folder, student_folder, out, tmp_path):
+    manifest, sound = tmp_path / "parts.csv", (sound_folder / "1.wav").rename(sound_folder / "it's one.wav")
+    for length_s in (0.5, 0.7):
+        rows = "".join(f"{sound},{offset_s},{length_s if offset_s else 0.2}\n" for offset_s in (0, 0.25))
+        manifest.write_text(f"path,offset_s,duration_s\n{rows}")
+        report = build(manifest, out, model=student_folder)
+    assert (report.num_clips, report.num_added) == (2, 1)
+    assert {row["offset_s"]: row["duration_s"] for row in Index(out).rows()} == {0.0: 0.2, 0.25: 0.7}
+    _, (_, _, vector) = Index(out).clips_of(str(sound.resolve()))
+    model, (samples, rate) = load(student_folder), soundfile.read(sound, dtype="float32")
+    wanted = model.embed(samples[round(0.25 * rate) : round(0.95 * rate)], sample_rate=rate)
+    assert vector @ wanted / np.linalg.norm(wanted) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_of_a_bank_the_share_of_unreadable_files_is_one_of_files(sound_folder, student_folder, out, tmp_path):
+    sounds = tmp_path / "some"
+    sounds.mkdir()
+    soundfile.write(sounds / "long.wav", high_tone(100), 32000)
+    shutil.copy(sound_folder / "0.wav", sounds / "bad.wav")
+    ingest(tmp_path / "b.lance", audio=sounds)
+    (sounds / "bad.wav").write_bytes(b"no sound")
+    with pytest.raises(SondoError, match="at least 1 of 2 files cannot be read"):
+        build(tmp_path / "b.lance", out, model=student_folder, max_bad_share=0.2)
+
+
 def teach_toy(bank_path, *, zero=()):
     """A column `teacher.toy` of 24 seeded values, zero in some rows."""
     bank = Bank(bank_path)

@@ -85,6 +85,13 @@ def test_a_teacher_of_the_hub_is_the_base_model(teachers, models):
     assert data(card(taught_by(*teachers))).base_model == models
 
 
+def test_nothing_is_kept_of_a_teacher_at_chance():
+    at_chance = card(summary={"tasks": {"esc10": SCORE | {"chance": 0.9, "at_chance": True}}})
+    assert "(teacher at chance)" in at_chance
+    assert "98.4" not in at_chance
+    assert "type: retention" not in at_chance
+
+
 def test_the_text_has_the_repositorys_own_name_and_every_figure():
     text = card(summary={"tasks": {"esc10": SCORE}})
     assert 'sondo.load("me/first")' in text

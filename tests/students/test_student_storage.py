@@ -78,6 +78,13 @@ def test_a_student_is_not_replaced_in_silence(student, folder):
     assert load_projector(folder) is None
 
 
+def test_what_could_not_be_loaded_is_not_saved(student, tmp_path):
+    student.compat = "ssondo"
+    with pytest.raises(SondoError, match="no compat='ssondo': load the student without it"):
+        save(student, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_the_space_changes_with_weights_teacher_and_size_alone(student, recipe):
     first = student.space_id
     assert first.startswith("mobilenetv3-0.1.untaught.96d.")

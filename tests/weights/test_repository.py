@@ -144,7 +144,8 @@ def test_a_file_that_is_missing_there_is_named(hub):
         sondo.load("hf://me/model")
 
 
-def test_the_hubs_client_is_an_extra_of_its_own(monkeypatch):
+def test_the_hubs_client_is_an_extra_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # `make demo` leaves a folder `runs` in a clone
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for name in ("hf://me/model/student.onnx", "hf://me/model"):
         with pytest.raises(MissingExtraError, match=r'needs huggingface_hub.*pip install "sondo\[hub\]"'):

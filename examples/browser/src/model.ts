@@ -49,8 +49,9 @@ export function readModelInfo(file: Uint8Array, called: string): ModelInfo {
   const missing = NEEDED.filter((key) => !metadata.has(`sondo.${key}`));
   if (missing.length) throw new UserError(`${called} lacks sondo.${missing.join(", sondo.")}: export it again.`);
   const value = (key: string) => metadata.get(`sondo.${key}`) as string;
+  let info: ModelInfo;
   try {
-    return {
+    info = {
       name: value("name"),
       spaceId: value("space_id"),
       licence: value("licence"),
@@ -64,6 +65,16 @@ export function readModelInfo(file: Uint8Array, called: string): ModelInfo {
   } catch {
     throw new UserError(`${called}: its metadata cannot be read; export it again.`);
   }
+  if (!areClasses(info)) throw new UserError(`${called}: its classes or their thresholds are damaged; make it again.`);
+  return info;
+}
+
+/** Whether each class has a name of its own, and with several labels a threshold from 0 to 1. */
+function areClasses({ classes, multiLabel, thresholds }: ModelInfo): boolean {
+  if (!Array.isArray(classes) || !Array.isArray(thresholds)) return false;
+  const areNames = classes.every(Boolean) && new Set(classes).size === classes.length;
+  const areThresholds = thresholds.every((value) => value >= 0 && value <= 1);
+  return areNames && areThresholds && thresholds.length === (multiLabel ? classes.length : 0);
 }
 
 /** All classes, most probable first; classes that are equally probable keep their order. */

@@ -71,6 +71,12 @@ describe("readModelInfo", () => {
     [fileOf({ ...STUDENT, "sondo.format": "2" }), "in format 2, this page reads format 1"],
     [fileOf({ "sondo.format": "1", "sondo.name": "tiny" }), "lacks sondo.space_id, sondo.sample_rate"],
     [fileOf({ ...STUDENT, "sondo.front_end": "{" }), "metadata cannot be read"],
+    [fileOf({ ...STUDENT, "sondo.classes": '["a","a"]' }), "its classes or their thresholds are damaged"],
+    [fileOf({ ...STUDENT, "sondo.classes": '"ab"' }), "its classes or their thresholds are damaged"],
+    [
+      fileOf({ ...STUDENT, "sondo.classes": '["a"]', "sondo.multi_label": "true", "sondo.thresholds": "[7]" }),
+      "its classes or their thresholds are damaged",
+    ],
   ])("says what is wrong: %#", (file, message) => {
     expect(() => readModelInfo(file, "x.onnx")).toThrow(message);
   });

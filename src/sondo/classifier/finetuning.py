@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ from sondo.distill.data import BankBatches, BankData
 from sondo.distill.fit import fit
 from sondo.distill.run_folder import alone_in
 from sondo.errors import SondoError
-from sondo.evaluate import Task, load_task
+from sondo.evaluate import TRAINED_ON, Task, load_task, told_alike
 from sondo.export import to_onnx
 from sondo.loading import load
 from sondo.recipe import AugmentConfig, TrainConfig
@@ -153,7 +154,7 @@ class _Run:
 
     def _bank(self, data_path: Path) -> Bank:
         """The log-mels of all clips, made once, with their labels and parts; what cannot be read leaves the task."""
-        manifest = self.out / "manifest.parquet"
+        manifest = self.out / TRAINED_ON
         table = {
             "path": [str(path.absolute()) for path in self.task.paths],
             "labels": [list(labels) for labels in self.task.label_sets],
@@ -169,7 +170,9 @@ class _Run:
             self.task = readable_part(self.task, readable, data_path)
             self.parts = tuple(self.parts[clip] for clip in readable)
             check_parts(self.task, self.parts, data_path)
-        return Bank(bank)
+        heard = Bank(bank)
+        self.task = told_alike(self.task, _keys(heard, self.task), [part == "train" for part in self.parts])
+        return heard
 
     def _data(self, bank: Bank) -> BankData:
         """Every clip that is trained on once in an epoch; those that are watched by their length."""
@@ -283,6 +286,17 @@ class _Run:
             "note": self.task.note,
             "classifier": file,
         }
+
+
+def _keys(bank: Bank, task: Task) -> list[bytes]:
+    """For each file a digest of its log-mels, which copies have in common."""
+    digests: dict[str, Any] = {}
+    with track("look for copies", total=len(bank)) as line:
+        for rows in bank.scan(["uri", "logmel"]):
+            for file, log_mel in zip(rows["uri"].to_pylist(), rows["logmel"], strict=True):
+                digests.setdefault(file, hashlib.blake2b()).update(log_mel.values.to_numpy())
+                line.advance()
+    return [digests[file_name(path)].digest() for path in task.paths]
 
 
 def _tell_longest(files: Sequence[str]) -> None:

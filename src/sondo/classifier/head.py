@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sondo.errors import SondoError
+from sondo.runtime.classifier import check_names
 
 Floats = NDArray[np.float64]
 Layer = tuple[Floats, Floats]
@@ -124,17 +125,3 @@ def probabilities_of(logits: Floats, *, multi_label: bool) -> Floats:
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)))  # the sigmoid, without overflow
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
-
-
-def check_names(classes: Sequence[str], *, num_logits: int) -> None:
-    """Refuse names that are missing, empty or double.
-
-    Raises:
-        SondoError: They are.
-    """
-    if len(classes) != num_logits:
-        raise SondoError(f"{len(classes)} class names for a head of {num_logits} classes: give one name for each")
-    twice = sorted({name for name in classes if list(classes).count(name) > 1})
-    if twice or not all(classes):
-        what = f"{twice[0]!r} is there more than once" if twice else "a name is empty"
-        raise SondoError(f"the names of the classes are not {len(classes)} different names: {what}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from numpy.typing import NDArray
 
 from sondo.classifier.head import Floats
 from sondo.evaluate import Task
-from sondo.screen import say
 
 _MOST_MISTAKES = 20
 
@@ -59,34 +57,6 @@ def surest_mistakes(
         }
         for row, column in zip(rows[surest], columns[surest], strict=True)
     ]
-
-
-def told_copies(task: Task, vectors: NDArray[np.floating]) -> Task:
-    """The task, whose note says how many sounds have copies on both sides of the split: a head then knows its answer.
-
-    Which they are is said on the screen alone, since a report that is pushed names no sound. Copies have the same
-    vector to the bit, whatever their names are, and their formats where nothing is lost.
-
-    Shape:
-        vectors: (clips, embedding_dim).
-    """
-    sides = task.folds if task.splits is None else [split == "test" for split in task.splits]
-    assert sides is not None, "a task has folds or splits"
-    alike: dict[bytes, list[int]] = {}
-    for clip, vector in enumerate(vectors):
-        alike.setdefault(vector.tobytes(), []).append(clip)
-    apart = [clips for clips in alike.values() if len({sides[clip] for clip in clips}) > 1]
-    if not apart:
-        return task
-    first, other = apart[0][0], next(clip for clip in apart[0] if sides[clip] != sides[apart[0][0]])
-    unlike = sum(len({task.label_sets[clip] for clip in clips}) > 1 for clips in apart)
-    told = (
-        f"the score flatters: sounds were trained on and asked about again as copies, {len(apart)} of them"
-        f"{f', {unlike} under labels that differ' if unlike else ''}: keep one of each, or give copies one group in a "
-        "CSV"
-    )
-    say(f"copies on both sides of the split, such as {task.paths[first]} and {task.paths[other]}")
-    return replace(task, note="; ".join(filter(None, (task.note, told))))
 
 
 def best_thresholds(probabilities: Floats, targets: NDArray[np.int64]) -> Floats:

@@ -21,6 +21,7 @@ from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
 from sondo.scratch import replacing
+from sondo.weights.layout import EXPORTED
 
 TOLERANCE = 2e-3
 """Largest difference of a probability between the file and its parts, absolute."""
@@ -36,11 +37,17 @@ Audio = NDArray[np.float32]
 Embed = Callable[[Audio], NDArray[np.floating]]
 
 
-def check_out(out: Path, *, overwrite: bool) -> None:
+def check_out(out: Path, *, student: str | Path, overwrite: bool) -> None:
     """Find out, before any work is done, whether `write_classifier` could write there.
 
+    Args:
+        out: The file to write.
+        student: What the classifier is made of, a file or the folder of a run.
+        overwrite: Whether a file that is there may be replaced.
+
     Raises:
-        SondoError: Another extension than .onnx, a file that is there and not to be replaced, or a file for a folder.
+        SondoError: Another extension than .onnx, a file that is there and not to be replaced, the student's own, or a
+            file for a folder.
     """
     check_places(out)
     if out.suffix != ".onnx":
@@ -49,6 +56,8 @@ def check_out(out: Path, *, overwrite: bool) -> None:
         raise SondoError(
             f"{out} is there already: name another file, or allow it with --overwrite (in Python overwrite=True)"
         )
+    if out.exists() and any(own.exists() and own.samefile(out) for own in (Path(student), Path(student) / EXPORTED)):
+        raise SondoError(f"{out} is the student that the classifier is made of: name another file")
 
 
 def some_sound(paths: Sequence[Path], *, sample_rate: int) -> list[Audio]:
@@ -121,7 +130,7 @@ def write_classifier(
         onnx.helper.set_model_props(model, metadata | {golden_key("probabilities"): to_text(golden)})
         scratch.write_bytes(model.SerializeToString())
         report = _compare(scratch, head, embed=embed, clips=clips)
-        if report["largest_difference"] > TOLERANCE:
+        if not report["largest_difference"] <= TOLERANCE:  # also where it is no number
             raise SondoError(
                 f"{out} was not written: a probability differs from that of student and head by "
                 f"{report['largest_difference']:.2g}, at most {TOLERANCE:g} is allowed"
@@ -168,6 +177,6 @@ def _compare(path: Path, head: Head | WordHead, *, embed: Embed, clips: Sequence
     for clip in clips:
         wanted = head.probabilities(np.asarray(embed(clip))[None])[0]
         (got,) = session.run(["probabilities"], {"audio": clip[None]})
-        difference = max(difference, float(np.abs(got[0] - wanted).max()))
+        difference = float(np.maximum(difference, np.abs(got[0] - wanted).max()))  # NaN stays NaN
         same += int(got[0].argmax() == wanted.argmax())
     return {"clips": len(clips), "largest_difference": difference, "same_first_class": same}

@@ -10,12 +10,12 @@ from typing import Any
 from sondo.classifier.encoder import open_encoder
 from sondo.classifier.fit import cross_validate, fit_head
 from sondo.classifier.given import published_classifier, words_classifier
-from sondo.classifier.held_out import best_thresholds, told_copies
+from sondo.classifier.held_out import best_thresholds
 from sondo.classifier.onnx_file import check_out, some_sound
 from sondo.classifier.reported import about_head, embed_readable, keep_with_confusion, scored, write_with_report
 from sondo.classifier.words import PROMPT
 from sondo.errors import SondoError, require
-from sondo.evaluate import load_task
+from sondo.evaluate import load_task, told_copies, told_trained_on
 
 _KINDS = ("linear", "mlp")
 
@@ -65,7 +65,7 @@ def probe(
         `probe("runs/first", data="dogs_and_cats/", out="classifier.onnx")["score"]`
     """
     out = Path(out)
-    check_out(out, overwrite=overwrite)
+    check_out(out, student=model, overwrite=overwrite)
     if head == "words":
         return words_classifier(
             model,
@@ -103,7 +103,7 @@ def _fitted(
     task = load_task("folder", data, title=Path(data).resolve().stem, num_folds=num_folds)
     with open_encoder(model, allow_code=allow_code) as encoder:
         task, vectors = embed_readable(task, encoder.model, Path(data))
-        task = told_copies(task, vectors)
+        task = told_trained_on(told_copies(task, vectors), model)
         held_out = cross_validate(task, vectors, kind="mlp" if head == "mlp" else "linear")
         fitted = fit_head(task, vectors, kind="mlp" if head == "mlp" else "linear").rescaled(*held_out.calibration)
         thresholds = None

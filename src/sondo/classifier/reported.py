@@ -86,6 +86,7 @@ def write_with_report(
     def beside(compared: dict[str, Any], num_bytes: int) -> None:
         about["bytes"] = num_bytes
         about["compared"] |= compared
+        _picture_path(out).unlink(missing_ok=True)  # of a classifier that was there before
         keep(about, out)
 
     write_classifier(encoder.path, head, out, note=note, embed=encoder.reference, clips=clips, beside=beside)
@@ -121,13 +122,17 @@ def keep_with_confusion(task: Task, held_out: HeldOut, report: dict[str, Any], o
         counts = confusion_matrix(task, held_out.clips, held_out.probabilities)
         title = f"{task.name}: {counts.trace()} of {counts.sum()} held-out clips right"
         report["confusion"] = counts.tolist()
-        report |= draw_if_can(counts, task.classes, out.with_suffix(".confusion.png"), title=title)
+        report |= draw_if_can(counts, task.classes, _picture_path(out), title=title)
     write_json(_report_path(out), report)
 
 
 def keep_report(report: dict[str, Any], out: Path) -> None:
     """The report beside the file."""
     write_json(_report_path(out), report)
+
+
+def _picture_path(out: Path) -> Path:
+    return out.with_suffix(".confusion.png")
 
 
 def _report_path(out: Path) -> Path:

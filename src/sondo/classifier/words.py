@@ -17,8 +17,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.classifier.head import Floats, Layer, Operators, check_names, probabilities_of
+from sondo.classifier.head import Floats, Layer, Operators, probabilities_of
 from sondo.errors import SondoError, require
+from sondo.runtime.classifier import check_names
 from sondo.weights import located
 
 PROMPT = "This is a sound of {}."

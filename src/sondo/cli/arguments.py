@@ -14,7 +14,7 @@ import dataclasses
 import json
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import yaml
 
@@ -24,6 +24,7 @@ from sondo.recipes.read import MORE_TEACHERS, SHORT_GROUPS, merged, named_recipe
 _SWITCHES = {
     f"--teacher.{field.name}" for field in dataclasses.fields(TeacherConfig) if isinstance(field.default, bool)
 }
+_TEXTS = {name for name, kind in get_type_hints(TeacherConfig).items() if str in (kind, *get_args(kind))}
 _NAME_OF = {f"--{group}": f"--{group}.name" for group in SHORT_GROUPS}
 
 
@@ -40,6 +41,9 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     rest = deque(arguments)
     while rest:
         argument = rest.popleft()
+        if argument == "--":  # files, whatever they are called
+            spelled += [argument, *rest]
+            break
         name, equals, value = argument.partition("=")
         if not name.startswith("--"):
             spelled.append(argument)
@@ -59,7 +63,8 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
             if name == "--teacher.name":
                 teachers.append({})
             value = value if equals else _next(rest)
-            teachers[-1][name.removeprefix("--teacher.")] = yaml.safe_load(value)
+            setting = name.removeprefix("--teacher.")
+            teachers[-1][setting] = _as_typed(setting, value)
             continue
         if name == "--student.name":
             value, equals = (value if equals else _next(rest)), "="
@@ -68,6 +73,16 @@ def spelled_out(arguments: Sequence[str]) -> list[str]:
     if teachers:
         spelled.append(f"--{MORE_TEACHERS}={json.dumps(teachers)}")
     return _with_recipe(spelled, recipe, config, student)
+
+
+def _as_typed(setting: str, value: str) -> Any:
+    """What a further teacher's setting is: a text as it stands (`007`, `*.npz`), all else as YAML has it."""
+    if setting in _TEXTS and value != "null":
+        return value
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:  # the parser says what was expected
+        return value
 
 
 def _next(rest: deque[str]) -> str:

@@ -17,6 +17,7 @@ from sondo.distill.data import stack_repeated
 from sondo.screen import track
 
 MAX_CLIPS = 512
+_AT_ONCE = 16
 
 
 def alignment(bank: Bank, column: str, student: nn.Module, projector: nn.Module | None) -> dict[str, float | int | str]:
@@ -59,7 +60,7 @@ def with_direction(bank: Bank, columns: Sequence[str], rows: NDArray[np.int64]) 
 
 
 def embed_rows(bank: Bank, rows: NDArray[np.int64], student: nn.Module) -> NDArray[np.float32]:
-    """The student's vectors of some clips, each heard by itself.
+    """The student's vectors of some clips; those of one length are heard together, so that none is repeated or padded.
 
     Args:
         bank: The bank.
@@ -70,13 +71,19 @@ def embed_rows(bank: Bank, rows: NDArray[np.int64], student: nn.Module) -> NDArr
         -> (rows, embedding_dim).
     """
     student.eval()
-    vectors = []
+    frames = bank.take(rows, ["frames"]).column(0).to_numpy()
+    order, vectors = [], []
     with torch.inference_mode(), track("student beside its teacher", total=len(rows)) as line:
-        for row in rows:
-            log_mel = stack_repeated(bank.log_mels([row]))
-            vectors.append(student.embed_log_mel(log_mel)[0].float().numpy())  # type: ignore[operator]
-            line.advance()
-    return np.stack(vectors)
+        for length in np.unique(frames):
+            alike = np.flatnonzero(frames == length)
+            for first in range(0, len(alike), _AT_ONCE):
+                some = alike[first : first + _AT_ONCE]
+                log_mels = stack_repeated(bank.log_mels(rows[some]))
+                vectors.append(student.embed_log_mel(log_mels).float().numpy())  # type: ignore[operator]
+                order.append(some)
+                line.advance(len(some))
+    found: NDArray[np.float32] = np.concatenate(vectors)[np.argsort(np.concatenate(order))]
+    return found
 
 
 def cosines(

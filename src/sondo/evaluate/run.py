@@ -15,6 +15,7 @@ from sondo.evaluate.contender import (
     teacher_of_run,
     vectors_of,
 )
+from sondo.evaluate.copies import told_copies, told_trained_on
 from sondo.evaluate.score import compare_results, evaluate_vectors
 from sondo.evaluate.suite import SUITES, evaluate_all, find_tasks
 from sondo.evaluate.tasks import load_task
@@ -44,8 +45,8 @@ def evaluate(
         allow_code: As for `sondo.load`.
 
     Returns:
-        `metric`, `student`, `ci95_student`, and with a teacher `teacher`, `ci95_teacher`, `retention`,
-        `ci95_retention`, as in `summary.json`.
+        `metric`, `student`, `ci95_student`, with a teacher all that `TaskComparison.to_dict` has, and `note`, what a
+        reader of the score must know.
 
     Raises:
         SondoError: No such model, task or folder.
@@ -54,7 +55,9 @@ def evaluate(
     student = open_contender(model, allow_code=allow_code)
     loaded = load_task(task, data)
     made = _teacher(Path(model), teacher)
-    student_result = evaluate_vectors(loaded, vectors_of(loaded, student, cache), seeds=seeds)
+    vectors = vectors_of(loaded, student, cache)
+    loaded = told_trained_on(told_copies(loaded, vectors), model)
+    student_result = evaluate_vectors(loaded, vectors, seeds=seeds)
     if made is None:
         return {
             "metric": loaded.metric,
@@ -62,9 +65,10 @@ def evaluate(
             "ci95_student": list(student_result.ci95),
             "teacher": None,
             "retention": None,
+            "note": loaded.note,
         }
     teacher_result = evaluate_vectors(loaded, vectors_of(loaded, made, cache), seeds=seeds)
-    return compare_results(loaded, teacher_result, student_result).to_dict()
+    return compare_results(loaded, teacher_result, student_result).told(made.name).to_dict() | {"note": loaded.note}
 
 
 def evaluate_suite(

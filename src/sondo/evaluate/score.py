@@ -26,7 +26,7 @@ from sondo.evaluate.metrics import metric_value, resampled_values
 from sondo.evaluate.probe import GRID, Index, fit_probe
 from sondo.evaluate.splits import Partition, partitions
 from sondo.evaluate.task import Metric, Task
-from sondo.screen import Line, track
+from sondo.screen import Line, say, track
 
 _NO_WIDTH = 1e-9  # what rounding leaves of folds of one accuracy
 
@@ -80,7 +80,11 @@ class ProbeResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskComparison:
-    """Student beside teacher on one task; scores are in [0, 1], retention is student / teacher."""
+    """Student beside teacher on one task; scores are in [0, 1], retention is student / teacher.
+
+    Attributes:
+        chance: The score of whoever answers the same for every clip, as `chance_level` has it.
+    """
 
     task: str
     metric: Metric
@@ -90,6 +94,26 @@ class TaskComparison:
     ci95_student: Interval
     retention: float
     ci95_retention: Interval
+    chance: float
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether the teacher cannot be told from chance, so that the retention says nothing."""
+        return self.ci95_teacher.low <= self.chance
+
+    def told(self, teacher: str = "the teacher") -> TaskComparison:
+        """The same; where the retention says nothing, the user is told so.
+
+        Args:
+            teacher: Its name.
+        """
+        if self.is_at_chance:
+            say(
+                f"{self.task}: {teacher} scores {100 * self.teacher:.1f} ({100 * self.ci95_teacher.low:.1f} to "
+                f"{100 * self.ci95_teacher.high:.1f}), which cannot be told from {100 * self.chance:.1f}, the score of "
+                "one answer for every clip: the share of it that a student keeps says nothing"
+            )
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The entry of ``summary.json`` for this task."""
@@ -101,6 +125,8 @@ class TaskComparison:
             "ci95_student": list(self.ci95_student),
             "retention": self.retention,
             "ci95_retention": list(self.ci95_retention),
+            "chance": self.chance,
+            "at_chance": self.is_at_chance,
         }
 
 
@@ -257,6 +283,7 @@ def compare_results(task: Task, teacher: ProbeResult, student: ProbeResult) -> T
         ci95_student=student.ci95,
         retention=retention,
         ci95_retention=widened(interval, retention, ratios),
+        chance=chance_level(task, teacher.parts),
     )
 
 
@@ -265,6 +292,24 @@ def _has_no_spread(result: ProbeResult) -> bool:
     if result.interval == "folds":
         return max(result.per_fold) - min(result.per_fold) < _NO_WIDTH
     return result.score == 1.0
+
+
+def chance_level(task: Task, parts: Sequence[TestPart]) -> float:
+    """What one answer for every clip scores: accuracy of the commonest class, or mean share of clips that have a class.
+
+    Args:
+        task: The task.
+        parts: Its test parts; what was said of them plays no part.
+    """
+    targets = task.targets()
+    return float(np.mean([_same_for_all(targets[part.clips], task) for part in parts]))
+
+
+def _same_for_all(targets: NDArray[np.int64], task: Task) -> float:
+    shares = (
+        np.bincount(targets, minlength=len(task.classes)) if task.metric == "accuracy" else np.zeros(targets.shape[1])
+    )
+    return metric_value(np.tile(shares.astype(np.float64), (len(targets), 1)), targets, metric=task.metric)
 
 
 def _resampled(task: Task, part: TestPart) -> Floats:

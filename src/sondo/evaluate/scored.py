@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sondo.errors import SondoError
 from sondo.evaluate.cache import VectorCache
 from sondo.evaluate.contender import Contender, vectors_of
+from sondo.evaluate.copies import told_copies
 from sondo.evaluate.intervals import Interval
 from sondo.evaluate.knn import NUM_NEIGHBOURS, knn_score
 from sondo.evaluate.probe import GRID
@@ -28,6 +29,8 @@ class Scored(NamedTuple):
     probe: ProbeResult
     knn: float
     ci95_knn: Interval
+    note: str
+    """Of the task, with what the vectors tell of its clips."""
 
 
 def score_contender(task: Task, contender: Contender, *, cache: Path | None, seeds: int) -> Scored:
@@ -46,7 +49,8 @@ def score_contender(task: Task, contender: Contender, *, cache: Path | None, see
     if file is not None and file.exists():
         return _read(file)
     vectors = vectors_of(task, contender, cache)
-    scored = Scored(evaluate_vectors(task, vectors, seeds=seeds), *knn_score(task, vectors))
+    note = told_copies(task, vectors).note
+    scored = Scored(evaluate_vectors(task, vectors, seeds=seeds), *knn_score(task, vectors), note)
     if file is not None:
         _write(file, scored)
     return scored
@@ -58,6 +62,7 @@ def _file(task: Task, contender: Contender, cache: Path, seeds: int) -> Path:
     depends_on = {
         "clips": kept.index(task),
         "labels": [task.labels, task.judged, task.folds, task.splits, task.groups],
+        "note": task.note,
         "probe": [task.metric, contender.num_kept, seeds, GRID, NUM_NEIGHBOURS],
     }
     digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
@@ -76,6 +81,7 @@ def _write(file: Path, scored: Scored) -> None:
         "per_seed": probe.per_seed,
         "knn": scored.knn,
         "ci95_knn": scored.ci95_knn,
+        "note": scored.note,
     }
     arrays: dict[str, NDArray[Any]] = {"about": np.array(json.dumps(about))}
     for number, part in enumerate(probe.parts):
@@ -102,4 +108,4 @@ def _read(file: Path) -> Scored:
         parts=parts,
         per_seed=tuple(about["per_seed"]),
     )
-    return Scored(probe, about["knn"], Interval(*about["ci95_knn"]))
+    return Scored(probe, about["knn"], Interval(*about["ci95_knn"]), about["note"])

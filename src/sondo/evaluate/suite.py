@@ -21,6 +21,9 @@ from sondo.screen import say
 SUITES: Mapping[str, tuple[str, ...]] = {"paper": ("openmic", "nsynth", "gtzan", "mtt", "fsd50k", "esc50", "us8k")}
 """The tasks of each suite, in the order of the paper's Table 1."""
 
+_BESIDE = ("retention", "ci95_retention", "chance", "at_chance")
+"""What a line of the table has of its comparison with a teacher."""
+
 
 def find_tasks(names: Sequence[str], root: Path) -> tuple[dict[str, Path], dict[str, str]]:
     """Which of the tasks are in a folder, under their own name or that of the published folder.
@@ -75,8 +78,8 @@ def evaluate_all(
     Returns:
         `tasks` (what was scored: `title`, `metric`, `clips`, `complete`, `note`, `licence`, `citation`) by name, and
         `rows`, one for each model: `model`, `is_teacher`, `params`, `bytes`, `embedding_dim`, `space`, `licence`,
-        `tasks` (by name `metric`, `score`, `ci95`, …, and with a teacher `retention` and `ci95_retention`) and
-        `average`. JSON-able.
+        `tasks` (by name `metric`, `score`, `ci95`, …, and with a teacher `retention`, `ci95_retention`, `chance` and
+        `at_chance`) and `average`. JSON-able.
 
     Raises:
         SondoError: A task's folder is not as published, or a file cannot be embedded.
@@ -86,20 +89,22 @@ def evaluate_all(
     done: dict[str, Any] = {}
     for name, task in tasks.items():
         results: list[ProbeResult] = []
+        notes: list[str] = []
         for contender, row in zip(contenders, rows, strict=True):
             scored = score_contender(task, contender, cache=cache, seeds=seeds)
             results.append(scored.probe)
+            notes.append(scored.note)
             row["tasks"][name] = scored.probe.to_dict() | {"knn": scored.knn, "ci95_knn": list(scored.ci95_knn)}
             title = task_info(name).title or name
             say(f"{title}, {contender.name}: {100 * scored.probe.score:.1f}, kNN {100 * scored.knn:.1f}")
         for row, result, baseline in zip(rows, results, baselines, strict=True):
             if baseline is not None:
                 beside = compare_results(task, results[baseline], result)
-                row["tasks"][name] |= {"retention": beside.retention, "ci95_retention": list(beside.ci95_retention)}
+                row["tasks"][name] |= {key: beside.to_dict()[key] for key in _BESIDE}
         for row, baseline in zip(rows, baselines, strict=True):
             row["baseline"] = None if baseline is None else contenders[baseline].name
             row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])
-        done[name] = _about_task(task, folders[name])
+        done[name] = _about_task(task, folders[name], note=notes[0])  # what is alike is so to every model
         if after_task is not None:
             after_task({"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows})
     return {"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows}
@@ -138,13 +143,13 @@ def _about(contender: Contender) -> dict[str, Any]:
     }
 
 
-def _about_task(task: Task, folder: Path) -> dict[str, Any]:
+def _about_task(task: Task, folder: Path, *, note: str) -> dict[str, Any]:
     return {
         "title": task_info(task.name).title or task.name,
         "metric": task.metric,
         "clips": len(task),
         "complete": task.complete,
-        "note": task.note,
+        "note": note,
         "licence": task.licence,
         "citation": task.citation,
         "folder": str(folder),

@@ -16,9 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sondo.export.precision import LEAST_COSINE, ON_AVERAGE, Precision
+from sondo.export.precision import LEAST_COSINE, ON_AVERAGE
 from sondo.export.sounds import REAL, Audio
 from sondo.export.verify_report import VerifyCase
+from sondo.runtime.metadata import Precision
 from sondo.students import Student
 from sondo.students.front_end import LogMel
 

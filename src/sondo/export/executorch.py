@@ -16,12 +16,13 @@ from sondo.errors import SondoError, require
 from sondo.export.exporters import quiet, reason_of
 from sondo.export.metadata import metadata
 from sondo.export.plain import PlainStudent, plain_student
-from sondo.export.precision import ENOUGH_COSINE, Precision, check_phone_precision, check_sounds
+from sondo.export.precision import ENOUGH_COSINE, check_phone_precision, check_sounds
 from sondo.export.sounds import Audio
 from sondo.export.verify_model import compare_model
 from sondo.export.written import checked_target, write_verified
 from sondo.runtime.executorch import METADATA_METHOD, ExecuTorchModel
 from sondo.runtime.golden import GOLDEN
+from sondo.runtime.metadata import Precision
 from sondo.students import Student
 
 _WHY = "Exporting a .pte file needs ExecuTorch"

@@ -24,10 +24,11 @@ from sondo.export.front_end import PREFIX as FRONT_END
 from sondo.export.int8 import int8_network
 from sondo.export.metadata import golden_of_file, metadata
 from sondo.export.network import IR_VERSION, OPSET, network_graph
-from sondo.export.precision import Precision, check_sounds
+from sondo.export.precision import check_sounds
 from sondo.export.small_weights import keep_small
 from sondo.export.steps import Constants, Step, nodes, tensors
 from sondo.export.window import window_graph
+from sondo.runtime.metadata import Precision
 from sondo.students import Projector, Student
 
 _ALL = 2**62

@@ -22,12 +22,13 @@ from sondo.export.litert_int8 import quantised
 from sondo.export.litert_lengths import any_length, packed, schema, unpacked
 from sondo.export.metadata import metadata
 from sondo.export.plain import plain_student
-from sondo.export.precision import Precision, check_phone_precision, check_sounds
+from sondo.export.precision import check_phone_precision, check_sounds
 from sondo.export.sounds import Audio
 from sondo.export.verify_model import compare_model
 from sondo.export.written import checked_target, write_verified
 from sondo.runtime.golden import GOLDEN
 from sondo.runtime.litert import METADATA_NAME, LiteRtModel
+from sondo.runtime.metadata import Precision
 from sondo.students import Student
 from sondo.students.eres2net import TemporalStatistics
 

@@ -12,7 +12,6 @@ import torch
 from onnx import ModelProto
 
 from sondo.errors import SondoError
-from sondo.export.precision import Precision
 from sondo.runtime.golden import (
     GOLDEN,
     GOLDEN_SAMPLES,
@@ -22,7 +21,7 @@ from sondo.runtime.golden import (
     golden_vectors,
     to_text,
 )
-from sondo.runtime.metadata import FORMAT, PRECISION
+from sondo.runtime.metadata import FORMAT, PRECISION, Precision
 from sondo.students import Projector, Student
 
 _LINEAGE = ("teacher", "teachers", "source", "checkpoint", "init", "init_licence", "init_source", "init_sha256")

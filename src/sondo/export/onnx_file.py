@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from sondo.errors import SondoError
 from sondo.export.graph import student_model
-from sondo.export.precision import Precision
 from sondo.export.verify import compare
 from sondo.export.written import checked_target, write_verified
+from sondo.runtime.metadata import Precision
 from sondo.students import Projector, Student
 
 _TRIED_S = (0.5, 10.0)

@@ -1,18 +1,12 @@
-"""How an exported network keeps its numbers, and how close to torch each way must come."""
+"""How close to torch each way in which a network keeps its numbers must come, and what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from sondo.errors import SondoError
-
-Precision = Literal["float32", "float16", "int8_weights", "int8"]
-"""`float32`; weights in `float16` or `int8_weights`, which a runtime turns into float32 when it opens the file; `int8`,
-which computes in whole numbers. The front-end is in float32 in all of them."""
-
-PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
+from sondo.runtime.metadata import Precision
 
 LEAST_COSINE: Final[dict[Precision, float]] = {
     "float32": 0.9999,
@@ -30,18 +24,6 @@ ENOUGH_COSINE: Final = 0.995
 
 LEAST_SOUNDS: Final = 8
 """Clips that int8 needs at least to be calibrated with."""
-
-
-def checked_precision(found: str, path: Path) -> Precision:
-    """What a file says of itself, as a precision.
-
-    Raises:
-        SondoError: Something that this sondo does not know.
-    """
-    for precision in PRECISIONS:
-        if found == precision:
-            return precision
-    raise SondoError(f"{path} keeps its numbers as {found}: this sondo knows {', '.join(PRECISIONS)}; update sondo")
 
 
 def check_sounds(sound: Sequence[object], precision: Precision) -> None:

@@ -15,11 +15,11 @@ import torch
 from sondo.audio.windows import average_windows, window_frames
 from sondo.errors import SondoError
 from sondo.export.compared import Compared, compared, judge, lengths_agree, of_torch
-from sondo.export.precision import LEAST_COSINE, Precision, checked_precision
+from sondo.export.precision import LEAST_COSINE
 from sondo.export.sounds import LENGTHS_S, Audio, made_sound
 from sondo.export.sounds import sounds as _sounds
 from sondo.export.verify_report import VerifyReport
-from sondo.runtime.metadata import PRECISION
+from sondo.runtime.metadata import Precision, read_precision
 from sondo.runtime.onnx import open_session
 from sondo.students import Projector, Student
 
@@ -69,7 +69,7 @@ def compare(
 ) -> VerifyReport:
     """As `verify`, but nothing is written."""
     session, student = _open(student, Path(path)), copy.deepcopy(student).cpu().float().eval()
-    precision = _precision(session, Path(path))
+    precision = read_precision(Path(path), session.get_modelmeta().custom_metadata_map)
     found: list[Compared] = []
     alone_difference = 0.0
     for name, audio in _sounds(student.sample_rate, lengths_s, clips or ()):
@@ -102,10 +102,6 @@ def compare(
         versions={"torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
         cases=cases,
     )
-
-
-def _precision(session: Any, path: Path) -> Precision:
-    return checked_precision(session.get_modelmeta().custom_metadata_map.get(PRECISION, "float32"), path)
 
 
 def _other_outputs(
@@ -149,7 +145,8 @@ def _padded_difference(session: Any, sample_rate: int) -> float:
         _of_file(session, "embedding", row[None, :length], "padded sound")
         for row, length in zip(audio, lengths, strict=True)
     ]
-    return float(np.abs(together - np.concatenate(rows)).max())
+    difference = float(np.abs(together - np.concatenate(rows)).max())
+    return difference if np.isfinite(difference) else float("inf")
 
 
 def _open(student: Student, path: Path) -> Any:

@@ -10,7 +10,7 @@ import torch
 
 from sondo.errors import SondoError
 from sondo.export.compared import compared, judge, lengths_agree, of_torch
-from sondo.export.precision import LEAST_COSINE, checked_precision
+from sondo.export.precision import LEAST_COSINE
 from sondo.export.sounds import Audio, sounds
 from sondo.export.verify_report import VerifyReport
 from sondo.runtime.one_window import OneWindowModel
@@ -44,7 +44,7 @@ def compare_model(
             f"{model.path} belongs to another student: its space is {model.space_id}, this one's {student.space_id}"
         )
     student = copy.deepcopy(student).cpu().float().eval()
-    precision = checked_precision(model.precision, model.path)
+    precision = model.precision
     found = []
     for name, audio in sounds(student.sample_rate, lengths_s, clips):
         wanted = of_torch(student, audio)

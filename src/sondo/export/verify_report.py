@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sondo.claim import write_json
-from sondo.export.precision import Precision
+from sondo.runtime.metadata import Precision
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.audio.arrays import as_float
 from sondo.audio.clips import MIN_CLIP_S
 from sondo.errors import SondoError, require
 from sondo.integrations.module import LoadedModule, lengthened
@@ -121,7 +122,7 @@ class MtebEncoder:
     def _embed(self, sound: Any, task: str) -> NDArray[np.float32]:
         if sound is None:
             raise SondoError(f"task {task} has an item without sound, and a student hears nothing else")
-        samples = np.asarray(sound["array"], dtype=np.float32)
+        samples = as_float(sound["array"])
         rate = int(sound["sampling_rate"])
         mono = samples if samples.ndim == 1 else samples.reshape(-1, samples.shape[-1]).mean(0)
         return self.model.embed(lengthened(mono, math.ceil(MIN_CLIP_S * rate)), sample_rate=rate)[: self.embed_dim]

@@ -77,6 +77,8 @@ def show_finetuned(summary: dict[str, Any]) -> None:
                 _show_classes(rows, f"clips of {part}")
             tell(f"{part}, {clips[part]} clips: {score} (95 % interval {100 * low:.1f} to {100 * high:.1f}); {remark}")
             _tell_mistakes(summary[part])
+    if summary["note"]:
+        tell(summary["note"])
     if picture := summary["classifier"].get("picture"):
         tell(f"confusion matrix: {picture}")
     _tell_file(summary["classifier"], num_classes=len(summary["classes"]), compared_with="the student in torch")

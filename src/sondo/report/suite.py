@@ -151,6 +151,13 @@ def _notes(results: Mapping[str, Any]) -> list[str]:
     teachers = sorted({row["baseline"] for row in results["rows"] if row["baseline"] is not None})
     if teachers:
         notes.append(f"kept (%): of {' or '.join(teachers)}; its interval, with those of each task, is in the JSON")
+    notes += dict.fromkeys(  # once for all students of a teacher
+        f"{results['tasks'][name]['title']}: {row['baseline']} cannot be told from chance "
+        f"({_percent(task['chance'])}), so what is kept of it says nothing"
+        for row in results["rows"]
+        for name, task in row["tasks"].items()
+        if task.get("at_chance")
+    )
     paper = results.get("paper")
     if paper is not None and not paper["rows"]:
         notes.append(f"paper: S-SONDO, arXiv 2604.24933, {paper['title']}; it has none of these tasks")

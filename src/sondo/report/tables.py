@@ -45,6 +45,8 @@ def show_summary(summary: dict[str, Any], run: Path, *, is_old: bool = False) ->
     for teacher_name, closeness in closeness_to.items() if taught else ():
         table.add_row(f"cosine to {teacher_name}, {closeness['on']}", "", f"{closeness['cosine']:.3f}", "")
     tell_table(table)
+    for name, task in summary["tasks"].items():
+        _tell_note(name, task)
     for name, about in summary["export"].items():
         is_int8 = name.endswith("_int8") or about.get("precision") == "int8"
         here = {"path": str(run / Path(about["path"]).name)} if "path" in about else {}
@@ -95,6 +97,13 @@ def show_task(name: str, result: dict[str, Any], *, measured: str = "student") -
         table.add_column(column, justify="left" if not column else "right")
     table.add_row(*shown.values())
     tell_table(table)
+    _tell_note(name, result)
+
+
+def _tell_note(name: str, task: dict[str, Any]) -> None:
+    """What a reader of the score must know, if anything; runs of older versions have none."""
+    if note := task.get("note"):
+        tell(f"{name}: {note}")
 
 
 def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:
@@ -102,6 +111,8 @@ def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:
     teacher = kept = ""
     if task.get("retention") is not None:
         kept = f"{100 * task['retention']:.1f} % {_interval(task.get('ci95_retention'))}"
+    if task.get("at_chance"):
+        kept = "(teacher at chance)"
     if task.get("teacher") is not None:
         teacher = f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}"
     student = f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}"

@@ -7,7 +7,7 @@ probabilities are those of the whole sound, not an average of the windows' proba
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,10 +76,14 @@ class OnnxClassifier(OnnxModel):
         if CLASSES not in metadata:
             raise SondoError(f"{path} is a student without a head: make a classifier of it with `sondo probe`")
         try:
-            self.classes = tuple(str(name) for name in json.loads(metadata[CLASSES]))
+            names = json.loads(metadata[CLASSES])
+            self.classes = tuple(map(str, names if isinstance(names, list) else [names]))
             self.multi_label = bool(json.loads(metadata.get(MULTI_LABEL, "false")))
             self.thresholds = tuple(float(value) for value in json.loads(metadata.get(THRESHOLDS, "[]")))
-        except (ValueError, TypeError) as error:
+            check_names(self.classes, num_logits=len(self.classes))
+            if wrong := [value for value in self.thresholds if not 0 <= value <= 1]:
+                raise ValueError(f"a threshold is {wrong[0]:g}, which no probability can be")
+        except (ValueError, TypeError, SondoError) as error:
             raise SondoError(f"{path}: the metadata of its classes cannot be read ({error}); make it again") from error
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         width = outputs.get("probabilities", [None])[-1]
@@ -192,3 +196,17 @@ def open_onnx(path: str | Path, *, threads: int | None = None, session: Any = No
     is_classifier = CLASSES in session.get_modelmeta().custom_metadata_map
     kind = OnnxClassifier if is_classifier else OnnxModel
     return kind(path, threads=threads, session=session)
+
+
+def check_names(classes: Sequence[str], *, num_logits: int) -> None:
+    """Refuse names that are missing, empty or double.
+
+    Raises:
+        SondoError: They are.
+    """
+    if len(classes) != num_logits:
+        raise SondoError(f"{len(classes)} class names for a head of {num_logits} classes: give one name for each")
+    twice = sorted({name for name in classes if list(classes).count(name) > 1})
+    if twice or not all(classes):
+        what = f"{twice[0]!r} is there more than once" if twice else "a name is empty"
+        raise SondoError(f"the names of the classes are not {len(classes)} different names: {what}")

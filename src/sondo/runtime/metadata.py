@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, get_args
 
 from sondo.audio.logmel import LogMelConfig
 from sondo.errors import SondoError
@@ -16,6 +16,12 @@ FORMAT = "1"
 
 PRECISION = "sondo.precision"
 """Metadata: how the network keeps its numbers, `float32` where nothing is said."""
+
+Precision = Literal["float32", "float16", "int8_weights", "int8"]
+"""`float32`; weights in `float16` or `int8_weights`, which a runtime turns into float32 when it opens the file; `int8`,
+which computes in whole numbers. The front-end is in float32 in all of them."""
+
+PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
 
 METADATA_KEYS = tuple(
     f"sondo.{key}" for key in ("format", "name", "space_id", "sample_rate", "embedding_dim", "licence", "front_end")
@@ -42,6 +48,21 @@ def read_object(path: Path, text: str | bytes) -> dict[str, Any]:
     return found
 
 
+def read_precision(path: Path, metadata: Mapping[str, str]) -> Precision:
+    """How a file says that its network keeps its numbers.
+
+    Raises:
+        SondoError: In a way that this sondo does not know.
+    """
+    found = metadata.get(PRECISION, "float32")
+    for precision in PRECISIONS:
+        if found == precision:
+            return precision
+    raise SondoError(
+        f"{path} keeps its numbers as {found!r}: this sondo knows {', '.join(PRECISIONS)}; update sondo or export again"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileInfo:
     """The metadata of an exported file, read.
@@ -60,7 +81,7 @@ class FileInfo:
     space_id: str
     licence: str
     front_end: LogMelConfig
-    precision: str
+    precision: Precision
 
     @classmethod
     def read(cls, path: Path, metadata: Mapping[str, str], *, lacking: Sequence[str] = ()) -> FileInfo:
@@ -72,8 +93,8 @@ class FileInfo:
             lacking: What else the file lacks.
 
         Raises:
-            SondoError: Another format version, or metadata that are not complete, cannot be read or contradict each
-                other.
+            SondoError: Another format version, a precision that this sondo does not know, or metadata that are not
+                complete, cannot be read or contradict each other.
         """
         version = metadata.get("sondo.format")
         if version != FORMAT:
@@ -100,5 +121,5 @@ class FileInfo:
             space_id=metadata["sondo.space_id"],
             licence=metadata["sondo.licence"],
             front_end=front_end,
-            precision=metadata.get(PRECISION, "float32"),
+            precision=read_precision(path, metadata),
         )

@@ -326,4 +326,5 @@ class Model(ABC):
 
 
 def _copied(sound: Any) -> Any:
-    return sound.copy() if isinstance(sound, np.ndarray) else sound
+    """The same with memory of its own, where it is an array of any library."""
+    return np.asarray(sound).copy() if hasattr(sound, "__array__") else sound

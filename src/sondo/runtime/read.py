@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 
 from sondo.errors import SondoError, require
 
+_OF_ANOTHER_KIND = (
+    *(ValueError, TypeError, AttributeError, KeyError, IndexError),  # JSON, arrays and columns that are something else
+    *(OSError, EOFError, zipfile.BadZipFile, csv.Error),
+)
+
 
 class Embeddings(NamedTuple):
     """Vectors that know their space.
@@ -46,7 +51,7 @@ def read_embeddings(path: str | Path) -> Embeddings:
         raise SondoError(f"{path}: no such file")
     try:
         found = readers[path.suffix.lower()](path)
-    except (ValueError, KeyError, IndexError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _OF_ANOTHER_KIND as error:
         raise SondoError(f"{path}: not a file of embeddings as `sondo embed` writes them ({error})") from error
     if found.vectors.ndim != 2 or len(found.vectors) != len(found.names):
         raise SondoError(f"{path}: {len(found.names)} names and vectors of shape {found.vectors.shape} do not fit")

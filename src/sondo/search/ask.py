@@ -105,6 +105,10 @@ def asker_of(
                 f"such as {_TEACHER}modulation or {_TEACHER}hf:MODEL"
             )
         model = info.model
+        if Path(model).is_absolute() and not Path(model).exists():
+            raise SondoError(
+                f"{index.path} was built by {model}, which is not there: say where it is now, with --model"
+            )
     if str(model).startswith(_TEACHER):
         return _teacher(str(model), info)
     encoder = (

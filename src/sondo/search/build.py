@@ -67,9 +67,9 @@ def build(
 ) -> BuildReport:
     """Put the clips of a folder or of a bank into an index, making the index where it is missing.
 
-    Clips that are there stay; those of a file that has changed are made again, and those of a file that is gone from
-    the folder are dropped. An interrupted build goes on where it stopped. From `sondo.search.index.ANN_FROM_ROWS` clips
-    on the index is approximate.
+    Clips that are there stay, with the labels that are given now; those of a file that has changed, and parts that have
+    another length now, are made again; those of a file that is gone from the folder are dropped. An interrupted build
+    goes on where it stopped. From `sondo.search.index.ANN_FROM_ROWS` clips on the index is approximate.
 
     Args:
         source: A folder of sound, a manifest (CSV or Parquet), Parquet shards that hold sound, or a bank.
@@ -179,7 +179,8 @@ def _fill(sources: Sources, encoder: Model, filling: Filling) -> None:
                     except SondoError as error:
                         reason = str(error)
                 if reason is not None:
-                    filling.reject(piece.source.uri, piece.stamp, reason)
+                    is_part = piece.source.offset_s is not None
+                    filling.reject(piece.source.uri, piece.stamp, reason, is_part=is_part)
                 line.advance(piece.share)
                 line.note(f"{len(filling.rejected)} set aside" if filling.rejected else "")
     finally:
@@ -192,6 +193,9 @@ def _finish(filling: Filling) -> BuildReport:
         say(f"{counted(len(filling.rejected), 'file')} set aside: {filling.reasons()}")
     if len(index) == 0:
         raise SondoError(f"no clip in {index.path}: {filling.reasons() or 'there was none to take'}")
+    if filling.relabelled:
+        index.describe(filling.relabelled)
+        say(f"{counted(len(filling.relabelled), 'clip')} with other labels than before: those that are given now count")
     if filling.num_added:
         index.finish()
     return BuildReport(
@@ -205,6 +209,7 @@ def _finish(filling: Filling) -> BuildReport:
 
 def _clips_of(bank: Bank) -> Sources:
     """The clips of a bank, as parts of files."""
+    num_files = len(set(bank.read(["uri"]).column(0).to_pylist()))
 
     def each() -> Iterator[Source]:
         for batch in bank.scan(["uri", "offset_s", "duration_s", "labels"]):
@@ -213,7 +218,7 @@ def _clips_of(bank: Bank) -> Sources:
             ):
                 yield Source(uri=uri, offset_s=offset_s, duration_s=duration_s, labels=labels and tuple(labels))
 
-    return Sources(total=len(bank), num_files=len(bank), files=bank.files, each=each())
+    return Sources(total=len(bank), num_files=num_files, files=bank.files, each=each())
 
 
 def _pieces(sources: Sources, filling: Filling, sample_rate: int) -> Iterator[_Piece]:
@@ -243,7 +248,8 @@ def _decoded(source: Source, stamp: Stamp, filling: Filling, sample_rate: int) -
     planned = plan_clips(max(0.0, min(length_s - start_s, wanted_s)))
     if not planned:
         raise AudioError(f"less than {MIN_CLIP_S:g} s of sound from {start_s:g} s on")
-    clips = filling.missing(source.uri, stamp, [(start_s + offset_s, duration_s) for offset_s, duration_s in planned])
+    places = [(start_s + offset_s, duration_s) for offset_s, duration_s in planned]
+    clips = filling.missing(source.uri, stamp, places, source.labels)
     if not clips:
         yield _Piece(source=source, stamp=stamp)
     heard = read_clips(sound, clips, sample_rate=sample_rate) if clips else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,18 @@ from sondo.screen import say
 from sondo.search.index import Index, unit_rows
 
 _SHOWN_REASONS = 3
+_SAME_LENGTH_S = 1e-3
 
 Stamp = tuple[int, int]
 """Size in bytes and time of the last change, in ns, of a file."""
+
+
+class _Standing(NamedTuple):
+    """A clip that the index has."""
+
+    offset_s: float
+    duration_s: float
+    labels: list[str] | None
 
 
 class Filling:
@@ -32,6 +41,7 @@ class Filling:
     Attributes:
         num_added: Clips that were added.
         num_dropped: Clips that were dropped because their files are gone.
+        relabelled: Other labels of clips that are there already, by `uri` and `offset_s`.
         rejected: The reason of each file that was set aside.
     """
 
@@ -44,8 +54,13 @@ class Filling:
         self._num_files, self._max_bad_share = num_files, max_bad_share
         there = index.rows()
         self._stamps = {row["uri"]: (row["file_bytes"], row["file_mtime_ns"]) for row in there}
-        self._clips = {_key(row["uri"], row["offset_s"]) for row in there}
-        self._handed_out: set[tuple[str, int]] = set()
+        self._there = {
+            _key(row["uri"], row["offset_s"]): _Standing(row["offset_s"], row["duration_s"], row["labels"])
+            for row in there
+        }
+        self._of_another_length: dict[tuple[str, int], tuple[str, float]] = {}
+        self.relabelled: dict[tuple[str, float], list[str]] = {}
+        self._looked_at: set[tuple[str, int]] = set()
         self._known_bad = index.rejected()
         self._set_aside, self._written_bad = dict(self._known_bad), self._known_bad
         self._renewed: set[str] = set()
@@ -75,16 +90,24 @@ class Filling:
                 "do without them, make a new index"
             )
 
-    def missing(self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-        """Those (offset_s, duration_s) of a file that the index lacks: all, where the file has changed.
+    def missing(
+        self, uri: str, stamp: Stamp, clips: Sequence[tuple[float, float]], labels: Sequence[str] | None
+    ) -> list[tuple[float, float]]:
+        """Those (offset_s, duration_s) of a file that the index lacks or has of another length; all of a changed file.
 
-        A clip is handed out once in a job, though several links, or rows of a manifest, lead to it.
+        A clip is looked at once in a job, though several links, or rows of a manifest, lead to it. Of those that are
+        there, other labels are noted; None leaves the ones that they have.
         """
         changed = self._stamps.get(uri, stamp) != stamp
-        found = {_key(uri, clip[0]): clip for clip in clips}
-        wanted = [key for key in found if key not in self._handed_out and (changed or key not in self._clips)]
-        self._handed_out.update(wanted)
-        return [found[key] for key in wanted]
+        found = {key: clip for clip in clips if (key := _key(uri, clip[0])) not in self._looked_at}
+        self._looked_at.update(found)
+        standing = {} if changed else {key: self._there[key] for key in found if key in self._there}
+        other = {key for key, clip in standing.items() if abs(clip.duration_s - found[key][1]) > _SAME_LENGTH_S}
+        self._of_another_length |= {key: (uri, standing[key].offset_s) for key in other}
+        for key in standing.keys() - other:
+            if labels is not None and standing[key].labels != [*labels]:
+                self.relabelled[uri, standing[key].offset_s] = [*labels]
+        return [clip for key, clip in found.items() if key not in standing or key in other]
 
     def reason(self, uri: str, stamp: Stamp) -> str | None:
         """Why a file was set aside by an earlier job, if it is still the same file."""
@@ -108,15 +131,22 @@ class Filling:
         if len(self._rows) >= self._clips_per_commit:
             self.commit()
 
-    def reject(self, uri: str, stamp: Stamp, reason: str) -> None:
+    def reject(self, uri: str, stamp: Stamp, reason: str, *, is_part: bool = False) -> None:
         """Set a file aside; clips of it that could be read stay.
+
+        Args:
+            uri: The file.
+            stamp: As it is.
+            reason: What is wrong.
+            is_part: Whether a part of it was asked for: what is wrong there says nothing of others in a later job.
 
         Raises:
             SondoError: Too many files were set aside.
         """
         self._renew(uri, stamp)
         self.rejected[uri] = reason.removeprefix(f"{uri}: ")
-        self._set_aside[uri] = {"reason": self.rejected[uri], "file_bytes": stamp[0], "file_mtime_ns": stamp[1]}
+        size, time_ns = (0, 0) if is_part else stamp
+        self._set_aside[uri] = {"reason": self.rejected[uri], "file_bytes": size, "file_mtime_ns": time_ns}
         if len(self.rejected) > self._max_bad_share * self._num_files:
             self.commit()
             raise SondoError(
@@ -127,6 +157,10 @@ class Filling:
     def commit(self) -> None:
         """Make what was taken durable."""
         if self._rows:
+            keys = [_key(row["uri"], row["offset_s"]) for row in self._rows]
+            self.index.forget_clips(
+                [self._of_another_length.pop(key) for key in keys if key in self._of_another_length]
+            )
             self.index.append(self._rows, np.stack(self._vectors))
             self.num_added += len(self._rows)
             self._rows, self._vectors = [], []

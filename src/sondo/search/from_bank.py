@@ -63,7 +63,7 @@ def fill_from_column(bank: Bank, teacher: str, filling: Filling) -> None:
                     stamp = (row["file_bytes"], row["file_mtime_ns"])
                     if not vector.any():
                         num_zero += 1
-                    elif filling.missing(row["uri"], stamp, [(row["offset_s"], row["duration_s"])]):
+                    elif filling.missing(row["uri"], stamp, [(row["offset_s"], row["duration_s"])], row["labels"]):
                         filling.add(row, vector)
                 line.advance(len(values))
     finally:

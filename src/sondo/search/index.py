@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,11 @@ from numpy.typing import NDArray
 
 from sondo.bank import Bank
 from sondo.bank.bank import create_table
-from sondo.bank.files import follow
+from sondo.bank.files import follow, rewrite
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError
 from sondo.runtime.space import SpaceMismatchError
+from sondo.scratch import replacing
 from sondo.search.info import IndexInfo
 
 ANN_FROM_ROWS = 20_000
@@ -31,6 +31,7 @@ _METRIC = "cosine"
 _NUM_PROBES = 32
 _CANDIDATES = 200
 _REFINE_FACTOR = 4
+_PLACES_AT_ONCE = 100
 
 
 class Hit(NamedTuple):
@@ -155,8 +156,8 @@ class Index:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def rows(self) -> list[dict[str, Any]]:
-        """Of every clip where it is and what its file was like; without vectors."""
-        columns = ["uri", "offset_s", "file_bytes", "file_mtime_ns"]
+        """Of every clip all but the vector."""
+        columns = [name for name in self._dataset.schema.names if name != "vector"]
         found: list[dict[str, Any]] = self._dataset.to_table(columns=columns).to_pylist()
         return found
 
@@ -181,6 +182,16 @@ class Index:
             self._dataset.delete(f"uri IN ({quoted})")
             self._dataset = lance.dataset(str(self.path))
 
+    def forget_clips(self, places: Sequence[tuple[str, float]]) -> None:
+        """Take single clips out, by `uri` and `offset_s`."""
+        for first in range(0, len(places), _PLACES_AT_ONCE):
+            some = [
+                "(uri = '{}' AND offset_s = {!r})".format(uri.replace("'", "''"), offset_s)
+                for uri, offset_s in places[first : first + _PLACES_AT_ONCE]
+            ]
+            self._dataset.delete(" OR ".join(some))
+            self._dataset = lance.dataset(str(self.path))
+
     def clips_of(self, uri: str) -> list[tuple[float, float, NDArray[np.float32]]]:
         """Offset and duration in seconds, and the unit vector, of each clip of a file or of a shard's row."""
         quoted = uri.replace("'", "''")
@@ -192,6 +203,16 @@ class Index:
     def follow(self, moved: Mapping[str, str]) -> None:
         """Write where files lie now, new by old path, in one commit; see `sondo.bank.files`."""
         follow(self._dataset, moved)
+        self._dataset = lance.dataset(str(self.path))
+
+    def describe(self, labels: Mapping[tuple[str, float], list[str]]) -> None:
+        """Write other labels of clips, by `uri` and `offset_s`, in one commit."""
+
+        def change(row: dict[str, Any]) -> dict[str, Any] | None:
+            place = row["uri"], row["offset_s"]
+            return {"labels": labels[place]} if place in labels else None
+
+        rewrite(self._dataset, ["labels"], change, by=["uri", "offset_s"])
         self._dataset = lance.dataset(str(self.path))
 
     def finish(self) -> None:
@@ -221,9 +242,8 @@ class Index:
     def reject(self, files: dict[str, dict[str, Any]]) -> None:
         """Replace the list of files that were set aside."""
         self.side.mkdir(exist_ok=True)
-        scratch = self.rejected_path.with_suffix(".writing")
-        scratch.write_text(json.dumps(files, indent=1), encoding="utf-8")
-        os.replace(scratch, self.rejected_path)
+        with replacing(self.rejected_path) as scratch:
+            scratch.write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
 def _cosine(distance: float) -> float:

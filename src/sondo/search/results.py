@@ -35,9 +35,11 @@ def check_csv(path: str | Path, *, overwrite: bool = False) -> None:
     """Find out, before any work is done, whether `write_csv` could write there.
 
     Raises:
-        SondoError: The file is there and not to be replaced, or its folder is missing.
+        SondoError: Another extension than .csv, a file that is there and not to be replaced, or no such folder.
     """
     path = Path(path)
+    if path.suffix.lower() != ".csv":
+        raise SondoError(f"cannot write the clips to {path}: such a file is called something.csv (--json writes JSON)")
     if path.is_dir() or (path.exists() and not overwrite):
         raise SondoError(f"{path} is there already: name another file, or overwrite it (--overwrite)")
     if not path.parent.is_dir():

@@ -51,6 +51,7 @@ def model_card(
     *,
     num_params: int | None,
     repository: str | None = None,
+    revision: str | None = None,
     files: Sequence[CardFile] = (),
     summary: Mapping[str, Any] | None = None,
 ) -> str:
@@ -60,10 +61,12 @@ def model_card(
         config: The student's `config.json`.
         num_params: Its parameters; None where that is not known.
         repository: `owner/name` of the repository that the card is of; None for a folder on this machine.
+        revision: The branch of it that the card is on; None for the one that is opened where none is named.
         files: The files beside it.
         summary: The `summary.json` of its run.
     """
     student, summary = config["student"], summary or {}
+    at = f"@{revision}" if revision else ""
     options = ", ".join(f"{key} {value}" for key, value in student["options"].items())
     title = f"{student['name']}{f' ({options})' if options else ''}"
     teachers = _teachers(config)
@@ -78,11 +81,11 @@ def model_card(
         f"A small audio model{f', {title}' if repository else ''}{taught} with sondo: raw sound at "
         f"{config['front_end']['sample_rate']} Hz in, {config['embedding_dim']} numbers out, at any length from 0.1 s."
         f"{size}",
-        _use(config, repository, files),
+        _use(config, repository, files, at=at),
         _scores(summary),
         _classes(summary),
         _files(files),
-        _search(config, repository),
+        _search(config, repository and f"{repository}{at}"),
         _origin(config, teachers),
         _training(config),
     ]
@@ -135,26 +138,27 @@ def _measured(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str
     """What was measured: task, kind of figure, the figure, and what it is in words."""
     for task, result in (summary.get("tasks") or {}).items():
         yield task, result["metric"], result["student"], f"{result['metric']} of a linear probe"
-        if result.get("retention") is not None:
+        if result.get("retention") is not None and not result.get("at_chance"):
             yield task, "retention", result["retention"], "retention: the student's score over its teacher's"
     if summary.get("classes") and "test" in summary:  # of fine-tuning; a part that chose the epoch is no result
         yield "own data", summary["metric"], summary["test"]["score"], f"{summary['metric']} of the classifier"
 
 
-def _use(config: Mapping[str, Any], repository: str | None, files: Sequence[CardFile]) -> str:
+def _use(config: Mapping[str, Any], repository: str | None, files: Sequence[CardFile], *, at: str) -> str:
     code, dim = str(config["student"]["name"]), config["embedding_dim"]
     is_own = is_code(code)
     lines = ["```python", "import sondo", ""]
-    lines += [f'model = sondo.load("{repository or "this folder"}"{", allow_code=True" if is_own else ""})']
+    model = f"{repository}{at}" if repository else "this folder"
+    lines += [f'model = sondo.load("{model}"{", allow_code=True" if is_own else ""})']
     lines += [f'model.embed("dog.wav")  # ({dim},) float32', "```"]
     if repository and any(file.name == EXPORTED for file in files):
         lines += [
             "",
             f"Where torch is not installed (sondo with its extra `hub`), that opens `{EXPORTED}`; "
-            f'`sondo.load("hf://{repository}/{EXPORTED}")` does so with torch too.',
+            f'`sondo.load("hf://{repository}/{EXPORTED}{at}")` does so with torch too.',
         ]
     if repository and any(file.name == CLASSIFIER for file in files):
-        lines += ["", f'`sondo.load("hf://{repository}/{CLASSIFIER}").classify("dog.wav")` names classes.']
+        lines += ["", f'`sondo.load("hf://{repository}/{CLASSIFIER}{at}").classify("dog.wav")` names classes.']
     if is_own:
         lines += ["", f"Its network is code of its author, `{code}`, which is not here; an exported file needs none."]
     return "\n".join(lines)
@@ -165,7 +169,9 @@ def _scores(summary: Mapping[str, Any]) -> str:
     for task, result in (summary.get("tasks") or {}).items():
         for teacher, scored in (result.get("teachers") or {"": result}).items():
             kinds = ("teacher", "student", "retention")
-            cells = (_percent(scored.get(kind), scored.get(f"ci95_{kind}")) for kind in kinds)
+            cells = [_percent(scored.get(kind), scored.get(f"ci95_{kind}")) for kind in kinds]
+            if scored.get("at_chance"):
+                cells[-1] = "(teacher at chance)"
             rows.append(f"| {task}{f' ({teacher})' if teacher else ''}, {result['metric']} | {' | '.join(cells)} |")
     if not rows:
         return ""
@@ -206,15 +212,15 @@ def _files(files: Sequence[CardFile]) -> str:
     return "\n".join(["## Files", "", "| file | bytes | precision | cosine to torch |", "|---|---|---|---|", *rows])
 
 
-def _search(config: Mapping[str, Any], repository: str | None) -> str:
-    if repository is None:
+def _search(config: Mapping[str, Any], model: str | None) -> str:
+    if model is None:
         return ""
     lines = [
         "## Search by sound",
         "",
         "```sh",
-        f"sondo index clips/ --model {repository} --out index.lance",
-        f"sondo search index.lance dog.wav --model {repository}",
+        f"sondo index clips/ --model {model} --out index.lance",
+        f"sondo search index.lance dog.wav --model {model}",
         "```",
     ]
     teachers = _teachers(config)

@@ -55,9 +55,11 @@ def save(
         The folder.
 
     Raises:
-        SondoError: The folder holds a student already, or is a file.
+        SondoError: The folder holds a student already, or is a file; or a student in a mode that no folder has.
     """
     student, projector, folder = _bare(student), _bare(projector), Path(folder)
+    if student.compat is not None:
+        raise SondoError(f"a student's folder has no compat={student.compat!r}: load the student without it")
     if (folder / CONFIG).exists() and not overwrite:
         raise SondoError(f"{folder} holds a student already: name another folder, or allow it with overwrite=True")
     if folder.exists() and not folder.is_dir():

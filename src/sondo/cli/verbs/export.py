@@ -10,7 +10,7 @@ import jsonargparse
 from sondo.cli.shared import add_code
 
 if TYPE_CHECKING:
-    from sondo.export.precision import Precision
+    from sondo.runtime.metadata import Precision
 
 HELP = "one file for any device"
 
