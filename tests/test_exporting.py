@@ -73,6 +73,16 @@ def test_a_student_without_a_bank_needs_sound(tmp_path, capsys):
     assert "leave out --weights" in capsys.readouterr().err
 
 
+def test_too_little_sound_for_int8_is_counted_before_it_is_divided(bank, tmp_path):
+    save(create("mobilenetv3", width_mult=0.1).eval(), tmp_path / "student")
+    sounds = [bank.path.parent / "sound" / f"{index:03}.wav" for index in range(9)]
+    with pytest.raises(SondoError, match="int8 needs 10 clips of real sound or more, .* not 9"):
+        export_run(tmp_path / "student", precision="int8", sounds=sounds)
+    with pytest.raises(SondoError, match="10 clips of real sound or more, .* not 9"):  # as `distill --int8` asks
+        sound_of_files(sounds, RATE).to_calibrate("int8")
+    assert len(sound_of_files([*sounds, bank.path.parent / "sound" / "009.wav"], RATE).to_calibrate("int8")) == 8
+
+
 def test_an_exported_file_is_no_source_of_another(tmp_path):
     (tmp_path / "student.onnx").touch()
     with pytest.raises(SondoError, match=r"student\.onnx is an exported file already: give the run or"):

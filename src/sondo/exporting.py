@@ -28,7 +28,7 @@ from sondo.errors import SondoError, near_path
 from sondo.evaluate import Task, compare, embed_task, load_task
 from sondo.export import to_onnx
 from sondo.export.onnx_file import check_exports
-from sondo.export.precision import ON_AVERAGE
+from sondo.export.precision import LEAST_SOUNDS, ON_AVERAGE
 from sondo.loading import load as open_model
 from sondo.recipe import StudentConfig
 from sondo.runtime import Model
@@ -42,6 +42,7 @@ from sondo.weights import located
 NUM_CALIBRATION_CLIPS = 128
 _LONGEST_S = 25.0
 _EVERY = 5
+_LEAST_CLIPS = LEAST_SOUNDS * _EVERY // (_EVERY - 1)  # of which every fifth does not calibrate
 _FEW, _MANY = 4, 32
 
 Form = Literal["onnx", "executorch", "litert"]
@@ -67,7 +68,16 @@ class RealSound:
         return list(islice(self._read(self.clips[::_EVERY]), _MANY if precision in ON_AVERAGE else _FEW))
 
     def to_calibrate(self, precision: Precision) -> list[NDArray[np.float32]]:
-        """Clips for int8, none for others."""
+        """Clips for int8, none for others.
+
+        Raises:
+            SondoError: Too few clips for int8, counted with those that are compared, as whoever names them counts.
+        """
+        if precision == "int8" and len(self.clips) < _LEAST_CLIPS:
+            raise SondoError(
+                f"int8 needs {_LEAST_CLIPS} clips of real sound or more, to calibrate with and to compare on, not "
+                f"{len(self.clips)}: name more files, or a folder of them (sondo export RUN SOUNDS --int8)"
+            )
         rest = [clip for index, clip in enumerate(self.clips) if index % _EVERY]
         return list(islice(self._read(rest), NUM_CALIBRATION_CLIPS if precision == "int8" else 0))
 
