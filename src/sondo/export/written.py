@@ -37,7 +37,7 @@ def checked_target(path: str | Path, student: Student, *, suffix: str, overwrite
     path = Path(path)
     check_places(path)
     if path.suffix != suffix:
-        raise SondoError(f"{path}: such a file is called something{suffix}")
+        raise SondoError(f"{path}: the file is named something{suffix}; --format chooses another kind")
     if path.is_dir() or (path.exists() and not overwrite):
         raise SondoError(
             f"{path} is there already: name another file, or allow it with --overwrite (in Python overwrite=True)"
