@@ -116,6 +116,16 @@ def test_the_verb_makes_a_column_for_each_k_and_keeps_what_is_there(vector_bank,
     assert set(Bank(bank.path).columns("cluster")) == columns
 
 
+def test_the_verb_tells_of_the_columns_that_it_made_before_a_k_that_is_refused(vector_bank, blobs, capsys):
+    bank = vector_bank(blobs(4, 10)[0])
+    call = ["cluster", "--bank", str(bank.path), "--teacher.name", "precomputed", "--teacher.label", "given"]
+    with pytest.raises(SystemExit):
+        main([*call, "--k", "4", "41"])
+    said = capsys.readouterr()
+    assert "column cluster.given.4" in said.out
+    assert "41 clusters of 40 clips" in said.err
+
+
 @pytest.mark.slow
 def test_training_draws_from_a_hierarchy(sound_folder, tmp_path, capsys):
     ingest(tmp_path / "b.lance", audio=sound_folder)

@@ -56,9 +56,10 @@ def run(settings: Any) -> None:
     if settings.hierarchy:
         wanted = [*wanted, settings.hierarchy]
     for teacher in teacher_columns(settings):
-        columns = [cluster(bank, teacher=teacher, k=k, seed=settings.seed) for k in wanted]
-        for column in columns:
-            tell(f"{settings.bank}: column {column}")
+        columns = []
+        for k in wanted:
+            columns.append(cluster(bank, teacher=teacher, k=k, seed=settings.seed))
+            tell(f"{settings.bank}: column {columns[-1]}")  # at once: the next k may be refused
         if settings.report is not None:
             _report(bank, teacher, columns, settings)
 
