@@ -121,10 +121,10 @@ def test_a_clip_past_the_end_is_as_long_as_the_sound(tmp_path):
     path = write(tmp_path / "a.wav", noise(2.0, 8000), 8000)
     (got,) = read_clips(path, [(1.5, 10.0)], sample_rate=8000)
     assert len(got) == 4000
-    with pytest.raises(AudioError, match=r"a\.wav: 0\.050 s of sound from 1\.95 s on"):
+    with pytest.raises(AudioError, match=r"a\.wav: 0\.05 s of sound from 1\.95 s on"):
         list(read_clips(path, [(1.95, 10.0)], sample_rate=8000))
     for offset_s in (2.0, 5.0, 500.0):
-        with pytest.raises(AudioError, match=r"0\.000 s of sound"):
+        with pytest.raises(AudioError, match=r": 0 s of sound"):
             list(read_clips(path, [(offset_s, 1.0)], sample_rate=8000))
 
 
@@ -140,7 +140,7 @@ def test_shortest_sound(tmp_path):
     short = write(tmp_path / "short.wav", noise(0.09, 11025), 11025)
     assert probe(short).num_samples == 992
     for read in (load_audio, lambda path: list(read_windows(path, sample_rate=32000))):
-        with pytest.raises(AudioError, match=r"short\.wav: 0\.090 s of sound.*0\.1 s"):
+        with pytest.raises(AudioError, match=r"short\.wav: 0\.08998 s of sound.*0\.1 s"):
             read(short)
 
 
@@ -222,7 +222,7 @@ def test_a_wav_whose_length_was_never_filled_in_is_fine(tmp_path, size):
     if size:
         assert len(load_audio(path)) == 8000
     else:
-        with pytest.raises(AudioError, match=r"0\.000 s of sound"):
+        with pytest.raises(AudioError, match=r": 0 s of sound"):
             load_audio(path)
 
 

@@ -69,7 +69,7 @@ def test_what_is_there_or_gone_is_not_asked_for_again_unless_told(get, tmp_path)
     table = gone_table(tmp_path / "out")
     reasons = {NAMES[0]: "private", NAMES[1]: "removed", NAMES[3]: "unusable"}
     assert {name: row["reason"] for name, row in table.items()} == reasons
-    assert table[NAMES[3]]["detail"].startswith("0.000 s of sound from 2.5 s on")
+    assert table[NAMES[3]]["detail"].startswith("0 s of sound from 2.5 s on")
     assert table[NAMES[0]]["detail"] == f"{IDS[0]}: said at length, in two lines"
     again = FakeYouTube()
     second = get(again)

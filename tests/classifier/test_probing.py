@@ -132,7 +132,7 @@ def test_several_labels_with_folds_of_ones_own(tiny_student, several_labels, tmp
     assert sum(item.probability for item in both) > 1.2
     show_classifier(report)
     said = capsys.readouterr().out
-    assert "map 100.0, mean over 4 folds (95 % interval" in said
+    assert "mAP 100.0, mean over 4 folds (95 % interval" in said
     assert "the thresholds were chosen on these held-out clips, so that F1, found and false alarms flatter" in said
     assert [(row["label"], row["clips"]) for row in report["by_class"]] == [("clicks", 16), ("loud", 16)]
     neither = classifier.classify(write_sound(tmp_path / "n.wav", level=0.01, seed=96))

@@ -14,7 +14,7 @@ from miniature import BUILDERS
 from sondo.cli import main
 from sondo.errors import SondoError
 from sondo.evaluate.contender import Contender, open_contender
-from sondo.evaluate.run import evaluate_suite
+from sondo.evaluate.run import evaluate, evaluate_suite
 from sondo.evaluate.scored import score_contender
 from sondo.evaluate.suite import SUITES, evaluate_all, find_tasks
 from sondo.evaluate.tasks.gtzan_split import SPLIT
@@ -273,6 +273,17 @@ def test_what_was_scored_is_written_where_a_later_task_fails(root, tmp_path, mon
     assert list(values["rows"][0]["tasks"]) == list(values["tasks"]) == ["esc50"]
     assert values["absent"]["us8k"] == "not scored yet"
     assert "us8k, not scored yet" in (out / "evaluation.tex").read_text()
+
+
+@pytest.mark.parametrize(("settings", "asks"), [({}, True), ({"finetune": {}}, False)])
+def test_a_run_that_does_not_know_its_teacher_asks_for_it(settings, asks, two_classes, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sondo.evaluate.run.open_contender", lambda *_, **__: contender())
+    two_classes(tmp_path / "data")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "train.json").write_text(json.dumps(settings))
+    found = evaluate(tmp_path / "run", task="folder", data=tmp_path / "data")
+    assert found["retention"] is None
+    assert ("name its teacher (--teacher)" in capsys.readouterr().err) is asks
 
 
 @pytest.mark.parametrize(

@@ -187,7 +187,7 @@ def test_integers_are_scaled():
         (np.zeros(32000, np.float32), True, "whole number"),
         (np.zeros(32000, np.int64), 32000, "int64"),
         (np.full(32000, 20000.0), 32000, "integers that were only cast"),
-        (np.zeros(0, np.float32), 32000, r"0\.000 s of sound"),
+        (np.zeros(0, np.float32), 32000, r"^0 s of sound"),
         (np.full(32000, np.nan), 32000, "not finite"),
         (np.zeros(3000, np.float32), 32000, r"at least 0\.1 s"),
         (np.zeros((32000, 2), np.float32), 32000, "Average the channels"),
@@ -195,7 +195,7 @@ def test_integers_are_scaled():
         (np.zeros((1, 2, 32000), np.float32), 32000, "shape"),
         ([np.zeros((2, 32000))], 32000, r"item 0 \(counted from 0\): neither"),
         ([0.1, 0.2], 32000, r"item 0 \(counted from 0\): neither"),
-        ([np.zeros(32000), np.zeros(32000), np.zeros(100)], 32000, r"^item 2 \(counted from 0\): 0\.003 s of sound"),
+        ([np.zeros(32000), np.zeros(32000), np.zeros(100)], 32000, r"^item 2 \(counted from 0\): 0\.003125 s of sound"),
         (
             iter([np.zeros(32000), np.full(32000, np.nan)]),
             32000,

@@ -201,6 +201,6 @@ def _check_end(source: Source, end: int, stop: int | None) -> None:
 def _check_length(source: Source, num_samples: int, offset_s: float) -> None:
     if num_samples < round(MIN_CLIP_S * source.sample_rate):
         raise AudioError(
-            f"{source.path}: {num_samples / source.sample_rate:.3f} s of sound from {offset_s:g} s on, "
+            f"{source.path}: {num_samples / source.sample_rate:.4g} s of sound from {offset_s:g} s on, "
             f"at least {MIN_CLIP_S:g} s is needed"
         )

@@ -194,7 +194,7 @@ class _Ingest:
                 end_s = min(length_s, start_s + info.window_s)
             if end_s - start_s < info.min_clip_s - ROUNDING_S:
                 raise AudioError(
-                    f"{max(0.0, end_s - start_s):.3f} s of sound from {start_s:g} s on; "
+                    f"{max(0.0, end_s - start_s):.4g} s of sound from {start_s:g} s on; "
                     f"a clip has at least {info.min_clip_s:g} s"
                 )
             planned = plan_clips(

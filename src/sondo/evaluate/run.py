@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from sondo.claim import kind_of_run
 from sondo.errors import SondoError, require
 from sondo.evaluate.contender import (
     Contender,
@@ -153,6 +154,8 @@ def _teacher(model: Path, named: TeacherConfig | None) -> Contender | None:
         return open_teacher(named)
     config = teacher_of_run(model)
     if config is None:
+        if kind_of_run(model) in ("train", "distill"):  # it knows a bank's column, or had an object for a teacher
+            say(f"{model}: to say what it keeps, name its teacher (--teacher)")
         return None
     try:
         return open_teacher(config)

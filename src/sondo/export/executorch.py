@@ -74,7 +74,8 @@ def to_executorch(
     path = checked_target(path, student, suffix=".pte", overwrite=overwrite)
     check_phone_precision(precision)
     check_sounds(sound, precision)
-    require("executorch.exir", extra="executorch", why=_WHY)
+    with quiet():
+        require("executorch.exir", extra="executorch", why=_WHY)
     about = metadata(student, frames=False, projector=None, precision=precision)
     if precision == "int8":
         del about[GOLDEN]  # they are torch's, to a thousandth: no promise of a network in int8

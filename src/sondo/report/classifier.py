@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from sondo.report.tables import METRIC_NAMES
 from sondo.screen import tell, tell_table
 
 _MOST_CLASSES, _MOST_MISTAKES = 60, 3
@@ -25,7 +26,7 @@ def show_classifier(report: dict[str, Any]) -> None:
         # The table adds up all clips, the score is taken in each fold.
         folds = len(report["per_fold"])
         mean = f", mean over {folds} folds" if folds > 1 else ""
-        score = f"{report['metric']} {100 * report['score']:.1f}{mean}"
+        score = f"{METRIC_NAMES[report['metric']]} {100 * report['score']:.1f}{mean}"
         tell(f"{score} (95 % interval {100 * low:.1f} to {100 * high:.1f})")
         if report["note"]:
             tell(report["note"])
@@ -72,7 +73,7 @@ def show_finetuned(summary: dict[str, Any]) -> None:
     for part, remark in (("valid", "it chose the epoch, so it flatters"), ("test", "kept back until now")):
         if part in summary:
             low, high = summary[part]["ci95"]
-            score = f"{summary['metric']} {100 * summary[part]['score']:.1f}"
+            score = f"{METRIC_NAMES[summary['metric']]} {100 * summary[part]['score']:.1f}"
             if rows := summary[part].get("by_class"):
                 _show_classes(rows, f"clips of {part}")
             tell(f"{part}, {clips[part]} clips: {score} (95 % interval {100 * low:.1f} to {100 * high:.1f}); {remark}")

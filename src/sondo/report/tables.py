@@ -12,6 +12,9 @@ from rich.text import Text
 
 from sondo.screen import output, tell, tell_table
 
+METRIC_NAMES = {"accuracy": "accuracy", "map": "mAP"}
+"""How a reader knows a metric."""
+
 
 def show_summary(summary: dict[str, Any], run: Path, *, is_old: bool = False) -> None:
     """The last word of a run: what was kept, how large it is, where the file lies.
@@ -116,7 +119,7 @@ def _task_row(name: str, task: dict[str, Any]) -> tuple[str, str, str, str]:
     if task.get("teacher") is not None:
         teacher = f"{100 * task['teacher']:.1f} {_interval(task['ci95_teacher'])}"
     student = f"{100 * task['student']:.1f} {_interval(task['ci95_student'])}"
-    return f"{name}, {task['metric']} (95 % interval)", teacher, student, kept
+    return f"{name}, {METRIC_NAMES[task['metric']]} (95 % interval)", teacher, student, kept
 
 
 def _interval(interval: Sequence[float] | None) -> str:

@@ -56,7 +56,7 @@ def checked_samples(sound: Any, sample_rate: Any) -> tuple[NDArray[np.float32], 
     if audio.shape[-1] < round(MIN_CLIP_S * rate):
         hint = " (is it (samples, channels)? Average the channels)" if audio.ndim == 2 and audio.shape[1] < 9 else ""
         raise AudioError(
-            f"{audio.shape[-1] / rate:.3f} s of sound in an array of shape {audio.shape} at {rate} Hz: "
+            f"{audio.shape[-1] / rate:.4g} s of sound in an array of shape {audio.shape} at {rate} Hz: "
             f"at least {MIN_CLIP_S:g} s is needed{hint}"
         )
     return audio, rate
