@@ -1,5 +1,6 @@
 """`sondo embed`: many files, some of them bad, and what an interruption leaves."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import sondo.embed
 from sondo.embed import embed_files
 from sondo.errors import SondoError
+from sondo.runtime.write import write_embeddings
 
 
 class Encoder:
@@ -59,6 +61,20 @@ def test_an_interrupted_call_goes_on_and_leaves_nothing_behind(call, tmp_path):
     assert not (tmp_path / "o.npz").exists()
     assert call() == ([3, 4, 5], WHOLE)
     assert sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".wav") == ["o.npz"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_vectors_are_kept_where_the_file_cannot_be_written(call, monkeypatch, error):
+    def write(path, *arguments, **options):
+        if path.name == "o.npz":
+            raise error
+        return write_embeddings(path, *arguments, **options)
+
+    with monkeypatch.context() as full:
+        full.setattr(sondo.embed, "write_embeddings", write)
+        with contextlib.suppress(OSError):
+            call()
+    assert call() == ([3], WHOLE)
 
 
 def test_a_call_that_is_interrupted_early_keeps_what_the_one_before_did(call):

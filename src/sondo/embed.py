@@ -71,19 +71,15 @@ def embed_files(
                 except SondoError as error:
                     bad.append(str(error))
                 line.advance()
+        if not begun.vectors:
+            raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
+        for message in bad:
+            say(f"left out: {message}")
+        check_writable(out, overwrite=overwrite)  # another process may have written it since
+        write_embeddings(out, begun.names, np.stack(begun.vectors), space_id=encoder.space_id)
     except BaseException:
         begun.keep()
         raise
-    if not begun.vectors:
-        raise SondoError(f"none of {len(sounds)} files could be embedded: {bad[0]}")
-    for message in bad:
-        say(f"left out: {message}")
-    try:
-        check_writable(out, overwrite=overwrite)  # another process may have written it since
-    except SondoError:
-        begun.keep()
-        raise
-    write_embeddings(out, begun.names, np.stack(begun.vectors), space_id=encoder.space_id)
     begun.forget()
     return begun.names, (len(begun.vectors), encoder.embedding_dim)
 
