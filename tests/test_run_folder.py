@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import sondo
 from sondo import pipeline
 from sondo.audio.decode import list_audio_files
 from sondo.bank import Bank, ingest
+from sondo.bank.schema import BankInfo
 from sondo.claim import LOCK, claim_folder, no_trace_if_refused, write_json
+from sondo.classifier.onnx_file import check_out
 from sondo.distill.run_folder import alone_in
 from sondo.distill.train import train
 from sondo.errors import SondoError
@@ -227,9 +230,9 @@ def test_one_process_trains_in_a_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(SondoError, match=r"file/r cannot be made a folder \(Not a directory\)"):
+    with pytest.raises(SondoError, match=r"cannot write .*file/r: .*file is a file, name another place"):
         claim_folder(tmp_path / "file" / "r", {})
-    with pytest.raises(SondoError, match="cannot be made a folder"), alone_in(tmp_path / "file" / "r"):
+    with pytest.raises(SondoError, match="file is a file"), alone_in(tmp_path / "file" / "r"):
         pass
 
 
@@ -335,3 +338,23 @@ def test_a_teachers_weights_are_found_wherever_the_next_command_is_typed(begun, 
     assert not begun(teacher=teacher)
     (tmp_path / "v.npy").unlink()  # a finished run is known without them
     assert not begun(teacher=teacher)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda place: Bank.create(place, BankInfo()),
+        lambda place: claim_folder(place, {}),
+        lambda place: check_out(place.with_suffix(".onnx"), student="run", overwrite=False),
+    ],
+)
+def test_a_place_whose_name_is_not_utf_8_is_refused(tmp_path, make):
+    with pytest.raises(SondoError, match=r"o\\xff.*: its name is not UTF-8, name another place"):
+        make(tmp_path / os.fsdecode(b"o\xff"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_folder_of_another_user_is_named_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)
+    with pytest.raises(SondoError, match=re.escape(f"nothing can be made in {tmp_path}, name another place")):
+        claim_folder(tmp_path, {})

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import SondoError
+from sondo.errors import SondoError, check_places
 from sondo.scratch import replacing
 
 
@@ -132,8 +132,9 @@ def make_folder(folder: Path) -> None:
     """Make the folder of a run where it is missing.
 
     Raises:
-        SondoError: It cannot be made.
+        SondoError: It cannot be made, or nothing can be made in it.
     """
+    check_places(folder / LOCK if folder.is_dir() else folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -133,9 +133,12 @@ def check_places(*files: str | Path | None) -> None:
         files: What is to be written; None is passed over.
 
     Raises:
-        SondoError: One of the folders that a file would lie in is a file itself, or nothing can be made there.
+        SondoError: A name that is not UTF-8, one of the folders that a file would lie in is a file itself, or nothing
+            can be made there.
     """
     for file in files:
+        if file is not None and not is_utf8(file):  # Lance, onnxruntime and TensorBoard can neither write nor open it
+            raise SondoError(f"cannot write {in_utf8(file)}: its name is not UTF-8, name another place")
         for above in () if file is None else Path(file).parents:
             if above.is_file():
                 raise SondoError(f"cannot write {file}: {above} is a file, name another place")
@@ -143,6 +146,20 @@ def check_places(*files: str | Path | None) -> None:
                 if not os.access(above, os.W_OK | os.X_OK):
                     raise SondoError(f"cannot write {file}: nothing can be made in {above}, name another place")
                 break
+
+
+def is_utf8(path: str | Path) -> bool:
+    """Whether a path can be written down; a file system may hold names of any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def in_utf8(path: str | Path) -> str:
+    """A path for the screen; bytes that are not UTF-8 show as their codes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def check_readable(file: str | Path) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sondo.audio.errors import AudioError
 from sondo.audio.source_av import AV_EXTENSIONS
-from sondo.errors import SondoError
+from sondo.errors import SondoError, in_utf8, is_utf8
 
 AUDIO_EXTENSIONS = AV_EXTENSIONS | frozenset(
     {
@@ -133,11 +133,8 @@ def check_name(path: Path) -> None:
     Raises:
         AudioError: It is not UTF-8.
     """
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
-        raise AudioError(f"{shown}: its name is not UTF-8, so no table can hold it: rename it") from None
+    if not is_utf8(path):
+        raise AudioError(f"{in_utf8(path)}: its name is not UTF-8, so no table can hold it: rename it")
 
 
 def _can_be_named(path: Path) -> bool:
