@@ -1,7 +1,10 @@
 """Training from a bank: it learns, it resumes to the same weights, it refuses what is not the same run."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +50,14 @@ def run(bank, out, **settings):
     clusters = cluster(bank, teacher="teacher.fake", k=2)
     config = TrainConfig(**{"epochs": 2, "batch_size": 4, "clips_per_epoch": 8, "learning_rate": 3e-3} | settings)
     return train(bank, teachers=["teacher.fake"], clusters=clusters, student=SMALL, config=config, out=out)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="shared memory is a folder on Linux alone")
+def test_workers_without_room_in_shared_memory_are_refused_before_training_waits_for_them(bank, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(SondoError, match=r"--train.workers 2 .*: they need \d+ MB there, 0 MB are free"):
+        run(bank, tmp_path / "r", workers=2)
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("head", ["mlp", pytest.param("linear", marks=pytest.mark.slow)])

@@ -5,6 +5,9 @@ Where teachers listen in training, `sondo.distill.sound_views` decodes the audio
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +22,14 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from sondo.bank import Bank
 from sondo.distill.augment import Mix
 from sondo.distill.sampling import EpochSampler
+from sondo.errors import SondoError
 from sondo.recipe import TrainConfig
 
 MAX_CLIPS_PER_EPOCH = 100_000
+
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108, only looked at
+_AHEAD = 2
+"""Batches that torch lets each worker read ahead."""
 
 
 class Batch(NamedTuple):
@@ -151,6 +159,9 @@ class BankData(lightning.LightningDataModule):
         valid_rows: Rows that are watched.
         config: How to train.
         views: Number of epochs after which the draws come again; never when left out.
+
+    Raises:
+        SondoError: Workers are asked for, and there is too little shared memory for what they hand over.
     """
 
     def __init__(
@@ -168,6 +179,22 @@ class BankData(lightning.LightningDataModule):
         self.batches, self.sounds, self.views = batches, sounds, views
         self.frames = batches.bank.read(["frames"]).column(0).to_numpy()
         self.clips_per_epoch = config.clips_per_epoch or min(int((weights > 0).sum()), MAX_CLIPS_PER_EPOCH)
+        if config.workers and sys.platform == "linux":
+            self._check_shared_memory()
+
+    def _check_shared_memory(self) -> None:
+        """Where shared memory is full, a worker loses its batch and training waits for it for ever."""
+        batches = _AHEAD * self.config.workers + 1  # and the one that is trained on
+        clips = min(batches * self.config.batch_size, self.clips_per_epoch)
+        frames = int(self.frames[self.weights > 0].max(initial=0))
+        needed = clips * self.batches.bank.info.front_end.num_mels * frames * 4
+        free = shutil.disk_usage(_SHARED_MEMORY).free if os.access(_SHARED_MEMORY, os.W_OK) else 0
+        if free < needed:
+            raise SondoError(
+                f"--train.workers {self.config.workers} hand over batches in shared memory ({_SHARED_MEMORY}): they "
+                f"need {needed / 1e6:.0f} MB there, {free / 1e6:.0f} MB are free. Give it more (docker run "
+                "--shm-size), or take fewer workers; 0 need none"
+            )
 
     def _sampler(self, rank: int, world_size: int, *, times: int = 1, num_clips: int | None = None) -> EpochSampler:
         return EpochSampler(
@@ -190,7 +217,7 @@ class BankData(lightning.LightningDataModule):
         options: dict[str, Any] = {}
         if self.config.workers:
             # Lance keeps threads, which a forked process would lose.
-            options = {"multiprocessing_context": "spawn", "persistent_workers": True}
+            options = {"multiprocessing_context": "spawn", "persistent_workers": True, "prefetch_factor": _AHEAD}
         # A generator of its own: a loader draws a seed when it is iterated, which lightning does at another moment in a
         # resumed run, and the dropout of the two runs would differ.
         return DataLoader(
