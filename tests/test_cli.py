@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,13 @@ def test_importing_loads_nothing_heavy(statement):
     heavy = "{'torch', 'lightning', 'lance', 'sklearn', 'pyarrow', 'onnx', 'av', 'huggingface_hub'}"
     code = f"{statement}; import sys; assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_onnxruntime_writes_nothing_into_the_home_folder(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("ORT_", "XDG_"))}
+    code = "import sondo, onnxruntime"
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment | {"HOME": str(tmp_path)})
+    assert not any(tmp_path.iterdir())
 
 
 def test_help_loads_nothing_heavy_and_names_the_verbs():

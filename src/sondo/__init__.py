@@ -9,7 +9,12 @@ Importing sondo imports neither torch nor anything else that is heavy: each name
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
+
+# onnxruntime 1.32 keeps an id of the device, and events for its makers, in the home folder, and complains at each start
+# where it cannot. It looks once, when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from sondo import bank, classifier, evaluate, export, hear, recipe, runtime, search, students, teachers
