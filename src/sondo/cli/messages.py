@@ -49,6 +49,8 @@ def of_the_machine(error: Exception) -> str | None:
         return f"no space is left on the disk{where}: make room or name another place, then type the same again"
     if number in _FORBIDDEN:
         return f"permission denied{where}: allow reading and writing there, or name another place"
+    if number == errno.ENOENT and error.filename:
+        return f"{error.filename} is gone: what a command works on must stay in its place until it ends"
     return None
 
 
