@@ -14,7 +14,7 @@ import sondo
 from sondo import pipeline
 from sondo.audio.decode import list_audio_files
 from sondo.bank import Bank, ingest
-from sondo.bank.schema import BankInfo
+from sondo.bank.schema import CLIP_SCHEMA, BankInfo
 from sondo.claim import LOCK, claim_folder, no_trace_if_refused, write_json
 from sondo.classifier.onnx_file import check_out
 from sondo.distill.run_folder import alone_in
@@ -358,3 +358,11 @@ def test_a_folder_of_another_user_is_named_before_anything_is_written(tmp_path, 
     monkeypatch.setattr(os, "access", lambda place, _: Path(place) != tmp_path)
     with pytest.raises(SondoError, match=re.escape(f"nothing can be made in {tmp_path}, name another place")):
         claim_folder(tmp_path, {})
+
+
+def test_a_bank_that_is_moved_while_it_is_filled_is_not_begun_anew(tmp_path):
+    bank = Bank.create(tmp_path / "b.lance", BankInfo())
+    (tmp_path / "b.lance").rename(tmp_path / "moved.lance")
+    with pytest.raises(SondoError, match=r"b\.lance is gone"):
+        bank.append(CLIP_SCHEMA.empty_table())
+    assert not (tmp_path / "b.lance").exists()

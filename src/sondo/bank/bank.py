@@ -208,10 +208,12 @@ class Bank:
     # -- writing ---------------------------------------------------------------------------------------------
 
     def append(self, clips: pa.Table) -> None:
-        """Add rows. Columns of later stages stay empty for them until their stage runs again."""
-        lance.write_dataset(
-            clips.cast(CLIP_SCHEMA).replace_schema_metadata(self.info.to_metadata()), str(self.path), mode="append"
-        )
+        """Add rows. Columns of later stages stay empty for them until their stage runs again.
+
+        Raises:
+            SondoError: The bank is gone.
+        """
+        append_to_table(clips.cast(CLIP_SCHEMA).replace_schema_metadata(self.info.to_metadata()), self.path)
         self.refresh()
 
     def add_column(self, column: str, kind: pa.DataType, values: Iterator[pa.Array], origin: dict[str, Any]) -> None:
@@ -297,3 +299,14 @@ def create_table(rows: pa.Table, path: Path, *, kind: str) -> None:
             for name in _OF_LANCE:  # of a table that was never committed, because the disk was full
                 shutil.rmtree(path / name, ignore_errors=True)
             lance.write_dataset(rows, str(path))
+
+
+def append_to_table(rows: pa.Table, path: Path) -> None:
+    """Add rows to a table in one commit.
+
+    Raises:
+        SondoError: The table is gone. Lance would begin another one there with these rows alone.
+    """
+    if not Bank.exists(path):
+        raise SondoError(f"{path} is gone: what a command works on must stay in its place until it ends")
+    lance.write_dataset(rows, str(path), mode="append")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from sondo.bank import Bank
-from sondo.bank.bank import create_table
+from sondo.bank.bank import append_to_table, create_table
 from sondo.bank.files import follow, rewrite
 from sondo.bank.lock import write_lock
 from sondo.errors import SondoError
@@ -167,12 +167,15 @@ class Index:
         Args:
             rows: The columns of each but `vector`.
             vectors: (rows, embedding_dim), unit vectors.
+
+        Raises:
+            SondoError: The index is gone.
         """
         schema = self.info.schema()
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel(), pa.float32()), self.info.embedding_dim)
         names = [name for name in schema.names if name != "vector"]
         arrays = [pa.array([row[name] for row in rows], schema.field(name).type) for name in names]
-        lance.write_dataset(pa.table([*arrays, column], schema=schema), str(self.path), mode="append")
+        append_to_table(pa.table([*arrays, column], schema=schema), self.path)
         self._dataset = lance.dataset(str(self.path))
 
     def forget(self, uris: Sequence[str]) -> None:
