@@ -176,6 +176,13 @@ def test_a_folder_that_was_moved_or_copied_is_followed(sound_folder, student_fol
     assert {row["uri"].split("/moved/")[0] for row in Index(out).rows()} == {str(tmp_path.resolve())}
 
 
+def test_a_file_that_was_touched_is_named_once(sound_folder, student_folder, out, capfd):
+    build(sound_folder, out, model=student_folder)
+    (sound_folder / "0.wav").touch()
+    assert build(sound_folder, out, model=student_folder).num_added == 0
+    assert f"such as {(sound_folder / '0.wav').resolve()}: their clips are kept" in capfd.readouterr().err
+
+
 def test_other_sound_of_the_same_name_size_and_time_is_other_sound(sound_folder, student_folder, out, tmp_path):
     build(sound_folder, out, model=student_folder)
     (tmp_path / "other").mkdir()

@@ -45,7 +45,8 @@ def follow_moved(index: Index, files: Sequence[str], embed: Embed) -> None:
     if moved := moved_files(stamps, files, same_sound=same_sound):
         index.follow(moved)
         old, at = min(moved.items())
-        say(f"{len(moved)} files have moved or have another time, such as {old} to {at}: their clips are kept")
+        where = "" if at == old else f" to {at}"
+        say(f"{len(moved)} files have moved or have another time, such as {old}{where}: their clips are kept")
 
 
 def by_model(encoder: Model) -> Embed:
