@@ -111,6 +111,7 @@ def test_a_generator_is_taken_one_by_one(tmp_path):
     assert made == [0, 1, 2]
     paths = [write(tmp_path / f"{seed}.wav", noise(0.5, 8000, seed), 8000) for seed in range(2)]
     np.testing.assert_array_equal(model.embed(path for path in paths), model.embed(paths))
+    np.testing.assert_array_equal(model.embed(iter(np.array(paths, dtype=str))), model.embed(paths))
     assert model.embed(iter(())).shape == (0, 3)
 
 

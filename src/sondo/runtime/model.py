@@ -327,4 +327,5 @@ class Model(ABC):
 
 def _copied(sound: Any) -> Any:
     """The same with memory of its own, where it is an array of any library."""
-    return np.asarray(sound).copy() if hasattr(sound, "__array__") else sound
+    is_array = hasattr(sound, "__array__") and not is_path(sound)  # a path out of an array of texts is both
+    return np.asarray(sound).copy() if is_array else sound
