@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,9 @@ import soundfile
 from sondo.errors import SondoError
 from sondo.evaluate import Task
 from sondo.evaluate.cache import VectorCache
+from sondo.evaluate.contender import open_teacher, vectors_of
+from sondo.evaluate.scored import score_contender
+from sondo.recipe import TeacherConfig
 
 
 class Counting:
@@ -99,3 +103,23 @@ def test_two_processes_with_unlike_clips_take_no_part_of_each_other(task, tmp_pa
     assert cache.embed_task(task, embed, description="t")[:, 1].tolist() == [800] * 5
     assert found[0][:, 1].tolist() == [900] * 5
     assert cache.embed_task(other, Counting(), description="t")[:, 1].tolist() == [900] * 5
+
+
+def test_parts_that_were_named_without_a_hash_are_kept(task, tmp_path):
+    cache, embed = VectorCache(folder=tmp_path / "c", space="s"), Counting()
+    first = cache.embed_task(task, embed, description="t")
+    for part in (tmp_path / "c").rglob("part-*.npy"):
+        part.rename(part.with_stem(part.stem[: len("part-00000")]))
+    assert (cache.embed_task(task, embed, description="t") == first).all()
+    assert len(embed.heard) == 5
+    assert len([*(tmp_path / "c").rglob("part-*.npy")]) == 3
+
+
+def test_of_a_teacher_that_says_nothing_of_itself_nothing_is_kept(task, tmp_path):
+    teacher = SimpleNamespace(name="mine", embedding_dim=2, fingerprint="", sample_rate=8000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sondo.teachers.create", lambda *_, **__: teacher)
+        contender = dataclasses.replace(open_teacher(TeacherConfig(name="mine")), embed=Counting())
+    vectors_of(task, contender, tmp_path / "c")
+    score_contender(task, contender, cache=tmp_path / "c", seeds=0)
+    assert not (tmp_path / "c").exists()

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class VectorCache:
         folder, index = self.folder_of(task), self.index(task)
         whose = hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()[:8]
         parts = [folder / f"part-{number:05}-{whose}.npy" for number in range(-(-len(task) // _PART))]
-        _take_over(folder, index)
+        _take_over(folder, index, whose)
         lacking = [number for number, part in enumerate(parts) if not part.exists()]
         known = _read(parts[0]) if len(lacking) < len(parts) and parts[0].exists() else None
         like = None if known is None else known[0]
@@ -87,11 +88,14 @@ class VectorCache:
         }
 
 
-def _take_over(folder: Path, index: dict[str, Any]) -> None:
-    """Keep the parts of the same clips and model; remove those of others."""
+def _take_over(folder: Path, index: dict[str, Any], whose: str) -> None:
+    """Keep the parts of the same clips and model, those without a hash too; remove those of others."""
     note = folder / "index.json"
     standing = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
     if standing == index:
+        for part in folder.glob("part-?????.npy"):  # caches that were begun before parts had a hash
+            with suppress(FileNotFoundError):  # another process has named it
+                part.rename(part.with_stem(f"{part.stem}-{whose}"))
         return
     if standing is not None:
         changed = [key for key, value in index.items() if standing.get(key) != value]

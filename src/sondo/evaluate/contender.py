@@ -42,6 +42,8 @@ class Contender:
         licence: Of the weights.
         is_teacher: Whether it is one.
         num_kept: Leading values of its vectors that are scored, for vectors that were trained to be cut; None for all.
+        is_told: Whether `space` tells it from all others. Of one that says nothing of itself nothing is kept: it may be
+            another the next time.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Contender:
     is_teacher: bool = False
     num_kept: int | None = None
     at_once: int = 1
+    is_told: bool = True
 
     def cut(self, num_kept: int) -> Contender:
         """The same with the leading values alone.
@@ -112,9 +115,9 @@ def open_teacher(config: TeacherConfig) -> Contender:
         raise OnlyBankVectorsError(
             f"teacher {teacher.name} has vectors of the bank's clips alone: it cannot be scored on a task"
         )
-    # One that says nothing of itself may be another the next time: none of its vectors are taken from a cache.
-    identity = str(getattr(teacher, "fingerprint", "") or uuid.uuid4().hex)[:16]
-    parts = ("teacher", teacher.name, f"{teacher.embedding_dim}d", identity)
+    fingerprint = str(getattr(teacher, "fingerprint", "") or "")
+    identity = fingerprint or uuid.uuid4().hex  # of two in one table, neither is the other
+    parts = ("teacher", teacher.name, f"{teacher.embedding_dim}d", identity[:16])
     return Contender(
         name=f"{TEACHER}{teacher.name}",
         embed=teacher_embedder(teacher),
@@ -124,6 +127,7 @@ def open_teacher(config: TeacherConfig) -> Contender:
         num_bytes=None,
         licence=str(getattr(teacher, "licence", "unknown")),
         is_teacher=True,
+        is_told=bool(fingerprint),
     )
 
 
@@ -151,7 +155,7 @@ def vectors_of(task: Task, contender: Contender, cache: Path | None) -> NDArray[
         SondoError: A file cannot be embedded.
     """
     description = f"{task.name}: {contender.name}"
-    if cache is None:
+    if cache is None or not contender.is_told:
         vectors = embed_task(task, contender.embed, description=description, at_once=contender.at_once)
     else:
         kept = VectorCache(folder=cache, space=contender.space)

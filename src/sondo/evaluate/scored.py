@@ -45,7 +45,7 @@ def score_contender(task: Task, contender: Contender, *, cache: Path | None, see
     Raises:
         SondoError: A file cannot be embedded, or a kept file cannot be read.
     """
-    file = None if cache is None else _file(task, contender, cache, seeds)
+    file = None if cache is None or not contender.is_told else _file(task, contender, cache, seeds)
     if file is not None and file.exists():
         return _read(file)
     vectors = vectors_of(task, contender, cache)
