@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from sondo.claim import claim_folder
 from sondo.evaluate import TRAINED_ON, Task, told_alike, told_copies, told_trained_on
 
 LABELS = ("a", "a", "a", "b", "b", "b")
@@ -51,7 +52,7 @@ def test_a_published_set_is_not_to_be_changed():
 @pytest.mark.parametrize("model", ["run", "run/student", "run/student.onnx"])
 def test_clips_that_a_fine_tuning_learned_are_told(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "run").mkdir()
+    claim_folder(tmp_path / "run", {"finetune": {}}, note="train.json")
     assert told_trained_on(TASK, model) is TASK
     paths = [str(tmp_path / f"{number}.wav") for number in range(4)]
     table = pa.table({"path": paths, "split": ["train", "valid", "train", "test"]})
@@ -59,3 +60,11 @@ def test_clips_that_a_fine_tuning_learned_are_told(model, tmp_path, monkeypatch)
     note = told_trained_on(TASK, model).note
     assert note == "n; the score flatters: 2 of the 6 clips are among those that the model was fine-tuned on"
     assert told_trained_on(replace(TASK, paths=tuple(Path(f"new{i}.wav") for i in range(6))), model).note == "n"
+
+
+def test_a_manifest_of_ones_own_beside_a_run_is_no_fine_tuning(tmp_path):
+    """Nor need it have a column split, nor are its clips what the run learned classes of."""
+    paths = [str(path.absolute()) for path in TASK.paths]
+    for table in ({"path": paths}, {"path": paths, "split": ["train"] * 6}):
+        parquet.write_table(pa.table(table), tmp_path / TRAINED_ON)
+        assert told_trained_on(TASK, tmp_path / "student.onnx") is TASK

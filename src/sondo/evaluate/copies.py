@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sondo.claim import kind_of_run
 from sondo.evaluate.task import Task
 from sondo.screen import say
 
@@ -69,8 +70,8 @@ def told_trained_on(task: Task, model: str | Path) -> Task:
         model: A fine-tuning's folder, or its student or a file in it; of anything else nothing is known.
     """
     model = Path(model)
-    runs = [folder for folder in (model, model.parent) if (folder / TRAINED_ON).is_file()]
-    if not runs:
+    runs = [folder for folder in (model, model.parent) if kind_of_run(folder) == "finetune"]
+    if not runs or not (runs[0] / TRAINED_ON).is_file():
         return task
     import pyarrow.parquet
 
