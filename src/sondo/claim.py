@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sondo.errors import SondoError, check_places
+from sondo.errors import SondoError, check_places, check_utf8
 from sondo.scratch import replacing
 
 
@@ -134,6 +134,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         SondoError: It cannot be made, or nothing can be made in it.
     """
+    check_utf8(folder)
     check_places(folder / LOCK if folder.is_dir() else folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

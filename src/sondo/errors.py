@@ -133,12 +133,9 @@ def check_places(*files: str | Path | None) -> None:
         files: What is to be written; None is passed over.
 
     Raises:
-        SondoError: A name that is not UTF-8, one of the folders that a file would lie in is a file itself, or nothing
-            can be made there.
+        SondoError: One of the folders that a file would lie in is a file itself, or nothing can be made there.
     """
     for file in files:
-        if file is not None and not is_utf8(file):  # Lance, onnxruntime and TensorBoard can neither write nor open it
-            raise SondoError(f"cannot write {in_utf8(file)}: its name is not UTF-8, name another place")
         for above in () if file is None else Path(file).parents:
             if above.is_file():
                 raise SondoError(f"cannot write {file}: {above} is a file, name another place")
@@ -146,6 +143,18 @@ def check_places(*files: str | Path | None) -> None:
                 if not os.access(above, os.W_OK | os.X_OK):
                     raise SondoError(f"cannot write {file}: nothing can be made in {above}, name another place")
                 break
+
+
+def check_utf8(place: str | Path) -> None:
+    """Refuse the name of a table, run or exported file that its library can neither write nor open.
+
+    Lance, pyarrow, TensorBoard and onnxruntime can not; what Python writes itself may have names of any bytes.
+
+    Raises:
+        SondoError: It is not UTF-8.
+    """
+    if not is_utf8(place):
+        raise SondoError(f"cannot write {in_utf8(place)}: its name is not UTF-8, name another place")
 
 
 def is_utf8(path: str | Path) -> bool:

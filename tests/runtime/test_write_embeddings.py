@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 
 import numpy as np
@@ -84,3 +85,12 @@ def test_spaces():
     for pair in (("", "a"), ("", "")):
         with pytest.raises(SpaceMismatchError, match="no space id"):
             check_same_space(*pair)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are there on Linux alone")
+def test_names_that_are_not_utf_8_are_written_where_that_can_be(tmp_path):
+    place = tmp_path / os.fsdecode(b"o\xff")
+    for extension in (".npz", ".npy", ".csv"):
+        assert write_embeddings(place.with_suffix(extension), NAMES, VECTORS, space_id="space-1").exists()
+    with pytest.raises(SondoError, match=r"o\\xff.parquet: its name is not UTF-8, name another place"):
+        check_writable(place.with_suffix(".parquet"))

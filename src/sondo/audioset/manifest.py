@@ -11,7 +11,7 @@ from typing import Any
 from sondo.audio.folders import list_audio_files
 from sondo.audioset.labels import Label, check_known, read_labels
 from sondo.audioset.segments import Segment, read_segments, subset_of
-from sondo.errors import SondoError, check_places, require
+from sondo.errors import SondoError, check_places, check_utf8, require
 from sondo.scratch import replacing
 
 COLUMNS = ("path", "split", "labels", "label_indices", "ytid", "start_s", "end_s")
@@ -47,6 +47,8 @@ def make_manifest(segments: Path, labels: Path, out: Path, *, audio: Path | None
     """
     if out.suffix.lower() not in FORMATS:
         raise SondoError(f"{out}: a manifest is {' or '.join(FORMATS)}")
+    if out.suffix.lower() == ".parquet":
+        check_utf8(out)
     check_places(out)
     listed, known = read_segments(segments), read_labels(labels)
     check_known(listed, known, lists=(segments, labels))

@@ -28,7 +28,7 @@ from sondo.bank.schema import (
     wrap,
 )
 from sondo.bank.shards import split_name
-from sondo.errors import SondoError, check_places
+from sondo.errors import SondoError, check_places, check_utf8
 
 _SIDE = "_sondo"
 _OF_LANCE = {"_versions", "_transactions", "data"}
@@ -288,6 +288,7 @@ def create_table(rows: pa.Table, path: Path, *, kind: str) -> None:
     Raises:
         SondoError: Something else is at `path`, or it cannot be made there.
     """
+    check_utf8(path)
     if not path.is_file():
         check_places(path / _SIDE)
     there = {child.name for child in path.iterdir()} - {_SIDE} if path.is_dir() else set()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sondo.audio.decode import read_clips
 from sondo.classifier.head import Head
 from sondo.classifier.words import WordHead
-from sondo.errors import SondoError, check_places, require
+from sondo.errors import SondoError, check_places, check_utf8, require
 from sondo.runtime.classifier import CLASSES, MULTI_LABEL, THRESHOLDS, VECTORS
 from sondo.runtime.golden import golden_key, golden_vectors, to_text
 from sondo.runtime.onnx import open_session
@@ -49,6 +49,7 @@ def check_out(out: Path, *, student: str | Path, overwrite: bool) -> None:
         SondoError: Another extension than .onnx, a file that is there and not to be replaced, the student's own, or a
             file for a folder.
     """
+    check_utf8(out)
     check_places(out)
     if out.suffix != ".onnx":
         raise SondoError(f"{out}: a classifier is called something.onnx")

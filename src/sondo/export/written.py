@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from sondo.errors import SondoError, check_places
+from sondo.errors import SondoError, check_places, check_utf8
 from sondo.export.compared import LENGTH_TOLERANCE
 from sondo.export.precision import ON_AVERAGE
 from sondo.export.verify_report import VerifyReport
@@ -35,6 +35,7 @@ def checked_target(path: str | Path, student: Student, *, suffix: str, overwrite
         SondoError: Another ending, something in the way, or a student in a mode that no file has.
     """
     path = Path(path)
+    check_utf8(path)
     check_places(path)
     if path.suffix != suffix:
         raise SondoError(f"{path}: the file is named something{suffix}; --format chooses another kind")

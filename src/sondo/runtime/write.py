@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sondo.errors import SondoError, check_places, require
+from sondo.errors import SondoError, check_places, check_utf8, require
 from sondo.scratch import replacing
 
 _Writer = Callable[[Path, list[str], NDArray[np.float32], str], None]
@@ -24,13 +24,16 @@ def check_writable(path: str | Path, *, overwrite: bool = False) -> None:
         overwrite: Whether a file that is there may be replaced.
 
     Raises:
-        SondoError: Unknown extension, no such folder, or a file that is there and not to be replaced.
+        SondoError: Unknown extension, no such folder, a file that is there and not to be replaced, or a `.parquet`
+            whose name is not UTF-8.
         MissingExtraError: A `.parquet` file without pyarrow.
     """
     path = Path(path)
     _writer(path)
     if not path.parent.is_dir():
         raise SondoError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.suffix.lower() == ".parquet":
+        check_utf8(path)
     check_places(path)
     there = [file for file in (path, *_beside(path)) if file.exists()]
     if path.is_dir() or (there and not overwrite):
