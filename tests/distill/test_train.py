@@ -184,6 +184,16 @@ def test_sampling_by_classes_says_what_it_never_draws(bank, tmp_path, monkeypatc
         labelled(1)
 
 
+def test_a_finished_student_is_not_that_of_another_bank_of_as_many_clips(bank, tmp_path):
+    run(bank, tmp_path / "r", epochs=1)
+    other = Bank(shutil.copytree(bank.path, tmp_path / "other.lance"))
+    uris = bank.read(["uri", "offset_s"]).to_pylist()
+    other.describe({(row["uri"], row["offset_s"]): {"split": "train", "fold": None, "labels": []} for row in uris[1:]})
+    other.describe({(uris[0]["uri"], uris[0]["offset_s"]): {"split": "valid", "fold": None, "labels": []}})
+    with pytest.raises(SondoError, match=r"holds another run: bank.path was .*/b.lance', is now .*/other.lance'"):
+        run(other, tmp_path / "r", epochs=1)
+
+
 @pytest.mark.parametrize("what", ["labels", "clusters"])
 def test_a_training_does_not_go_on_with_other_labels_or_clusters(bank, tmp_path, monkeypatch, capsys, what):
     def describe(*names):

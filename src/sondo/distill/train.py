@@ -224,7 +224,8 @@ def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
     is_described = not grown and heard not in (None, settings["bank"][_HEARD])
     is_finished = (out / STUDENT / "config.json").exists()
     if is_finished and (grown or is_described):
-        settings = settings | {name: before[name] for name in ("bank", "clusters")}
+        path = {} if grown else {"path": settings["bank"]["path"]}  # another bank of as many clips is another run
+        settings = settings | {"bank": before["bank"] | path, "clusters": before["clusters"]}
     elif is_described:
         raise SondoError(
             f"{out} has begun to train on clips of other splits, labels or clusters than {bank.path} has now: name "
