@@ -1,6 +1,7 @@
 """A teacher over a bank: any object of the teacher's shape, resumed, checked, never mixed."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,6 +240,23 @@ def test_a_vector_that_one_clip_has_goes_to_no_other_of_a_bank_that_has_grown(ba
     taught("0.wav")
     with pytest.raises(SondoError, match=r"the key '0.wav' fits more than one clip, .*/0\.wav .* and .*later/0\.wav"):
         taught("later/0.wav")
+
+
+def test_files_whose_vectors_are_in_the_bank_are_not_read_again_when_it_grows(
+    bank, sound_folder, tmp_path, monkeypatch
+):
+    (tmp_path / "npz").mkdir()
+    for name in "012":
+        np.savez(tmp_path / "npz" / f"{name}.npz", embedding=np.ones(3, np.float32))
+    read, load = [], np.load
+    monkeypatch.setattr(np, "load", lambda path, **options: (read.append(Path(path).stem), load(path, **options))[1])
+    for names in (["0", "1"], ["0", "1", "2"]):
+        (tmp_path / "m.csv").write_text("\n".join(["path", *(f"{name}.wav" for name in names)]))
+        ingest(tmp_path / "few.lance", manifest=tmp_path / "m.csv", audio=sound_folder)
+        teacher = create("precomputed", checkpoint=tmp_path / "npz")
+        read.clear()
+        teach(Bank(tmp_path / "few.lance"), teacher)
+    assert read == ["2"]
 
 
 def test_clusters_part_what_is_apart(bank):

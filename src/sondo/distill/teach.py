@@ -177,22 +177,23 @@ def _check_unnamed(writer: ColumnWriter, teacher: Teacher, batch_size: int) -> N
 def _heard_here(
     bank: Bank, teacher: Teacher, start: int, *, batch_size: int, workers: int
 ) -> Generator[Heard, None, None]:
-    if not getattr(teacher, "needs_audio", True):
-        _look_up_again(bank, teacher, start)
+    _claim_again(bank, teacher, start)
     with ThreadPoolExecutor(workers) as pool:
         for clips, sounds in _decoded_ahead(bank, teacher, start, pool):
             yield clips, embed_clips(teacher, clips, sounds, batch_size)
 
 
-def _look_up_again(bank: Bank, teacher: Teacher, stop: int) -> None:
-    """Let a teacher that does not listen know whose vectors it gave in earlier calls, so that no other clip gets one.
+def _claim_again(bank: Bank, teacher: Teacher, stop: int) -> None:
+    """Let a teacher of vectors from elsewhere know whose it gave in earlier calls, so that no other clip gets one.
 
     What it cannot find now, because a file has moved since, is passed over: those clips have their vectors.
     """
+    if (claim := getattr(teacher, "claim", None)) is None:
+        return
     for clips in _steps(bank, 0, stop):
         for clip in clips:
             with suppress(SondoError):
-                embed_clips(teacher, [clip], [], 1)
+                claim(clip.clip_id, clip.uri, clip.offset_s)
 
 
 def _decoded_ahead(

@@ -21,7 +21,7 @@ class Teacher(Protocol):
     Read where they are there (`getattr`): `fingerprint` (a hash of weights and settings, by which stale vectors are
     known), `licence`, `num_params`, `source`; `embed_text(texts)`, vectors of words in the same space; and
     `needs_audio = False` with a method `lookup(clip_ids, uris, offsets_s)` for a teacher whose vectors were computed
-    elsewhere.
+    elsewhere, and `claim(clip_id, uri, offset_s)`, which is told of clips that have one from an earlier call.
     """
 
     name: str

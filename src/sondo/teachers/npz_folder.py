@@ -98,10 +98,23 @@ class NpzFolderTeacher:
             )
         vectors = np.empty((len(uris), self.embedding_dim), dtype=np.float32)
         for row, (uri, offset_s) in enumerate(zip(uris, offsets_s, strict=True)):
-            vectors[row] = self._vector(uri, offset_s)
+            path = self._file_of(uri, offset_s)
+            vector = self._read(path)
+            if len(vector) != self.embedding_dim:
+                raise SondoError(f"{path} has {len(vector)} values, the other files have {self.embedding_dim}")
+            vectors[row] = vector
         return vectors
 
-    def _vector(self, uri: str, offset_s: float) -> NDArray[np.float32]:
+    def claim(self, clip_id: str, uri: str, offset_s: float) -> None:
+        """Keep for a clip the file whose vector it got in an earlier call, if there is one; nothing is read.
+
+        Raises:
+            SondoError: As `lookup`.
+        """
+        if PurePath(uri).stem in self._files:
+            self._file_of(uri, offset_s)
+
+    def _file_of(self, uri: str, offset_s: float) -> Path:
         stem = PurePath(uri).stem
         paths = self._files[stem]
         if len(paths) > 1:
@@ -112,10 +125,7 @@ class NpzFolderTeacher:
             raise SondoError(
                 f"{paths[0]} is one vector for two clips, {owner} and {clip}: ingest sound of up to 10 s a file"
             )
-        vector = self._read(paths[0])
-        if len(vector) != self.embedding_dim:
-            raise SondoError(f"{paths[0]} has {len(vector)} values, the other files have {self.embedding_dim}")
-        return vector
+        return paths[0]
 
     def _read(self, path: Path) -> NDArray[np.float32]:
         with _opened(path) as content:

@@ -88,6 +88,14 @@ class PrecomputedTeacher:
             )
         return self._vectors[[row for row in rows if row is not None]]
 
+    def claim(self, clip_id: str, uri: str, offset_s: float) -> None:
+        """Keep for a clip the vector that it got in an earlier call, if there is one.
+
+        Raises:
+            SondoError: As `lookup`.
+        """
+        self._row(clip_id, uri, offset_s)
+
     def _row(self, clip_id: str, uri: str, offset_s: float) -> int | None:
         row = self._rows.get((clip_id, None))
         if row is not None:
@@ -96,11 +104,11 @@ class PrecomputedTeacher:
         for candidate in (clip_id, *_endings(uri)):
             row = self._rows.get((candidate, at))
             if row is not None:
-                self._claim(row, candidate, f"{uri} at {offset_s:g} s")
+                self._give(row, candidate, f"{uri} at {offset_s:g} s")
                 return row
         return None
 
-    def _claim(self, row: int, key: str, clip: str) -> None:
+    def _give(self, row: int, key: str, clip: str) -> None:
         """Give a vector to a clip, once."""
         owner = self._owner.setdefault(row, clip)
         if owner != clip:
