@@ -122,6 +122,9 @@ def test_a_link_goes_by_its_own_name_where_that_alone_tells_the_decoder(tmp_path
         (tmp_path / name).symlink_to("0f343b09")
     assert file_name(tmp_path / "a.m4a") == str(tmp_path / "a.m4a")
     assert file_name(tmp_path / "a.wav") == str(tmp_path / "0f343b09")
+    (tmp_path / "whole.mp4").touch()
+    (tmp_path / "b.m4a").symlink_to("whole.mp4")  # one sound, once in the bank
+    assert file_name(tmp_path / "b.m4a") == str(tmp_path / "whole.mp4")
 
 
 def test_parts_of_the_shortest_length_are_read(sound_folder, tmp_path):

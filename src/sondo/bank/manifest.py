@@ -87,8 +87,8 @@ def file_name(file: Path) -> str:
     """
     if file.is_symlink() and not file.exists():
         return str(file.absolute())
-    at, suffix = file.resolve(), file.suffix.lower()
-    is_needed = file.is_symlink() and suffix in (*AV_EXTENSIONS, SUFFIX) and at.suffix.lower() != suffix
+    at, telling = file.resolve(), {*AV_EXTENSIONS, SUFFIX}
+    is_needed = file.is_symlink() and file.suffix.lower() in telling and at.suffix.lower() not in telling
     return str(file.parent.resolve() / file.name if is_needed else at)
 
 
