@@ -210,7 +210,7 @@ def test_a_library_that_is_installed_and_broken_is_said(capsys, tmp_path, monkey
         ("search", OSError("LanceError(IO): No space left on device (os error 28), x.rs:7"), 1, "no space is left"),
         ("search", OSError("32256 requested and 15328 written"), 1, "no space is left on the disk: make room"),
         ("search", OSError("LanceError(IO): Permission denied (os error 13)"), 1, "permission denied: allow reading"),
-        ("search", FileNotFoundError(errno.ENOENT, "No such file", "r/a.csv"), 1, "r/a.csv is gone: what a"),
+        ("search", FileNotFoundError(errno.ENOENT, "No such file", "r/a.csv"), 1, "r/a.csv is not there: what a"),
         ("search", RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "not enough memory"),
         ("search", MemoryError(), 1, "--train.batch_size"),
     ],

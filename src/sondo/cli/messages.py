@@ -50,7 +50,7 @@ def of_the_machine(error: Exception) -> str | None:
     if number in _FORBIDDEN:
         return f"permission denied{where}: allow reading and writing there, or name another place"
     if number == errno.ENOENT and error.filename:
-        return f"{error.filename} is gone: what a command works on must stay in its place until it ends"
+        return f"{error.filename} is not there: what a command works on must stay in its place until it ends"
     return None
 
 
