@@ -170,10 +170,10 @@ def _changed(file: Path, settings: dict[str, Any]) -> dict[str, tuple[Any, Any]]
     standing = flatten(_read(file))
     wanted = flatten(json.loads(json.dumps(settings)))
     pairs = {key: (standing.get(key), wanted.get(key)) for key in sorted({*standing, *wanted})}
-    return {key: (was, now) for key, (was, now) in pairs.items() if was != now and not _one_path(was, now, file.parent)}
+    return {key: (was, now) for key, (was, now) in pairs.items() if was != now and not one_path(was, now, file.parent)}
 
 
-def _one_path(first: Any, second: Any, folder: Path) -> bool:
+def one_path(first: Any, second: Any, folder: Path) -> bool:
     """Whether both are the path of one thing, from here or from the run's folder, in which paths may be kept."""
     if not (isinstance(first, str) and isinstance(second, str)):
         return False

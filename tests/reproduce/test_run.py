@@ -14,6 +14,7 @@ from sondo.cli import main
 from sondo.distill.teach import teach
 from sondo.errors import SondoError
 from sondo.evaluate import load_task
+from sondo.recipe import Recipe, TeacherConfig
 from sondo.reproduce import cell, run
 from sondo.reproduce.run import reproduce
 from sondo.teachers import create
@@ -248,6 +249,22 @@ def test_a_call_without_a_task_keeps_the_table_that_is_there(place, tmp_path, mo
 
 
 @pytest.mark.slow
+def test_a_cell_whose_weights_were_named_from_here_is_known(tmp_path, monkeypatch):
+    """Cells of before kept the path as it was typed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.npy").touch()
+    teacher = TeacherConfig(name="precomputed", checkpoint="v.npy")
+    one = cell.Cell(variant="a", recipe=Recipe(out="cells/a", teacher=teacher))
+    settings = one.settings()
+    settings["teacher"]["checkpoint"] = "v.npy"
+    write_json(one.file, {"settings": settings, "tasks": {}})
+    assert one.standing()["tasks"] == {}
+    settings["teacher"]["checkpoint"] = "w.npy"
+    write_json(one.file, {"settings": settings, "tasks": {}})
+    with pytest.raises(SondoError, match=r"teacher.checkpoint was 'w.npy', is now '.*/v.npy'"):
+        one.standing()
+
+
 def test_a_variant_whose_settings_were_edited_is_refused(place, tmp_path):
     file = tmp_path / "losses.yaml"
     grid = GRID.replace("  cosine: {train: {loss: cosine}}\n", "")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sondo.bank import Bank
-from sondo.claim import NEVER_BOUND, flatten, write_json
+from sondo.claim import NEVER_BOUND, flatten, one_path, write_json
 from sondo.distill.alignment import alignment
 from sondo.distill.cluster import cluster, configured_k
 from sondo.distill.teach import configured_column
@@ -73,7 +73,9 @@ class Cell:
         differs = [
             f"{key} was {was.get(key)!r}, is now {is_now.get(key)!r}"
             for key in sorted({*was, *is_now})
-            if was.get(key) != is_now.get(key) and key not in NEVER_BOUND
+            if was.get(key) != is_now.get(key)
+            and key not in NEVER_BOUND
+            and not one_path(was.get(key), is_now.get(key), self.file.parent)
         ]
         if differs:
             raise SondoError(
