@@ -7,6 +7,7 @@ probabilities are those of the whole sound, not an average of the windows' proba
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -206,7 +207,7 @@ def check_names(classes: Sequence[str], *, num_logits: int) -> None:
     """
     if len(classes) != num_logits:
         raise SondoError(f"{len(classes)} class names for a head of {num_logits} classes: give one name for each")
-    twice = sorted({name for name in classes if list(classes).count(name) > 1})
+    twice = sorted(name for name, count in Counter(classes).items() if count > 1)
     if twice or not all(classes):
         what = f"{twice[0]!r} is there more than once" if twice else "a name is empty"
         raise SondoError(f"the names of the classes are not {len(classes)} different names: {what}")
