@@ -7,12 +7,16 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 from miniature import BUILDERS
+from pyarrow import parquet
 
+from sondo.claim import claim_folder
 from sondo.cli import main
 from sondo.errors import SondoError
+from sondo.evaluate import TRAINED_ON, load_task
 from sondo.evaluate.contender import Contender, open_contender
 from sondo.evaluate.run import evaluate, evaluate_suite
 from sondo.evaluate.scored import score_contender
@@ -103,6 +107,16 @@ def test_a_table_says_once_where_the_teacher_is_at_chance(results, capsys):
         row["tasks"] = row["tasks"] | {"gtzan": row["tasks"]["gtzan"] | {"chance": 0.1, "at_chance": True}}
     show_suite(results | {"rows": rows})
     assert capsys.readouterr().out.count("GTZAN: teacher cannot be told from chance (10.0)") == 1
+
+
+def test_a_table_tells_which_model_was_fine_tuned_on_clips_of_a_task(root, tmp_path):
+    claim_folder(tmp_path / "run", {"finetune": {}}, note="train.json")
+    folder = root / BUILDERS["gtzan"][1]
+    paths = [str(path) for path in load_task("gtzan", folder).paths[:3]]
+    parquet.write_table(pa.table({"path": paths, "split": ["train", "valid", "train"]}), tmp_path / "run" / TRAINED_ON)
+    found = evaluate_all([contender(str(tmp_path / "run"))], {"gtzan": folder}, baselines=[None])
+    note = found["tasks"]["gtzan"]["note"]
+    assert f"{tmp_path / 'run'}: the score flatters: 2 of the " in note
 
 
 def test_the_table_has_the_papers_form_and_its_lines(results, capsys, tmp_path):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from sondo.errors import SondoError
 from sondo.evaluate.contender import Contender
+from sondo.evaluate.copies import told_trained_on
 from sondo.evaluate.intervals import Interval, mean_interval
 from sondo.evaluate.knn import NUM_NEIGHBOURS
 from sondo.evaluate.score import ProbeResult, compare_results
@@ -104,7 +106,8 @@ def evaluate_all(
         for row, baseline in zip(rows, baselines, strict=True):
             row["baseline"] = None if baseline is None else contenders[baseline].name
             row["average"] = _average(row["tasks"], None if baseline is None else rows[baseline]["tasks"])
-        done[name] = _about_task(task, folders[name], note=notes[0])  # what is alike is so to every model
+        said = [notes[0], *_trained_on(task, contenders)]  # what is alike is so to every model
+        done[name] = _about_task(task, folders[name], note="; ".join(filter(None, said)))
         if after_task is not None:
             after_task({"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows})
     return {"tasks": done, "neighbours": NUM_NEIGHBOURS, "seeds": seeds, "rows": rows}
@@ -141,6 +144,13 @@ def _about(contender: Contender) -> dict[str, Any]:
         "licence": contender.licence,
         "tasks": {},
     }
+
+
+def _trained_on(task: Task, contenders: Sequence[Contender]) -> Iterator[str]:
+    """Of each model that was fine-tuned on clips of the task, that it was."""
+    for contender in contenders:
+        if note := told_trained_on(replace(task, note=""), contender.name).note:
+            yield f"{contender.name}: {note}"
 
 
 def _about_task(task: Task, folder: Path, *, note: str) -> dict[str, Any]:
