@@ -41,6 +41,11 @@ def test_copies_that_lie_on_both_sides_are_told_and_named_on_the_screen_alone(pa
     assert bool(told) == bool(said)
 
 
+def test_a_model_that_tells_nothing_apart_makes_no_copies_of_all_sounds(capsys):
+    assert told_copies(replace(TASK, folds=(0, 1) * 3), np.ones((6, 4), np.float32)).note == "n"
+    assert not capsys.readouterr().err
+
+
 def test_a_published_set_is_not_to_be_changed():
     keys, sides = [b"x", b"x", b"1", b"2", b"3", b"4"], "abcdef"
     assert "keep one of each" in told_alike(TASK, keys, sides).note

@@ -32,6 +32,8 @@ def told_copies(task: Task, vectors: NDArray[np.floating]) -> Task:
     """
     sides = task.folds if task.splits is None else [split == "test" for split in task.splits]
     assert sides is not None, "a task has folds or splits"
+    if (vectors == vectors[0]).all():  # a model that tells nothing apart, which says nothing of the sounds
+        return task
     return told_alike(task, [hashlib.blake2b(vector.tobytes()).digest() for vector in vectors], sides)
 
 
