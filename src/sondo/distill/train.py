@@ -18,7 +18,6 @@ from torch import nn
 from sondo import __version__
 from sondo.bank import Bank
 from sondo.bank.schema import TRAIN_SPLITS, VALID_SPLITS
-from sondo.claim import NEVER_BOUND, claim_folder
 from sondo.distill import losses
 from sondo.distill.batch_norm import BATCHES, TIMES_TRAINING
 from sondo.distill.cluster import read_clusters, require_complete
@@ -31,7 +30,7 @@ from sondo.distill.losses.matryoshka import prefix_embeddings
 from sondo.distill.module import Distillation
 from sondo.distill.objective import Objective
 from sondo.distill.online import Listening, OnlineTeacher, check_listening, check_online
-from sondo.distill.run_folder import STUDENT, alone_in, has_begun
+from sondo.distill.run_folder import HEARD, STUDENT, alone_in, claim_training
 from sondo.distill.sampling import balanced_weights, class_balanced_weights
 from sondo.distill.sound_views import SoundBatches
 from sondo.distill.supervised import classes_of, measure_map
@@ -47,7 +46,6 @@ from sondo.students.registry import default_readout
 CHUNK_CLIPS, GEOMETRY_CLIPS = 4096, 100_000
 
 _LEAST_CHANNELS = 4
-_HEARD = "heard"
 
 
 def train(
@@ -117,8 +115,8 @@ def _train(
     classes = classes_of(bank, train_rows, valid_rows) if config.supervised > 0 else []
     listening = {each.column: each for each in online}
     settings = _settings(bank, teachers, clusters, student, config, len(train_rows), out)
-    settings["bank"][_HEARD] = _heard(bank, clusters, config, train_rows, valid_rows)
-    _claim(bank, out, settings | {"augment": vars(augmentation), "online": list(listening)})
+    settings["bank"][HEARD] = _heard(bank, clusters, config, train_rows, valid_rows)
+    claim_training(bank, out, settings | {"augment": vars(augmentation), "online": list(listening)})
     target = out / STUDENT
     if (target / "config.json").exists():
         say(f"train: {target} is there already")
@@ -205,42 +203,6 @@ def check_fits(
     if config.matryoshka:
         prefix_embeddings(torch.zeros(1, network.embedding_dim), config.matryoshka)
     return goals
-
-
-def _claim(bank: Bank, out: Path, settings: dict[str, Any]) -> None:
-    """Make the folder that of this training, or find that it is; settings are bound once training has left a state.
-
-    A bank that has grown since does not undo a student that is finished, nor do its clusters, whose number follows the
-    clips, nor other splits or labels of them: the note goes on saying what it learned from.
-
-    Raises:
-        SondoError: The run is of other settings, or unfinished and of other clips.
-    """
-    note, begun = out / "train.json", has_begun(out)
-    before = json.loads(note.read_text(encoding="utf-8")) if note.exists() and begun else {}
-    was = before.get("bank", {}).get("num_clips")
-    grown = f": the bank had {was} clips and has {len(bank)}" if was not in (None, len(bank)) else ""
-    heard = before.get("bank", {}).get(_HEARD)
-    is_described = not grown and heard not in (None, settings["bank"][_HEARD])
-    is_finished = (out / STUDENT / "config.json").exists()
-    if is_finished and (grown or is_described):
-        path = {} if grown else {"path": settings["bank"]["path"]}  # another bank of as many clips is another run
-        settings = settings | {"bank": before["bank"] | path, "clusters": before["clusters"]}
-    elif is_described:
-        raise SondoError(
-            f"{out} has begun to train on clips of other splits, labels or clusters than {bank.path} has now: name "
-            f"another --out, with --bank {bank.path}"
-        )
-    free = (*NEVER_BOUND, f"bank.{_HEARD}")
-    advice = f", with --bank {bank.path}{grown}"
-    claim_folder(out, settings, note="train.json", bound=lambda key: begun and key not in free, advice=advice)
-    if is_finished and grown:
-        say(f"train{grown}; {out / STUDENT} learned from those of before. Name another --out to train on all")
-    elif is_finished and is_described:
-        say(
-            f"train: {out / STUDENT} learned from clips of other splits, labels or clusters than {bank.path} has now. "
-            "Name another --out to train on those"
-        )
 
 
 def _heard(

@@ -57,11 +57,11 @@ def told_alike(task: Task, keys: Sequence[bytes], sides: Sequence[object]) -> Ta
     unlike = sum(len({task.label_sets[clip] for clip in clips}) > 1 for clips in apart)
     advice = "" if task.citation else ": keep one of each, or give copies one group in a CSV"  # published sets stay
     told = (
-        f"the score flatters: sounds were trained on and asked about again as copies, {len(apart)} of them"
+        f"sounds were trained on and asked about again as copies, {len(apart)} of them"
         f"{f', {unlike} under labels that differ' if unlike else ''}{advice}"
     )
     say(f"copies on both sides of the split (equal to the bit), such as {task.paths[first]} and {task.paths[other]}")
-    return replace(task, note="; ".join(filter(None, (task.note, told))))
+    return _noted(task, told)
 
 
 def told_trained_on(task: Task, model: str | Path) -> Task:
@@ -82,5 +82,9 @@ def told_trained_on(task: Task, model: str | Path) -> Task:
     known = sum(str(path.resolve()) in trained for path in task.paths)
     if not known:
         return task
-    told = f"the score flatters: {known} of the {len(task)} clips are among those that the model was fine-tuned on"
-    return replace(task, note="; ".join(filter(None, (task.note, told))))
+    told = f"{known} of the {len(task)} clips are among those that the model was fine-tuned on"
+    return _noted(task, told)
+
+
+def _noted(task: Task, why: str) -> Task:
+    return replace(task, note="; ".join(filter(None, (task.note, f"the score flatters: {why}"))))
